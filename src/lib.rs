@@ -1,0 +1,2 @@
+//! Calls native C libraries from WebAssembly, by signature.
+pub mod signature;
