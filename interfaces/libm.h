@@ -1,0 +1,272 @@
+/* libm.h: the C mathematics library, all functions of math.h for double and float.
+ *
+ * Grants: pure computation. A guest reads and writes nothing but its own memory.
+ *
+ * Powers of the library's own: none. Worth knowing all the same:
+ *  - lgamma, gamma and their float forms also write the process-wide `signgam`. Guests cannot
+ *    read it; lgamma_r gives the sign without it.
+ *  - jn and yn take time in proportion to n. Like all native code they are not interrupted by fuel
+ *    or epochs.
+ *
+ * Left out:
+ *  - long double, and nexttoward, which takes one: with the next version of Portcullis.
+ *  - errno: domain and range errors show in the result (NaN, infinity), and keeping errno would
+ *    make every call dearer. Floating-point exceptions and rounding modes (fenv.h): they belong
+ *    to the host's thread.
+ *  - fpclassify, isfinite, signbit, isless and the other macros of math.h: a guest's compiler does
+ *    these in a few instructions.
+ *  - the _Float32, _Float64 names: other spellings of the functions below.
+ *
+ * `check` compares with glibc. The newest functions are those of glibc 2.35 (fmaximum, ffma); where the
+ * library lacks one, only guests that import it fail.
+ *
+ * For guests in C: wasi-libc has functions of the same names, and a linker prefers a definition to
+ * an import. Include this file in a guest without a C library, or import single functions by
+ * prototype under names of your own:
+ *
+ *     __attribute__((import_module("libm"), import_name("cos"))) double native_cos(double x);
+ */
+#ifndef PORTCULLIS_LIBM_H
+#define PORTCULLIS_LIBM_H
+
+#include <stdint.h>
+#include "portcullis.h"
+
+#ifdef __PORTCULLIS__
+#pragma portcullis library "libm.so.6" module "libm" also "libc.so.6"
+#else
+PORTCULLIS_MODULE("libm")
+#endif
+
+/* Angles */
+double sin(double x);
+float sinf(float x);
+double cos(double x);
+float cosf(float x);
+double tan(double x);
+float tanf(float x);
+void sincos(double x, double *_Out_ sine, double *_Out_ cosine);
+void sincosf(float x, float *_Out_ sine, float *_Out_ cosine);
+double asin(double x);
+float asinf(float x);
+double acos(double x);
+float acosf(float x);
+double atan(double x);
+float atanf(float x);
+double atan2(double y, double x);
+float atan2f(float y, float x);
+
+/* Hyperbolic functions */
+double sinh(double x);
+float sinhf(float x);
+double cosh(double x);
+float coshf(float x);
+double tanh(double x);
+float tanhf(float x);
+double asinh(double x);
+float asinhf(float x);
+double acosh(double x);
+float acoshf(float x);
+double atanh(double x);
+float atanhf(float x);
+
+/* Exponentials and logarithms */
+double exp(double x);
+float expf(float x);
+double exp2(double x);
+float exp2f(float x);
+double exp10(double x);
+float exp10f(float x);
+double expm1(double x);
+float expm1f(float x);
+double log(double x);
+float logf(float x);
+double log2(double x);
+float log2f(float x);
+double log10(double x);
+float log10f(float x);
+double log1p(double x);
+float log1pf(float x);
+
+/* Powers and roots */
+double pow(double x, double y);
+float powf(float x, float y);
+double sqrt(double x);
+float sqrtf(float x);
+double cbrt(double x);
+float cbrtf(float x);
+double hypot(double x, double y);
+float hypotf(float x, float y);
+
+/* Errors and gammas */
+double erf(double x);
+float erff(float x);
+double erfc(double x);
+float erfcf(float x);
+double tgamma(double x);
+float tgammaf(float x);
+double lgamma(double x);
+float lgammaf(float x);
+double lgamma_r(double x, int *_Out_ sign);
+float lgammaf_r(float x, int *_Out_ sign);
+double gamma(double x);
+float gammaf(float x);
+
+/* Bessel functions */
+double j0(double x);
+float j0f(float x);
+double j1(double x);
+float j1f(float x);
+double jn(int n, double x);
+float jnf(int n, float x);
+double y0(double x);
+float y0f(float x);
+double y1(double x);
+float y1f(float x);
+double yn(int n, double x);
+float ynf(int n, float x);
+
+/* Rounding to an integer. A `long` that a 32-bit guest cannot hold traps; the ll forms never do. */
+double ceil(double x);
+float ceilf(float x);
+double floor(double x);
+float floorf(float x);
+double trunc(double x);
+float truncf(float x);
+double round(double x);
+float roundf(float x);
+double roundeven(double x);
+float roundevenf(float x);
+double rint(double x);
+float rintf(float x);
+double nearbyint(double x);
+float nearbyintf(float x);
+long lrint(double x);
+long lrintf(float x);
+long lround(double x);
+long lroundf(float x);
+long long llrint(double x);
+long long llrintf(float x);
+long long llround(double x);
+long long llroundf(float x);
+#define FP_INT_UPWARD 0
+#define FP_INT_DOWNWARD 1
+#define FP_INT_TOWARDZERO 2
+#define FP_INT_TONEARESTFROMZERO 3
+#define FP_INT_TONEAREST 4
+intmax_t fromfp(double x, int mode __range(0, 4), unsigned int width);
+intmax_t fromfpf(float x, int mode __range(0, 4), unsigned int width);
+intmax_t fromfpx(double x, int mode __range(0, 4), unsigned int width);
+intmax_t fromfpxf(float x, int mode __range(0, 4), unsigned int width);
+uintmax_t ufromfp(double x, int mode __range(0, 4), unsigned int width);
+uintmax_t ufromfpf(float x, int mode __range(0, 4), unsigned int width);
+uintmax_t ufromfpx(double x, int mode __range(0, 4), unsigned int width);
+uintmax_t ufromfpxf(float x, int mode __range(0, 4), unsigned int width);
+
+/* Remainders and parts */
+double fmod(double x, double y);
+float fmodf(float x, float y);
+double remainder(double x, double y);
+float remainderf(float x, float y);
+double drem(double x, double y);
+float dremf(float x, float y);
+double remquo(double x, double y, int *_Out_ quotient);
+float remquof(float x, float y, int *_Out_ quotient);
+double modf(double x, double *_Out_ whole);
+float modff(float x, float *_Out_ whole);
+double frexp(double x, int *_Out_ exponent);
+float frexpf(float x, int *_Out_ exponent);
+double ldexp(double x, int exponent);
+float ldexpf(float x, int exponent);
+double scalbn(double x, int n);
+float scalbnf(float x, int n);
+double scalbln(double x, long n);
+float scalblnf(float x, long n);
+double scalb(double x, double n);
+float scalbf(float x, float n);
+double significand(double x);
+float significandf(float x);
+double logb(double x);
+float logbf(float x);
+int ilogb(double x);
+int ilogbf(float x);
+long llogb(double x);
+long llogbf(float x);
+
+/* Sign, distance, order */
+double fabs(double x);
+float fabsf(float x);
+double copysign(double x, double y);
+float copysignf(float x, float y);
+double fdim(double x, double y);
+float fdimf(float x, float y);
+double fmax(double x, double y);
+float fmaxf(float x, float y);
+double fmin(double x, double y);
+float fminf(float x, float y);
+double fmaximum(double x, double y);
+float fmaximumf(float x, float y);
+double fminimum(double x, double y);
+float fminimumf(float x, float y);
+double fmaximum_num(double x, double y);
+float fmaximum_numf(float x, float y);
+double fminimum_num(double x, double y);
+float fminimum_numf(float x, float y);
+double fmaximum_mag(double x, double y);
+float fmaximum_magf(float x, float y);
+double fminimum_mag(double x, double y);
+float fminimum_magf(float x, float y);
+double fmaximum_mag_num(double x, double y);
+float fmaximum_mag_numf(float x, float y);
+double fminimum_mag_num(double x, double y);
+float fminimum_mag_numf(float x, float y);
+double fmaxmag(double x, double y);
+float fmaxmagf(float x, float y);
+double fminmag(double x, double y);
+float fminmagf(float x, float y);
+
+/* Neighbours */
+double nextafter(double x, double toward);
+float nextafterf(float x, float toward);
+double nextup(double x);
+float nextupf(float x);
+double nextdown(double x);
+float nextdownf(float x);
+
+/* Fused and narrowing arithmetic */
+double fma(double x, double y, double z);
+float fmaf(float x, float y, float z);
+float fadd(double x, double y);
+float fsub(double x, double y);
+float fmul(double x, double y);
+float fdiv(double x, double y);
+float fsqrt(double x);
+float ffma(double x, double y, double z);
+
+/* Not a number, encodings */
+double nan(const char *tag);
+float nanf(const char *tag);
+int isnan(double x);
+int isnanf(float x);
+int isinf(double x);
+int isinff(float x);
+int finite(double x);
+int finitef(float x);
+int canonicalize(double *_Out_ result, const double *x);
+int canonicalizef(float *_Out_ result, const float *x);
+int totalorder(const double *x, const double *y);
+int totalorderf(const float *x, const float *y);
+int totalordermag(const double *x, const double *y);
+int totalordermagf(const float *x, const float *y);
+double getpayload(const double *x);
+float getpayloadf(const float *x);
+int setpayload(double *_Out_ result, double payload);
+int setpayloadf(float *_Out_ result, float payload);
+int setpayloadsig(double *_Out_ result, double payload);
+int setpayloadsigf(float *_Out_ result, float payload);
+
+#ifndef __PORTCULLIS__
+PORTCULLIS_END
+#endif
+
+#endif /* PORTCULLIS_LIBM_H */
