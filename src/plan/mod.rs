@@ -1,7 +1,135 @@
-//! From a prototype to what a call does: layouts, assignments, plans.
+//! Plans: a prototype, compiled for one guest data model and one host ABI.
 //!
-//! Pure: this module knows the types of [`crate::signature`] and nothing of wasmtime, Cranelift or
-//! native libraries. How plans are turned into machine code and how a guest reaches them is
-//! elsewhere.
+//! ```text
+//! Prototype --layout, abi, compile--> Plan --verify--> run by `interpret`, or by faster tiers
+//!                                      \--> disassemble
+//! ```
+//!
+//! A [`Plan`] is immutable data: ops in sections (see [`op`]), the layout of the frame that they
+//! work in (see [`frame`]) and the tables that they index. Pure: nothing here knows of wasmtime,
+//! Cranelift or libloading. What a running call reaches outside its frame is in [`binding`].
 pub mod abi;
+pub mod binding;
+pub mod expression;
+pub mod frame;
+pub mod handles;
 pub mod layout;
+pub mod op;
+pub mod problem;
+
+use crate::signature::{Prototype, Record};
+use expression::Expression;
+use frame::FrameLayout;
+use handles::HandleType;
+use op::{Op, Width};
+use std::sync::Arc;
+
+pub use binding::{Binding, Limits, StoreBlock};
+pub use problem::{CallError, Problem, Subject};
+
+/// How one call is made. Immutable; equal prototypes with equal targets have equal plans.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Plan {
+    /// The granted prototype that it was compiled from.
+    pub prototype: Arc<Prototype>,
+    /// The wasm type of an import that uses it.
+    pub lowering: Lowering,
+    /// The ops, in sections.
+    pub ops: Box<[Op]>,
+    /// Index of the `Call` op: everything before it is *before*, everything after it *after*.
+    pub call: u16,
+    /// The layout of its frame.
+    pub frame: FrameLayout,
+    /// What `Evaluate`, `Require`, `Value`, `Measure` and `Consume` compute.
+    pub expressions: Box<[Expression]>,
+    /// The intervals of `Range`: any of them.
+    pub ranges: Box<[Box<[(i128, i128)]>]>,
+    /// Native functions other than the called one.
+    pub callees: Box<[Callee]>,
+    /// The types of handles.
+    pub handle_kinds: Box<[HandleKind]>,
+    /// What holds for the whole plan.
+    pub facts: Facts,
+}
+
+/// The wasm type of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Lowering {
+    /// Parameters, one for each guest slot.
+    pub params: Vec<WasmType>,
+    /// Results, at most one.
+    pub results: Vec<WasmType>,
+}
+
+/// A wasm value type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the wasm type of that name")]
+pub enum WasmType {
+    I32,
+    I64,
+    F32,
+    F64,
+    V128,
+    FuncRef,
+    ExternRef,
+}
+
+/// A native function that a plan calls beside its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Callee {
+    /// Its symbol, in the library of the plan's function.
+    pub symbol: Arc<str>,
+    /// What it is called for, and how.
+    pub purpose: Purpose,
+}
+
+/// What a [`Callee`] is called for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// `__freed_by`: takes one pointer.
+    Free,
+    /// `__drop`: takes one pointer. Only its address is used, by the handle table.
+    Drop,
+    /// An expression: takes integers and handles in integer registers (at most six), returns an
+    /// integer. The widths are those of parameters and result.
+    Pure {
+        /// Of the parameters; `U64` for a handle.
+        params: Box<[Width]>,
+        /// Of the result.
+        result: Width,
+    },
+}
+
+/// A type of handles that a plan deals with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HandleKind {
+    /// Its number.
+    pub id: HandleType,
+    /// As C spells it: `struct sqlite3`.
+    pub name: Arc<str>,
+    /// Index into `Plan::callees` of what destroys it.
+    pub drop: Option<u16>,
+}
+
+/// What holds for a whole plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Facts {
+    /// The function never calls back.
+    pub leaf: bool,
+    /// Ops read or write guest memory.
+    pub memory: bool,
+    /// The guest's allocator is needed: `Give` ops.
+    pub allocates: bool,
+    /// `errno` is kept.
+    pub errno: bool,
+    /// Handles are marked while the call runs.
+    pub marks: bool,
+    /// There is an *after* section.
+    pub after: bool,
+}
+
+/// Gives handle types their numbers: the same number for the same type, never one for two.
+pub trait HandleTypes {
+    /// The number of an incomplete struct or union that an interface mentions.
+    fn number(&self, record: &Record) -> HandleType;
+}

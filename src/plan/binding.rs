@@ -1,0 +1,127 @@
+//! What a running call reaches: its binding, and through it the store block.
+//!
+//! Both are `#[repr(C)]`, because compiled code reads them without a `Caller`. They hold what is
+//! not in the frame: the native address, the memory, handles, limits. The host owns them (see
+//! `host::bridge`); everything here is plain data.
+use super::handles::{Entry, HandleTable};
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+
+/// One import of one instance: the native function, and that instance's memory. 48 bytes.
+///
+/// The memory's length is a lower bound: memories only grow. Whoever enters a call refreshes both
+/// words when a check fails, or always when the memory may move.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Binding {
+    /// The native function.
+    pub target: *const c_void,
+    /// The block of the store that the instance lives in.
+    pub store: *const StoreBlock,
+    /// First byte of the guest's memory.
+    pub memory_base: Cell<*mut u8>,
+    /// Its length in bytes.
+    pub memory_len: Cell<u64>,
+    /// Addresses of the plan's `callees`, in its order.
+    pub callees: *const *const c_void,
+    /// The host's number of the instance: who frees what its allocator gave.
+    pub instance: u32,
+    /// `errno` after the last call whose plan keeps it (the host copies it to the instance).
+    pub errno: Cell<i32>,
+}
+
+/// What all bindings of a store share.
+#[derive(Debug)]
+#[repr(C)]
+pub struct StoreBlock {
+    /// Bounds on what a guest may use.
+    pub limits: Limits,
+    /// Calls that have not returned.
+    pub depth: Cell<u32>,
+    /// First entry of the handle table, for compiled code.
+    handle_entries: Cell<*const Entry>,
+    /// Number of entries there.
+    handle_count: Cell<usize>,
+    /// The handles. Borrowed only for the length of one operation of the table, never across
+    /// guest or native code.
+    handles: RefCell<HandleTable>,
+}
+
+/// Bounds on what one store's guests may use. All can be set when a bridge is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct Limits {
+    /// Live handles.
+    pub handles: u32,
+    /// Nesting of guest and native code.
+    pub depth: u32,
+    /// Bytes that one call may copy out of the guest or into it.
+    pub copied_bytes: u64,
+    /// Bytes of native stack that must be left when native code is entered.
+    pub stack_reserve: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { handles: 1 << 16, depth: 256, copied_bytes: 256 << 20, stack_reserve: 256 << 10 }
+    }
+}
+
+impl StoreBlock {
+    /// A block without handles.
+    #[must_use]
+    pub fn new(limits: Limits) -> StoreBlock {
+        let handles = HandleTable::new(limits.handles);
+        let (entries, count) = handles.raw_parts();
+        StoreBlock {
+            limits,
+            depth: Cell::new(0),
+            handle_entries: Cell::new(entries),
+            handle_count: Cell::new(count),
+            handles: RefCell::new(handles),
+        }
+    }
+
+    /// Runs `f` on the handle table.
+    ///
+    /// # Panics
+    /// If `f` comes back here: it must neither run guest nor native code.
+    pub fn with_handles<R>(&self, f: impl FnOnce(&mut HandleTable) -> R) -> R {
+        let mut handles = self.handles.borrow_mut();
+        let result = f(&mut handles);
+        let (entries, count) = handles.raw_parts();
+        self.handle_entries.set(entries);
+        self.handle_count.set(count);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    #[test]
+    fn compiled_code_finds_the_words_of_a_binding() {
+        assert_eq!(offset_of!(Binding, target), 0);
+        assert_eq!(offset_of!(Binding, store), 8);
+        assert_eq!(offset_of!(Binding, memory_base), 16);
+        assert_eq!(offset_of!(Binding, memory_len), 24);
+        assert_eq!(offset_of!(Binding, callees), 32);
+        assert_eq!(offset_of!(Binding, instance), 40);
+        assert_eq!(offset_of!(Binding, errno), 44);
+        assert_eq!(size_of::<Binding>(), 48);
+    }
+
+    #[test]
+    fn compiled_code_finds_the_words_of_a_store_block() {
+        assert_eq!(offset_of!(StoreBlock, limits), 0);
+        assert_eq!(offset_of!(Limits, handles), 0);
+        assert_eq!(offset_of!(Limits, depth), 4);
+        assert_eq!(offset_of!(Limits, copied_bytes), 8);
+        assert_eq!(offset_of!(Limits, stack_reserve), 16);
+        assert_eq!(offset_of!(StoreBlock, depth), 24);
+        assert_eq!(offset_of!(StoreBlock, handle_entries), 32);
+        assert_eq!(offset_of!(StoreBlock, handle_count), 40);
+    }
+}

@@ -1,0 +1,486 @@
+//! The handle table of a store: `i32`s that stand for native pointers.
+//!
+//! A handle is 20 bits of index and 12 of generation; 0 is NULL. A slot whose generation would
+//! wrap is retired. Entries have a fixed layout that compiled code can read (see the test).
+//!
+//! Not here: what a call does with handles (the interpreter's ops), and who owns the table (the
+//! host's store block).
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::mem;
+use std::ptr;
+use thiserror::Error;
+
+/// Number of a handle's type, unique in a process: handles of one type are interchangeable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(transparent)]
+pub struct HandleType(pub u32);
+
+/// Bits of a handle that are its index.
+pub const INDEX_BITS: u32 = 20;
+/// The greatest generation.
+const LAST_GENERATION: u32 = (1 << (32 - INDEX_BITS)) - 1;
+
+/// A native function that destroys an object: `int f(T *)` or `void f(T *)`.
+pub type Destructor = *const c_void;
+
+/// One handle. 48 bytes, alignment 8.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Entry {
+    /// The native object; null when the slot is free.
+    pub pointer: *mut c_void,
+    /// Its type.
+    pub kind: HandleType,
+    /// The generation of the handle that stands for it now, or of the last one.
+    pub generation: u32,
+    /// How many times native code has given it away and not been given it back. 0 for a borrowed
+    /// one.
+    pub owners: u32,
+    /// How many running calls use it.
+    pub busy: u32,
+    /// Index of the handle that lends it; 0 for none.
+    pub parent: u32,
+    /// Whether anything is lent by it (children or guest copies).
+    pub lends: u32,
+    /// What destroys it when the store goes; null for nothing.
+    pub drop: Destructor,
+    /// Order of creation.
+    pub serial: u64,
+}
+
+const FREE: Entry = Entry {
+    pointer: ptr::null_mut(),
+    kind: HandleType(0),
+    generation: 0,
+    owners: 0,
+    busy: 0,
+    parent: 0,
+    lends: 0,
+    drop: ptr::null(),
+    serial: 0,
+};
+
+/// A guest copy that a handle lends: where it is, and whose allocator made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loan {
+    /// The instance whose memory holds it (the host's number).
+    pub instance: u32,
+    /// Its guest address.
+    pub address: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Why a guest value is not a usable handle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum HandleError {
+    /// It never was one.
+    #[error("is no handle")]
+    Forged,
+    /// It was one.
+    #[error("is a handle that is no longer alive")]
+    Stale,
+    /// It is one of another type.
+    #[error("is a handle of another type")]
+    WrongType,
+    /// It is to be consumed or invalidated, and a running call uses it or something it lends.
+    #[error("is in use by a call that has not returned")]
+    Busy,
+    /// It is to be consumed and is only borrowed.
+    #[error("is borrowed: it cannot be consumed")]
+    Borrowed,
+}
+
+/// No more handles can be made: the limit, or 2^20 slots used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the store has no room for {wanted} more handles (limit {limit})")]
+pub struct Full {
+    /// How many were asked for.
+    pub wanted: u32,
+    /// The limit in force.
+    pub limit: u32,
+}
+
+/// The table. See the module.
+#[derive(Debug)]
+pub struct HandleTable {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    by_pointer: HashMap<(*mut c_void, HandleType), u32, rustc_hash::FxBuildHasher>,
+    loans: HashMap<u32, Vec<Loan>, rustc_hash::FxBuildHasher>,
+    limit: u32,
+    live: u32,
+    serial: u64,
+}
+
+impl HandleTable {
+    /// A table that holds at most `limit` live handles (never more than 2^20 - 1).
+    #[must_use]
+    pub fn new(limit: u32) -> HandleTable {
+        HandleTable {
+            entries: vec![FREE],
+            free: Vec::new(),
+            by_pointer: HashMap::default(),
+            loans: HashMap::default(),
+            limit: limit.min((1 << INDEX_BITS) - 1),
+            live: 0,
+            serial: 0,
+        }
+    }
+
+    /// How many handles are alive.
+    #[must_use]
+    pub fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// First entry and number of entries, for compiled code. Valid until a handle is made.
+    #[must_use]
+    pub fn raw_parts(&self) -> (*const Entry, usize) {
+        (self.entries.as_ptr(), self.entries.len())
+    }
+
+    /// The entry that `handle` stands for.
+    ///
+    /// # Errors
+    /// When it is not a live handle of that type.
+    #[inline]
+    pub fn get(&self, handle: u32, kind: HandleType) -> Result<&Entry, HandleError> {
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let entry = self.entries.get(index as usize).ok_or(HandleError::Forged)?;
+        if entry.generation == handle >> INDEX_BITS && !entry.pointer.is_null() {
+            if entry.kind == kind { Ok(entry) } else { Err(HandleError::WrongType) }
+        } else if index != 0 && handle >> INDEX_BITS <= entry.generation {
+            Err(HandleError::Stale)
+        } else {
+            Err(HandleError::Forged)
+        }
+    }
+
+    /// Marks a handle and everything it depends on as used by one more running call.
+    ///
+    /// # Errors
+    /// As [`HandleTable::get`].
+    pub fn enter(&mut self, handle: u32, kind: HandleType) -> Result<(), HandleError> {
+        self.get(handle, kind)?;
+        self.each_ancestor(handle, |entry| entry.busy += 1);
+        Ok(())
+    }
+
+    /// Takes back one [`HandleTable::enter`]. The handle may have died meanwhile.
+    pub fn leave(&mut self, handle: u32) {
+        self.each_ancestor(handle, |entry| entry.busy = entry.busy.saturating_sub(1));
+    }
+
+    fn each_ancestor(&mut self, handle: u32, mut f: impl FnMut(&mut Entry)) {
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let mut next = index as usize;
+        if self.entries.get(next).is_none_or(|e| e.generation != handle >> INDEX_BITS) {
+            return;
+        }
+        // A parent is older than its child, so that this ends.
+        while next != 0 {
+            let Some(entry) = self.entries.get_mut(next) else { return };
+            f(entry);
+            next = entry.parent as usize;
+        }
+    }
+
+    /// Makes sure that `count` handles can be made.
+    ///
+    /// # Errors
+    /// When the limit forbids it.
+    pub fn reserve(&mut self, count: u32) -> Result<(), Full> {
+        let full = Full { wanted: count, limit: self.limit };
+        if self.live.checked_add(count).is_none_or(|n| n > self.limit) {
+            return Err(full);
+        }
+        let missing = (count as usize).saturating_sub(self.free.len());
+        if self.entries.len() + missing > 1 << INDEX_BITS {
+            return Err(full);
+        }
+        for _ in 0..missing {
+            let index = u32::try_from(self.entries.len()).map_err(|_| full)?;
+            self.entries.push(FREE);
+            self.free.push(index);
+        }
+        Ok(())
+    }
+
+    /// The handle of `pointer`: the one it has, with one owner more unless `borrowed`, or a new
+    /// one. Slots have been reserved; without a reservation it makes room itself and returns
+    /// `None` when there is none.
+    pub fn adopt(
+        &mut self,
+        pointer: *mut c_void,
+        kind: HandleType,
+        borrowed: bool,
+        parent: Option<u32>,
+        drop: Destructor,
+    ) -> Option<u32> {
+        if let Some(&index) = self.by_pointer.get(&(pointer, kind)) {
+            let entry = &mut self.entries[index as usize];
+            if !borrowed {
+                entry.owners = entry.owners.saturating_add(1);
+                entry.drop = drop;
+            }
+            return Some(entry.generation << INDEX_BITS | index);
+        }
+        self.reserve(1).ok()?;
+        let index = self.free.pop()?;
+        let parent = parent.map_or(0, |handle| handle & ((1 << INDEX_BITS) - 1));
+        if parent != 0 {
+            self.entries[parent as usize].lends += 1;
+        }
+        self.serial += 1;
+        let entry = &mut self.entries[index as usize];
+        *entry = Entry {
+            pointer,
+            kind,
+            generation: entry.generation + 1,
+            owners: u32::from(!borrowed),
+            busy: 0,
+            parent,
+            lends: 0,
+            drop: if borrowed { ptr::null() } else { drop },
+            serial: self.serial,
+        };
+        self.by_pointer.insert((pointer, kind), index);
+        self.live += 1;
+        Some(entry.generation << INDEX_BITS | index)
+    }
+
+    /// Whether native code may be given `handle` to destroy or to invalidate.
+    ///
+    /// # Errors
+    /// As [`HandleTable::get`], and [`HandleError::Busy`].
+    pub fn check_exclusive(&self, handle: u32, kind: HandleType) -> Result<(), HandleError> {
+        if self.get(handle, kind)?.busy == 0 { Ok(()) } else { Err(HandleError::Busy) }
+    }
+
+    /// Whether native code may be given `handle` to destroy.
+    ///
+    /// # Errors
+    /// As [`HandleTable::check_exclusive`], and [`HandleError::Borrowed`].
+    pub fn check_consumable(&self, handle: u32, kind: HandleType) -> Result<(), HandleError> {
+        self.check_exclusive(handle, kind)?;
+        if self.get(handle, kind)?.owners == 0 { Err(HandleError::Borrowed) } else { Ok(()) }
+    }
+
+    /// One owner less; without any, the handle dies and what it lends with it. Returns the guest
+    /// copies whose loans have ended.
+    pub fn consume(&mut self, handle: u32) -> Vec<Loan> {
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let Some(entry) = self.entries.get_mut(index as usize) else { return Vec::new() };
+        if index == 0 || entry.pointer.is_null() || entry.generation != handle >> INDEX_BITS {
+            return Vec::new();
+        }
+        entry.owners = entry.owners.saturating_sub(1);
+        let mut ended = Vec::new();
+        if entry.owners == 0 {
+            self.kill(index, &mut ended);
+        }
+        ended
+    }
+
+    fn kill(&mut self, index: u32, ended: &mut Vec<Loan>) {
+        let mut dying = vec![index];
+        while let Some(index) = dying.pop() {
+            let entry = &mut self.entries[index as usize];
+            if entry.pointer.is_null() {
+                continue;
+            }
+            self.by_pointer.remove(&(entry.pointer, entry.kind));
+            let lends = mem::take(&mut entry.lends);
+            entry.pointer = ptr::null_mut();
+            let parent = mem::take(&mut entry.parent) as usize;
+            if entry.generation < LAST_GENERATION {
+                self.free.push(index);
+            }
+            self.live -= 1;
+            if let Some(entry) = self.entries.get_mut(parent).filter(|_| parent != 0) {
+                entry.lends = entry.lends.saturating_sub(1);
+            }
+            ended.append(&mut self.loans.remove(&index).unwrap_or_default());
+            if lends > 0 {
+                dying.extend(self.children(index));
+            }
+        }
+    }
+
+    /// Records that `handle` lends a guest copy.
+    ///
+    /// # Errors
+    /// When the handle is no longer alive; the loan ends at once.
+    pub fn lend(&mut self, handle: u32, kind: HandleType, loan: Loan) -> Result<(), HandleError> {
+        self.get(handle, kind)?;
+        self.loans.entry(handle & ((1 << INDEX_BITS) - 1)).or_default().push(loan);
+        Ok(())
+    }
+
+    /// Ends the loans of `handle` without ending its life: guest copies, and handles that it lends
+    /// without their being owned. Returns the guest copies.
+    pub fn end_loans(&mut self, handle: u32) -> Vec<Loan> {
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let mut ended = self.loans.remove(&index).unwrap_or_default();
+        if self.entries.get(index as usize).is_some_and(|entry| entry.lends > 0) {
+            for child in self.children(index) {
+                if self.entries[child as usize].owners == 0 {
+                    self.kill(child, &mut ended);
+                }
+            }
+        }
+        ended
+    }
+
+    fn children(&self, parent: u32) -> Vec<u32> {
+        let alive = self.entries.iter().enumerate().filter(|(_, entry)| !entry.pointer.is_null());
+        alive
+            .filter(|(_, entry)| entry.parent == parent)
+            .filter_map(|(index, _)| u32::try_from(index).ok())
+            .collect()
+    }
+
+    /// Empties the table. Returns what is still owned, the youngest first, with what destroys it.
+    pub fn drain(&mut self) -> Vec<(*mut c_void, Destructor)> {
+        let mut owned: Vec<Entry> =
+            self.entries.drain(..).filter(|e| !e.pointer.is_null() && !e.drop.is_null()).collect();
+        owned.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.serial));
+        *self = HandleTable::new(self.limit);
+        let each = |entry: Entry| (0..entry.owners).map(move |_| (entry.pointer, entry.drop));
+        owned.into_iter().flat_map(each).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    const KIND: HandleType = HandleType(7);
+
+    fn object(n: usize) -> *mut c_void {
+        ptr::without_provenance_mut(0x1000 + n * 16)
+    }
+
+    fn owned(table: &mut HandleTable, n: usize, parent: Option<u32>) -> u32 {
+        table.adopt(object(n), KIND, false, parent, ptr::dangling()).expect("there is room")
+    }
+
+    #[test]
+    fn entries_are_laid_out_as_compiled_code_reads_them() {
+        assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (48, 8));
+        assert_eq!(offset_of!(Entry, pointer), 0);
+        assert_eq!(offset_of!(Entry, kind), 8);
+        assert_eq!(offset_of!(Entry, generation), 12);
+        assert_eq!(offset_of!(Entry, owners), 16);
+        assert_eq!(offset_of!(Entry, busy), 20);
+        assert_eq!(offset_of!(Entry, parent), 24);
+        assert_eq!(offset_of!(Entry, lends), 28);
+        assert_eq!(offset_of!(Entry, drop), 32);
+        assert_eq!(offset_of!(Entry, serial), 40);
+    }
+
+    #[test]
+    fn one_pointer_has_one_handle_and_as_many_owners_as_it_was_given_away() {
+        let mut table = HandleTable::new(10);
+        let first = owned(&mut table, 1, None);
+        assert_eq!(owned(&mut table, 1, None), first);
+        assert!(table.consume(first).is_empty());
+        assert!(table.get(first, KIND).is_ok());
+        table.consume(first);
+        assert_eq!(table.get(first, KIND).err(), Some(HandleError::Stale));
+        let again = owned(&mut table, 1, None);
+        assert_ne!(again, first);
+        assert_eq!(table.get(first, KIND).err(), Some(HandleError::Stale));
+    }
+
+    #[test]
+    fn what_is_no_handle_is_told_from_what_was_one() {
+        let mut table = HandleTable::new(10);
+        let handle = owned(&mut table, 1, None);
+        assert_eq!(table.get(0, KIND).err(), Some(HandleError::Forged));
+        assert_eq!(table.get(u32::MAX, KIND).err(), Some(HandleError::Forged));
+        assert_eq!(table.get(handle + (1 << INDEX_BITS), KIND).err(), Some(HandleError::Forged));
+        assert_eq!(table.get(handle, HandleType(8)).err(), Some(HandleError::WrongType));
+    }
+
+    #[test]
+    fn children_and_loans_die_with_their_lender() {
+        let mut table = HandleTable::new(10);
+        let parent = owned(&mut table, 1, None);
+        let child = owned(&mut table, 2, Some(parent));
+        let grandchild = owned(&mut table, 3, Some(child));
+        let loan = Loan { instance: 0, address: 64, size: 5 };
+        table.lend(grandchild, KIND, loan).expect("it is alive");
+        assert_eq!(table.consume(parent), vec![loan]);
+        assert_eq!(table.get(grandchild, KIND).err(), Some(HandleError::Stale));
+        assert_eq!(table.live(), 0);
+    }
+
+    #[test]
+    fn an_invalidated_lender_lives_on_and_so_do_owned_children() {
+        let mut table = HandleTable::new(10);
+        let lender = owned(&mut table, 1, None);
+        let child = owned(&mut table, 2, Some(lender));
+        let lent = table.adopt(object(3), KIND, true, Some(lender), ptr::null()).expect("room");
+        let loan = Loan { instance: 0, address: 64, size: 5 };
+        table.lend(lender, KIND, loan).expect("it is alive");
+        assert_eq!(table.end_loans(lender), vec![loan]);
+        assert!(table.end_loans(lender).is_empty());
+        assert!(table.get(lender, KIND).is_ok() && table.get(child, KIND).is_ok());
+        assert_eq!(table.get(lent, KIND).err(), Some(HandleError::Stale));
+    }
+
+    #[test]
+    fn a_busy_child_keeps_its_ancestors_from_being_consumed() {
+        let mut table = HandleTable::new(10);
+        let parent = owned(&mut table, 1, None);
+        let child = owned(&mut table, 2, Some(parent));
+        table.enter(child, KIND).expect("it is alive");
+        assert_eq!(table.check_consumable(parent, KIND), Err(HandleError::Busy));
+        table.leave(child);
+        assert_eq!(table.check_consumable(parent, KIND), Ok(()));
+    }
+
+    #[test]
+    fn borrowed_handles_cannot_be_consumed() {
+        let mut table = HandleTable::new(10);
+        let handle = table.adopt(object(1), KIND, true, None, ptr::null()).expect("room");
+        assert_eq!(table.check_consumable(handle, KIND), Err(HandleError::Borrowed));
+    }
+
+    #[test]
+    fn the_limit_holds_and_reservations_count() {
+        let mut table = HandleTable::new(2);
+        assert!(table.reserve(2).is_ok());
+        owned(&mut table, 1, None);
+        assert_eq!(table.reserve(2), Err(Full { wanted: 2, limit: 2 }));
+        owned(&mut table, 2, None);
+        assert!(table.adopt(object(3), KIND, false, None, ptr::null()).is_none());
+    }
+
+    #[test]
+    fn a_slot_is_retired_before_its_generation_wraps() {
+        let mut table = HandleTable::new(1);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..3 * LAST_GENERATION {
+            let handle = owned(&mut table, 1, None);
+            assert!(seen.insert(handle), "{handle:#x} was used twice");
+            table.consume(handle);
+        }
+    }
+
+    #[test]
+    fn teardown_goes_from_the_youngest_to_the_oldest() {
+        let mut table = HandleTable::new(10);
+        let parent = owned(&mut table, 1, None);
+        owned(&mut table, 2, Some(parent));
+        owned(&mut table, 2, Some(parent));
+        table.adopt(object(3), KIND, true, Some(parent), ptr::null());
+        let order: Vec<_> = table.drain().into_iter().map(|(pointer, _)| pointer).collect();
+        assert_eq!(order, [object(2), object(2), object(1)]);
+        assert_eq!(table.live(), 0);
+    }
+}

@@ -1,0 +1,262 @@
+//! What can be wrong with a call, and how it is said.
+//!
+//! Errors are made in one place, `diagnose`; this file is only their vocabulary and text:
+//! `zlib.crc32: parameter 2 "buf" (const uint8_t *__counted_by(len)): 70000 bytes at 0x1000 reach
+//! past the memory of 65536 bytes`.
+use super::expression::EvaluationError;
+use super::handles::HandleError;
+use super::op::Width;
+use std::fmt;
+
+/// A call that could not be made, or whose outcome could not be given to the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallError {
+    /// The import, as `module.symbol`.
+    pub import: String,
+    /// What the error is about.
+    pub subject: Subject,
+    /// What is wrong.
+    pub problem: Problem,
+    /// Whether the native function ran before the error was found.
+    pub called: bool,
+}
+
+/// What an error is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The call as a whole.
+    Call,
+    /// A parameter.
+    Parameter {
+        /// Its position, counted from 1.
+        number: usize,
+        /// Its name, if it has one.
+        name: Option<String>,
+        /// Its type as it was written.
+        ty: String,
+    },
+    /// The result.
+    Result {
+        /// Its type as it was written.
+        ty: String,
+    },
+}
+
+/// What is wrong with a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A pointer is 0 where NULL is not allowed.
+    Null,
+    /// A range leaves the guest's memory.
+    OutOfBounds {
+        /// Its length in bytes.
+        bytes: u128,
+        /// Its guest address.
+        address: u64,
+        /// Size of the memory in bytes.
+        memory: u64,
+    },
+    /// A pointer that C dereferences is not aligned for its type.
+    Misaligned {
+        /// The guest address.
+        address: u64,
+        /// The alignment asked for, in bytes.
+        align: u64,
+    },
+    /// A string does not end inside the memory.
+    Unterminated {
+        /// Its guest address.
+        address: u64,
+        /// Size of the memory in bytes.
+        memory: u64,
+    },
+    /// A count is negative.
+    NegativeCount {
+        /// The count.
+        count: i128,
+    },
+    /// A value is outside of its `__range`s.
+    OutOfRange {
+        /// The value.
+        value: i128,
+        /// The intervals.
+        ranges: Vec<(i128, i128)>,
+    },
+    /// An expression has no value.
+    Expression {
+        /// As it was written.
+        text: String,
+        /// Why not.
+        error: EvaluationError,
+    },
+    /// A `__requires` does not hold.
+    Requirement {
+        /// As it was written.
+        text: String,
+    },
+    /// A value does not fit the type that it must have.
+    DoesNotFit {
+        /// The value.
+        value: i128,
+        /// What it would have to fit.
+        width: Width,
+    },
+    /// A handle cannot be used.
+    Handle {
+        /// What the guest passed.
+        value: u32,
+        /// The type that was expected (`struct sqlite3`).
+        expected: String,
+        /// Why it cannot be used.
+        error: HandleError,
+    },
+    /// A limit of the store is reached.
+    Limit {
+        /// Its name, as the builder calls it.
+        limit: &'static str,
+        /// Its value.
+        value: u64,
+    },
+    /// Native code returned a pointer that the guest has no way to reach.
+    Unreachable,
+    /// The guest's allocator failed.
+    Allocation {
+        /// How many bytes it was asked for.
+        bytes: u64,
+        /// What it returned.
+        returned: u64,
+    },
+    /// The guest's allocator trapped or is not there.
+    Allocator {
+        /// What happened.
+        reason: String,
+    },
+    /// The handle that lends a result died while the guest's allocator ran.
+    LenderGone,
+    /// Too little native stack is left.
+    StackExhausted {
+        /// How many bytes are left.
+        left: u64,
+        /// How many there must be.
+        needed: u64,
+    },
+    /// No overload of the function accepts the arguments.
+    NoOverload {
+        /// How many there are.
+        overloads: usize,
+    },
+    /// The instance's memory is not known (yet).
+    NoMemory {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.import)?;
+        match &self.subject {
+            Subject::Call => {}
+            Subject::Parameter { number, name: Some(name), ty } => {
+                write!(f, "parameter {number} \"{name}\" ({ty}): ")?;
+            }
+            Subject::Parameter { number, name: None, ty } => {
+                write!(f, "parameter {number} ({ty}): ")?;
+            }
+            Subject::Result { ty } => write!(f, "result ({ty}): ")?,
+        }
+        write!(f, "{}", self.problem)?;
+        if self.called { f.write_str("; the native function did run") } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Null => f.write_str("the pointer is 0, and NULL is not allowed here"),
+            Problem::OutOfBounds { bytes, address, memory } => write!(
+                f,
+                "{bytes} bytes at {address:#x} reach past the memory of {memory} bytes"
+            ),
+            Problem::Misaligned { address, align } => {
+                write!(f, "the address {address:#x} is not a multiple of {align}")
+            }
+            Problem::Unterminated { address, memory } => write!(
+                f,
+                "the string at {address:#x} has no terminator before the end of the memory of {memory} bytes"
+            ),
+            Problem::NegativeCount { count } => write!(f, "the count is {count}, below zero"),
+            Problem::OutOfRange { value, ranges } => {
+                write!(f, "the value {value} is not allowed, only ")?;
+                for (position, (low, high)) in ranges.iter().enumerate() {
+                    if position > 0 {
+                        f.write_str(" or ")?;
+                    }
+                    if low == high {
+                        write!(f, "{low}")?;
+                    } else {
+                        write!(f, "{low} to {high}")?;
+                    }
+                }
+                Ok(())
+            }
+            Problem::Expression { text, error } => write!(f, "`{text}` {error}"),
+            Problem::Requirement { text } => write!(f, "the call requires `{text}`"),
+            Problem::DoesNotFit { value, width } => {
+                let (low, high) = width.bounds();
+                write!(f, "the value {value} does not fit: {low} to {high} can be held")
+            }
+            Problem::Handle { value, expected, error } => {
+                write!(f, "{value:#x} {error}; a live `{expected}` handle is needed")
+            }
+            Problem::Limit { limit, value } => {
+                write!(f, "the limit `{limit}` of {value} is reached; the host can raise it")
+            }
+            Problem::Unreachable => f.write_str(
+                "native code returned a pointer to memory that the guest does not have; the prototype must say how far it reaches and who lends it (__lifetimebound, __freed_by)",
+            ),
+            Problem::Allocation { bytes, returned } => write!(
+                f,
+                "the guest's allocator was asked for {bytes} bytes and returned {returned:#x}, which has no room for them"
+            ),
+            Problem::Allocator { reason } => write!(f, "the guest's allocator: {reason}"),
+            Problem::LenderGone => {
+                f.write_str("the handle that lends the result died while the guest's allocator ran")
+            }
+            Problem::StackExhausted { left, needed } => write!(
+                f,
+                "{left} bytes of native stack are left, {needed} must be: guest and native code are nested too deeply"
+            ),
+            Problem::NoOverload { overloads } => {
+                write!(f, "none of the {overloads} granted overloads accepts these arguments")
+            }
+            Problem::NoMemory { reason } => write!(f, "no guest memory: {reason}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_names_import_parameter_type_value_and_bound() {
+        let error = CallError {
+            import: "zlib.crc32".into(),
+            subject: Subject::Parameter {
+                number: 2,
+                name: Some("buf".into()),
+                ty: "const uint8_t *__counted_by(len)".into(),
+            },
+            problem: Problem::OutOfBounds { bytes: 70000, address: 0x1000, memory: 65536 },
+            called: false,
+        };
+        assert_eq!(
+            error.to_string(),
+            "zlib.crc32: parameter 2 \"buf\" (const uint8_t *__counted_by(len)): 70000 bytes at 0x1000 reach past the memory of 65536 bytes"
+        );
+    }
+}
