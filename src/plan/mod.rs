@@ -126,6 +126,8 @@ pub struct Facts {
     pub marks: bool,
     /// There is an *after* section.
     pub after: bool,
+    /// The guest's memory is 64-bit: pointers are `i64`s.
+    pub wide: bool,
 }
 
 /// Gives handle types their numbers: the same number for the same type, never one for two.

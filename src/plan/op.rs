@@ -128,7 +128,7 @@ pub enum Null {
     IfEmpty,
     /// Always NULL.
     Allowed,
-    /// Always an error.
+    /// Always an error, with a count of 0 too.
     Refused,
 }
 
@@ -190,6 +190,10 @@ pub enum Returns {
     Int32,
     /// 64 bits.
     Int64,
+    /// A signed 64-bit result that must fit an `i32` (`long`), else the call fails.
+    Long32,
+    /// An unsigned 64-bit result that must fit an `i32` taken as unsigned (`size_t`).
+    ULong32,
     /// `f32`
     Float32,
     /// `f64`

@@ -1,0 +1,451 @@
+//! The compiler: a granted prototype becomes a plan.
+//!
+//! ```text
+//! lower       the wasm type of the import
+//! abi         where the C ABI puts every argument
+//! params      one op (or two) for each parameter: decode, check, place
+//! outcome     what happens after the call: out values, results, handles
+//! expression  annotations' expressions to postfix steps
+//! ```
+//!
+//! Ops are collected by what they depend on and put together in one order: scalars, handles, cells,
+//! then what is computed from them, then pointers. The result is always verified.
+//!
+//! Not here: whether the guest may call the function at all (`host::grants`), and the language
+//! (`signature`).
+mod expression;
+mod lower;
+mod outcome;
+mod params;
+
+use super::abi::{Abi, Assignment, Location, assign};
+use super::frame::{FrameLayout, MAX_STACK_AREA};
+use super::layout::DataModel;
+use super::op::{At, Fate, Op, Returns, Stub};
+use super::verify::{VerifyError, verify};
+use super::{Callee, Facts, HandleKind, HandleTypes, Lowering, Plan, Purpose};
+use crate::signature::{Diagnostic, NoteKind, Param, Prototype, Record, Scope, Span, Variadic};
+use std::fmt;
+use std::sync::Arc;
+use thiserror::Error;
+
+pub use lower::lower;
+
+/// What a plan is compiled for.
+pub struct Target<'a> {
+    /// The data model of the guest's memory.
+    pub model: DataModel,
+    /// The host's ABI.
+    pub abi: Abi,
+    /// The function never calls back into a guest.
+    pub leaf: bool,
+    /// The names of the interface that grants the prototype.
+    pub scope: &'a Scope,
+    /// The wasm type that the guest declares; it chooses between `i32` and `i64` where C has
+    /// `long`. `None`: the data model's.
+    pub import: Option<&'a Lowering>,
+    /// Numbers of handle types.
+    pub handle_types: &'a dyn HandleTypes,
+    /// The other granted prototypes of the same library.
+    pub grants: &'a dyn Fn(&str) -> Option<Arc<Prototype>>,
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("model", &self.model)
+            .field("abi", &self.abi)
+            .field("leaf", &self.leaf)
+            .field("import", &self.import)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a prototype has no plan.
+#[derive(Clone, Debug, Error)]
+pub enum CompileError {
+    /// It says something that cannot be done (yet). Spans point into its text.
+    #[error("{}", first(.0))]
+    Prototype(Vec<Diagnostic>),
+    /// The guest's import has another wasm type.
+    #[error("the import is {found}, the prototype asks for {expected}")]
+    WasmType {
+        /// What the prototype asks for.
+        expected: Lowering,
+        /// What the import has.
+        found: Lowering,
+    },
+    /// The verifier refused the compiler's work: a bug of this crate.
+    #[error("the plan was refused, which is a bug of Portcullis: {0}")]
+    Refused(VerifyError),
+}
+
+fn first(diagnostics: &[Diagnostic]) -> &str {
+    diagnostics.first().map_or("the prototype cannot be compiled", |d| &d.message)
+}
+
+/// Compiles and verifies a plan.
+///
+/// # Errors
+/// See [`CompileError`]; all mistakes of a prototype at once.
+pub fn compile(
+    prototype: &Arc<Prototype>,
+    target: &Target<'_>,
+) -> Result<Plan, CompileError> {
+    let mut compiler = Compiler::new(prototype, target);
+    compiler.refuse_what_comes_later();
+    let assignment = match assign(&prototype.function, target.scope, target.abi) {
+        Ok(assignment) => assignment,
+        Err(error) => {
+            compiler.errors.push(Diagnostic::new(error.span(), error.to_string()));
+            return Err(CompileError::Prototype(compiler.errors));
+        }
+    };
+    if !compiler.errors.is_empty() {
+        return Err(CompileError::Prototype(compiler.errors));
+    }
+    let lowering = lower(prototype, target.model, target.import)?;
+    compiler.params(&assignment, &lowering);
+    let returns = compiler.outcome(&lowering);
+    if !compiler.errors.is_empty() {
+        return Err(CompileError::Prototype(compiler.errors));
+    }
+    let plan = compiler.finish(lowering, &assignment, returns)?;
+    verify(&plan, target.abi).map_err(CompileError::Refused)?;
+    Ok(plan)
+}
+
+/// Ops of the *before* section by what they depend on; put together in this order.
+#[derive(Default)]
+struct Before {
+    scalars: Vec<Op>,
+    handles: Vec<Op>,
+    cells: Vec<Op>,
+    ranges: Vec<Op>,
+    values: Vec<Op>,
+    computed: Vec<Op>,
+    conditions: Vec<Op>,
+    pointers: Vec<Op>,
+    /// Handles that the call takes something from: last among handles.
+    taken: Vec<Op>,
+}
+
+/// Ops of the *after* section by phase.
+#[derive(Default)]
+struct After {
+    facts: Vec<Op>,
+    checks: Vec<Op>,
+    guest: Vec<Op>,
+    adopt: Vec<Op>,
+    store: Vec<Op>,
+    result: Vec<Op>,
+}
+
+impl After {
+    fn is_empty(&self) -> bool {
+        let After { facts, checks, guest, adopt, store, result } = self;
+        [facts, checks, guest, adopt, store, result].iter().all(|ops| ops.is_empty())
+    }
+}
+
+/// A string or a writable range, for telling them apart.
+struct Range {
+    at: At,
+    extent: At,
+}
+
+struct Compiler<'a> {
+    prototype: &'a Arc<Prototype>,
+    target: &'a Target<'a>,
+    errors: Vec<Diagnostic>,
+    before: Before,
+    after: After,
+    texts: Vec<Range>,
+    writable: Vec<Range>,
+    params: Vec<Placed>,
+    expressions: Vec<super::expression::Expression>,
+    ranges: Vec<Box<[(i128, i128)]>>,
+    callees: Vec<Callee>,
+    kinds: Vec<HandleKind>,
+    stack: usize,
+    locals: usize,
+    takes: u8,
+    adopts: u16,
+}
+
+/// What expressions may read of a parameter.
+#[derive(Clone, Copy, Default)]
+struct Placed {
+    /// The native value, an integer or a handle's pointer.
+    value: Option<super::op::Operand>,
+    /// What it points at, in the call's own memory.
+    pointee: Option<super::op::Operand>,
+    /// Whether it is a handle.
+    handle: bool,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(prototype: &'a Arc<Prototype>, target: &'a Target<'a>) -> Compiler<'a> {
+        Compiler {
+            prototype,
+            target,
+            errors: Vec::new(),
+            before: Before::default(),
+            after: After::default(),
+            texts: Vec::new(),
+            writable: Vec::new(),
+            params: vec![Placed::default(); prototype.function.params.len()],
+            expressions: Vec::new(),
+            ranges: Vec::new(),
+            callees: Vec::new(),
+            kinds: Vec::new(),
+            stack: 0,
+            locals: 0,
+            takes: 0,
+            adopts: 0,
+        }
+    }
+
+    fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.errors.push(Diagnostic::new(span, message).help(help));
+    }
+
+    /// Something that the language has and plans do not, yet.
+    fn later(&mut self, span: Span, what: &str) {
+        let diagnostic = Diagnostic::new(span, format!("{what}: not supported yet"));
+        self.errors.push(diagnostic.label("here"));
+    }
+
+    fn refuse_what_comes_later(&mut self) {
+        match &self.prototype.function.variadic {
+            Variadic::No => {}
+            Variadic::Untyped(span) => self.later(*span, "variadic functions"),
+            Variadic::Typed(types) => {
+                let span = types.first().map_or(self.prototype.span, |ty| ty.span);
+                self.later(span, "variadic functions");
+            }
+        }
+        for note in &self.prototype.notes {
+            if let NoteKind::Format(..) = note.kind {
+                self.later(note.span, "format strings");
+            }
+        }
+    }
+
+    /// The image of an argument's register or stack slot.
+    fn place(&mut self, location: Location, param: &Param) -> Option<At> {
+        let at = match location {
+            Location::Integer(number) => FrameLayout::integer(number),
+            Location::Vector(number) => FrameLayout::vector(number),
+            Location::Stack(offset) => FrameLayout::stack_slot(offset),
+            Location::X87(_) => None,
+        };
+        if at.is_none() {
+            self.error(
+                param.span,
+                format!("more than {MAX_STACK_AREA} bytes of arguments on the stack"),
+                "pass fewer parameters, or a pointer to a struct",
+            );
+        }
+        at
+    }
+
+    /// A new place for something of 8 or 16 bytes that the call keeps.
+    fn local(&mut self, bytes: usize) -> At {
+        let offset = FrameLayout::STACK + self.stack + self.locals;
+        let offset = offset.next_multiple_of(bytes);
+        self.locals = offset + bytes - FrameLayout::STACK - self.stack;
+        // A frame of 255 parameters with all that they may need stays below 64 KiB.
+        At::new(offset).expect("a frame is smaller than 64 KiB")
+    }
+
+    /// The index of a handle type in the plan's table.
+    fn kind(&mut self, record: &Record) -> u16 {
+        let id = self.target.handle_types.number(record);
+        if let Some(index) = self.kinds.iter().position(|kind| kind.id == id) {
+            return index_of(index);
+        }
+        let drop = self.target.scope.drop_of(record).cloned();
+        let drop = drop.map(|function| self.callee(&function.name, Purpose::Drop));
+        let name = match &record.tag {
+            Some(tag) => format!("{} {tag}", record_keyword(record)),
+            None => record_keyword(record).to_owned(),
+        };
+        self.kinds.push(HandleKind { id, name: name.into(), drop });
+        index_of(self.kinds.len() - 1)
+    }
+
+    /// The index of a callee in the plan's table.
+    fn callee(&mut self, symbol: &Arc<str>, purpose: Purpose) -> u16 {
+        let callee = Callee { symbol: Arc::clone(symbol), purpose };
+        if let Some(index) = self.callees.iter().position(|known| *known == callee) {
+            return index_of(index);
+        }
+        self.callees.push(callee);
+        index_of(self.callees.len() - 1)
+    }
+
+    fn finish(
+        mut self,
+        lowering: Lowering,
+        assignment: &Assignment,
+        returns: Returns,
+    ) -> Result<Plan, CompileError> {
+        self.tell_apart();
+        if self.adopts > 0 {
+            self.before.conditions.push(Op::Reserve { handles: self.adopts });
+        }
+        let handles = self.before.handles.len() + self.before.taken.len();
+        let allocates = !self.after.guest.is_empty();
+        let marks = handles > 0
+            && (allocates
+                || !self.target.leaf
+                || (handles > 1 && !self.before.taken.is_empty()));
+        let after = marks || !self.after.is_empty();
+        let returns = if after { self.result_apart(returns) } else { returns };
+        let before = self.before;
+        let mut ops = [
+            before.scalars,
+            before.handles,
+            before.taken,
+            before.cells,
+            before.values,
+            before.ranges,
+            before.computed,
+            before.pointers,
+            before.conditions,
+        ]
+        .concat();
+        let call = index_of(ops.len());
+        let stub = if assignment.stack_size > 0 {
+            Stub::Stack
+        } else if assignment.vector_registers > 0 {
+            Stub::Registers
+        } else {
+            Stub::Integers
+        };
+        ops.push(Op::Call { stub, returns });
+        let sections = self.after;
+        ops.extend(
+            [
+                sections.facts,
+                sections.checks,
+                sections.guest,
+                sections.adopt,
+                sections.store,
+                sections.result,
+            ]
+            .concat(),
+        );
+        let facts = Facts {
+            leaf: self.target.leaf,
+            memory: ops.iter().any(touches_memory),
+            allocates,
+            errno: self.prototype.has(|note| *note == NoteKind::Errno),
+            marks,
+            after,
+            wide: self.target.model == DataModel::Lp64,
+        };
+        let size = (FrameLayout::STACK + self.stack + self.locals).next_multiple_of(16);
+        let frame = FrameLayout {
+            stack: u16::try_from(self.stack).unwrap_or(u16::MAX),
+            locals: u16::try_from(FrameLayout::STACK + self.stack).unwrap_or(u16::MAX),
+            size: u16::try_from(size).unwrap_or(u16::MAX),
+        };
+        Ok(Plan {
+            prototype: Arc::clone(self.prototype),
+            lowering,
+            ops: ops.into(),
+            call,
+            frame,
+            expressions: self.expressions.into(),
+            ranges: self.ranges.into(),
+            callees: self.callees.into(),
+            handle_kinds: self.kinds.into(),
+            facts,
+        })
+    }
+
+    /// Strings that native code reads in place must not be written by the same call.
+    fn tell_apart(&mut self) {
+        for text in &self.texts {
+            for buffer in &self.writable {
+                if buffer.at != text.at {
+                    self.before.pointers.push(Op::Apart {
+                        text: text.at,
+                        text_extent: text.extent,
+                        buffer: buffer.at,
+                        buffer_extent: buffer.extent,
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn record_keyword(record: &Record) -> &'static str {
+    match record.kind {
+        crate::signature::RecordKind::Struct => "struct",
+        crate::signature::RecordKind::Union => "union",
+    }
+}
+
+/// An index of one of a plan's tables. A prototype has at most 255 parameters and 64 KiB of text,
+/// so that no table comes near the limit.
+fn index_of(index: usize) -> u16 {
+    u16::try_from(index).expect("a plan's tables have fewer than 65536 entries")
+}
+
+/// Whether an op reads or writes the guest's memory, so that its base and length must be fresh.
+fn touches_memory(op: &Op) -> bool {
+    match op {
+        Op::Buffer { .. }
+        | Op::Text { .. }
+        | Op::Cell { .. }
+        | Op::PointerCell { .. }
+        | Op::TextCell { .. }
+        | Op::Apart { .. }
+        | Op::Inside { .. }
+        | Op::InsideOr { .. }
+        | Op::Give { .. }
+        | Op::StoreCell { .. } => true,
+        Op::Int8 { .. }
+        | Op::UInt8 { .. }
+        | Op::Int16 { .. }
+        | Op::UInt16 { .. }
+        | Op::Bool { .. }
+        | Op::Int32 { .. }
+        | Op::Int64 { .. }
+        | Op::Long32 { .. }
+        | Op::ULong32 { .. }
+        | Op::Float32 { .. }
+        | Op::Float64 { .. }
+        | Op::Range { .. }
+        | Op::Evaluate { .. }
+        | Op::Require { .. }
+        | Op::Value { .. }
+        | Op::Handle { .. }
+        | Op::Reserve { .. }
+        | Op::Call { .. }
+        | Op::Consume { .. }
+        | Op::Measure { .. }
+        | Op::Fits { .. }
+        | Op::Take { .. }
+        | Op::FreeNative { .. }
+        | Op::Adopt { .. }
+        | Op::EndLoans { .. }
+        | Op::Return { .. } => false,
+    }
+}
+
+/// What annotations of a handle parameter say about it.
+fn fate_of(param: &Param) -> Fate {
+    if param.ty.has(|n| matches!(n, NoteKind::Consumes | NoteKind::ConsumesIf(_))) {
+        Fate::Consumed
+    } else if param.ty.has(|n| *n == NoteKind::Invalidates) {
+        Fate::Invalidated
+    } else {
+        Fate::Kept
+    }
+}
+

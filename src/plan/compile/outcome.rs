@@ -1,0 +1,308 @@
+//! What happens after the call: results, out pointers, handles that change hands.
+use super::expression::When;
+use super::params::{Pointee, is_text};
+use super::{Compiler, fate_of};
+use crate::plan::frame::FrameLayout;
+use crate::plan::layout::{DataModel, Scalar, layout_of, scalar_of};
+use crate::plan::op::{
+    At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width,
+};
+use crate::plan::{Lowering, Purpose, WasmType};
+use crate::signature::{Expr, Float, Ident, Lender, NoteKind, Type, TypeKind};
+use std::num::NonZeroU16;
+
+impl Compiler<'_> {
+    /// Ops for handles and the result; how the call op decodes the result.
+    pub(super) fn outcome(&mut self, lowering: &Lowering) -> Returns {
+        let prototype = self.prototype;
+        for (index, param) in prototype.function.params.iter().enumerate() {
+            if !self.params[index].handle {
+                continue;
+            }
+            let slot = super::index_of(index);
+            match fate_of(param) {
+                Fate::Kept => {}
+                Fate::Invalidated => self.after.store.push(Op::EndLoans { slot }),
+                Fate::Consumed => {
+                    let condition = param.ty.notes.iter().find_map(|note| match &note.kind {
+                        NoteKind::ConsumesIf(condition) => Some(condition),
+                        _ => None,
+                    });
+                    let condition = condition.and_then(|c| self.expression(c, When::After));
+                    let condition = condition.and_then(|index| NonZeroU16::new(index + 1));
+                    self.after.facts.push(Op::Consume { slot, condition });
+                }
+            }
+        }
+        let result = &prototype.function.result;
+        if result.kind == TypeKind::Void {
+            return Returns::Void;
+        }
+        match scalar_of(result) {
+            Some(Scalar::Pointer) => {
+                self.pointer_result(result);
+                Returns::Record
+            }
+            Some(scalar) => self.scalar_result(scalar, lowering),
+            None => {
+                self.later(result.span, "this type by value");
+                Returns::Void
+            }
+        }
+    }
+
+    fn scalar_result(&mut self, scalar: Scalar, lowering: &Lowering) -> Returns {
+        let signed = self.target.abi.is_signed(scalar);
+        let narrow = lowering.results.first() == Some(&WasmType::I32);
+        match (scalar, scalar.host_size()) {
+            (Scalar::Bool, _) => Returns::Bool,
+            (Scalar::Float(Float::Float), _) => Returns::Float32,
+            (Scalar::Float(Float::Double), _) => Returns::Float64,
+            (_, 1) if signed => Returns::Int8,
+            (_, 1) => Returns::UInt8,
+            (_, 2) if signed => Returns::Int16,
+            (_, 2) => Returns::UInt16,
+            (_, 4) => Returns::Int32,
+            (_, 8) if !narrow => Returns::Int64,
+            (_, 8) if signed => Returns::Long32,
+            (_, 8) => Returns::ULong32,
+            _ => {
+                self.later(self.prototype.function.result.span, "this type by value");
+                Returns::Void
+            }
+        }
+    }
+
+    fn pointer_result(&mut self, ty: &Type) {
+        let from = FrameLayout::result_integer();
+        let param = super::index_of(self.prototype.function.params.len());
+        if let Some(to) = self.incoming(ty, from, param) {
+            let returns = self.pointer_returns();
+            self.after.result.push(Op::Return { from: to, returns });
+        }
+    }
+
+    fn pointer_returns(&self) -> Returns {
+        match self.target.model {
+            DataModel::Ilp32 => Returns::Int32,
+            DataModel::Lp64 => Returns::Int64,
+        }
+    }
+
+    fn pointer_width(&self) -> Width {
+        match self.target.model {
+            DataModel::Ilp32 => Width::U32,
+            DataModel::Lp64 => Width::U64,
+        }
+    }
+
+    /// A pointer that native code leaves in a cell of parameter `index`.
+    pub(super) fn pointer_out(&mut self, index: usize, ty: &Type, cell: At) {
+        let slot = super::index_of(index);
+        if let Some(from) = self.incoming(ty, cell, slot) {
+            let width = self.pointer_width();
+            self.after.store.push(Op::StoreCell { slot, from, width });
+        }
+    }
+
+    /// Ops that turn the native pointer at `from`, of type `ty`, into what the guest gets. Returns
+    /// where that is. `param` is what errors are about; one past the last is the result.
+    fn incoming(&mut self, ty: &Type, from: At, param: u16) -> Option<At> {
+        let to = self.local(8);
+        for note in &ty.notes {
+            match note.kind {
+                NoteKind::Cookie | NoteKind::Closure(_) => self.later(note.span, "cookies"),
+                NoteKind::Boxed => self.later(note.span, "boxed objects"),
+                NoteKind::CapturedBy(_) => self.later(note.span, "captures"),
+                _ => {}
+            }
+        }
+        let lender = ty.notes.iter().find_map(|note| match &note.kind {
+            NoteKind::LifetimeBound(lender) => Some(lender),
+            _ => None,
+        });
+        let freed = ty.notes.iter().find_map(|note| match &note.kind {
+            NoteKind::FreedBy(function) => Some(function),
+            _ => None,
+        });
+        match self.pointee(ty) {
+            Pointee::Opaque(record) => {
+                let kind = self.kind(record);
+                let borrowed = ty.has(|n| *n == NoteKind::Borrowed);
+                let parent = match lender {
+                    Some(Lender::Param(name)) => Some(Slot::new(self.handle_slot(name)?)?),
+                    Some(Lender::Static) | None => None,
+                };
+                self.adopts += 1;
+                self.after.adopt.push(Op::Adopt { from, to, kind, borrowed, parent });
+            }
+            Pointee::Later(what) => {
+                self.later(ty.span, what);
+                return None;
+            }
+            Pointee::Pointer => {
+                self.later(ty.span, "pointers to pointers that native code returns");
+                return None;
+            }
+            Pointee::Text | Pointee::Counted(_) | Pointee::Integer(_) | Pointee::Floating(_) => {
+                if let Some(function) = freed {
+                    self.freed(ty, from, to, function, param)?;
+                } else if let Some(lender) = lender {
+                    self.lent(ty, from, to, lender, param)?;
+                } else if is_static_text(ty) && usize::from(param) == self.params.len() {
+                    self.after.checks.push(Op::InsideOr { from, to });
+                    self.copied(ty, from, to, Ownership::Static, Some(to), param)?;
+                } else {
+                    self.after.checks.push(Op::Inside { from, to, param });
+                }
+            }
+        }
+        Some(to)
+    }
+
+    fn lent(
+        &mut self,
+        ty: &Type,
+        from: At,
+        to: At,
+        lender: &Lender,
+        param: u16,
+    ) -> Option<()> {
+        let owner = match lender {
+            Lender::Static => Ownership::Static,
+            Lender::Param(name) => Ownership::Handle { slot: self.handle_slot(name)? },
+        };
+        self.copied(ty, from, to, owner, None, param).map(|_| ())
+    }
+
+    fn freed(
+        &mut self,
+        ty: &Type,
+        from: At,
+        to: At,
+        function: &Ident,
+        param: u16,
+    ) -> Option<()> {
+        self.copied(ty, from, to, Ownership::Guest, None, param)?;
+        let callee = self.callee(&function.name, Purpose::Free);
+        self.after.checks.push(Op::FreeNative { from, callee });
+        Some(())
+    }
+
+    /// `Take` and `Give`.
+    fn copied(
+        &mut self,
+        ty: &Type,
+        from: At,
+        to: At,
+        owner: Ownership,
+        unless: Option<At>,
+        param: u16,
+    ) -> Option<()> {
+        let extent = self.extent(ty)?;
+        let take = self.takes;
+        self.takes = take.checked_add(1)?;
+        self.after.checks.push(Op::Take { from, take, extent, unless, param });
+        self.after.guest.push(Op::Give { take, to, from, owner, unless, param });
+        Some(())
+    }
+
+    /// How far a native pointer reaches.
+    fn extent(&mut self, ty: &Type) -> Option<TakeExtent> {
+        let pointee = ty.pointee()?;
+        let (expr, by_bytes) = match self.pointee(ty) {
+            Pointee::Text => {
+                let unit = scalar_of(pointee)
+                    .filter(|s| s.guest_size(self.target.model) == s.host_size())
+                    .and_then(|scalar| u8::try_from(scalar.host_size()).ok())
+                    .filter(|unit| *unit <= 4);
+                if unit.is_none() {
+                    self.later(ty.span, "terminated arrays of this type");
+                }
+                return unit.map(TakeExtent::Text);
+            }
+            Pointee::Counted(NoteKind::CountedBy(e) | NoteKind::CountedByOrNull(e)) => (e, false),
+            Pointee::Counted(NoteKind::SizedBy(e)) => (e, true),
+            _ => {
+                let size = self.element_size(pointee)?;
+                return Some(TakeExtent::Object(size));
+            }
+        };
+        let size = if by_bytes || pointee.kind == TypeKind::Void {
+            1
+        } else {
+            self.element_size(pointee)?
+        };
+        let count = self.count_after(expr)?;
+        Some(TakeExtent::Counted { count, size })
+    }
+
+    fn element_size(&mut self, ty: &Type) -> Option<u32> {
+        match layout_of(ty, self.target.scope, self.target.model) {
+            Ok(layout) if layout.guest.size == layout.host.size => {
+                u32::try_from(layout.host.size).ok()
+            }
+            Ok(_) => {
+                self.later(ty.span, "data whose layout differs on the host");
+                None
+            }
+            Err(error) => {
+                self.error(error.span, error.to_string(), "name a complete type");
+                None
+            }
+        }
+    }
+
+    /// A count that is computed after the call.
+    fn count_after(&mut self, expr: &Expr) -> Option<Operand> {
+        let expr = self.expression(expr, When::After)?;
+        let to = self.local(16);
+        self.after.checks.push(Op::Measure { expr, to });
+        Some(Operand { at: to, width: Width::I128 })
+    }
+
+    /// The guest slot of the handle parameter of that name.
+    fn handle_slot(&mut self, name: &Ident) -> Option<u16> {
+        let index = self.prototype.param_index(&name.name);
+        let handle = index.filter(|index| self.params[*index].handle);
+        if handle.is_none() {
+            self.error(
+                name.span,
+                format!("`{name}` is no handle"),
+                "name a parameter that points to an incomplete struct",
+            );
+        }
+        handle.map(super::index_of)
+    }
+
+    /// Splits the result off the call op, for plans with an *after* section.
+    pub(super) fn result_apart(&mut self, returns: Returns) -> Returns {
+        let (integer, vector) = (FrameLayout::result_integer(), FrameLayout::result_vector());
+        let param = super::index_of(self.params.len());
+        let mut fits = |from, width| {
+            self.after.checks.push(Op::Fits { from: Operand { at: integer, width: from }, width, param });
+            (integer, Returns::Int32)
+        };
+        let (from, decode) = match returns {
+            Returns::Void | Returns::Record => return returns,
+            Returns::Long32 => fits(Width::I64, Width::I32),
+            Returns::ULong32 => fits(Width::U64, Width::U32),
+            Returns::Float32 | Returns::Float64 => (vector, returns),
+            Returns::Int8
+            | Returns::UInt8
+            | Returns::Int16
+            | Returns::UInt16
+            | Returns::Bool
+            | Returns::Int32
+            | Returns::Int64 => (integer, returns),
+        };
+        self.after.result.push(Op::Return { from, returns: decode });
+        Returns::Record
+    }
+}
+
+/// `const char *` with nothing said about who lends it: the library's own, for ever, unless it
+/// points into the guest's memory.
+fn is_static_text(ty: &Type) -> bool {
+    is_text(ty) && ty.pointee().is_some_and(|pointee| pointee.quals.is_const)
+}

@@ -1,0 +1,562 @@
+//! Parameters: what each one means (DESIGN 5.2), as ops.
+use super::expression::{When, integer_width, width_of};
+use super::{Compiler, Range, fate_of};
+use crate::plan::Lowering;
+use crate::plan::WasmType;
+use crate::plan::abi::Assignment;
+use crate::plan::layout::{Scalar, layout_of, scalar_of};
+use crate::plan::op::{At, Count, Direction, Fate, Null, Op, Operand, Width};
+use crate::signature::{
+    BinaryOp, Expr, ExprKind, Float, Integer, NoteKind, Param, Record, Type, TypeKind,
+};
+
+/// What a pointer parameter points at.
+pub(super) enum Pointee<'t> {
+    /// An object that only native code knows.
+    Opaque(&'t Record),
+    /// Elements of so many bytes, counted by an annotation.
+    Counted(&'t NoteKind),
+    /// A string.
+    Text,
+    /// One integer.
+    Integer(Scalar),
+    /// One floating value.
+    Floating(Float),
+    /// A pointer that native code fills in.
+    Pointer,
+    /// Something that plans cannot do yet.
+    Later(&'static str),
+}
+
+impl Compiler<'_> {
+    /// Ops for every parameter.
+    pub(super) fn params(&mut self, assignment: &Assignment, lowering: &Lowering) {
+        self.stack = usize::try_from(assignment.stack_size).unwrap_or(usize::MAX);
+        if self.stack > super::MAX_STACK_AREA {
+            let span = self.prototype.span;
+            let limit = super::MAX_STACK_AREA;
+            self.error(
+                span,
+                format!("more than {limit} bytes of arguments on the stack"),
+                "pass fewer parameters, or a pointer to a struct",
+            );
+            return;
+        }
+        self.stack = self.stack.next_multiple_of(16);
+        let prototype = self.prototype;
+        let mut places = Vec::with_capacity(prototype.function.params.len());
+        // First what expressions may read: scalars, handles, cells.
+        for (index, param) in prototype.function.params.iter().enumerate() {
+            let piece = assignment.params.get(index).and_then(|value| value.pieces.first());
+            let Some(to) = piece.and_then(|piece| self.place(piece.location, param)) else {
+                if piece.is_none() {
+                    self.later(param.span, "this type by value");
+                }
+                return;
+            };
+            places.push(to);
+            let wasm = lowering.params.get(index).copied().unwrap_or(WasmType::I32);
+            self.readable(index, param, to, wasm);
+        }
+        // Then what reads them.
+        for (index, (param, to)) in prototype.function.params.iter().zip(places).enumerate() {
+            self.ranges(index, &param.ty);
+            self.pointer(index, param, to);
+        }
+        for note in &prototype.notes {
+            if let NoteKind::Requires(expr) = &note.kind
+                && let Some(expr) = self.expression(expr, When::Before)
+            {
+                self.before.conditions.push(Op::Require { expr });
+            }
+        }
+    }
+
+    /// Scalars, handles and cells.
+    fn readable(&mut self, index: usize, param: &Param, to: At, wasm: WasmType) {
+        let slot = super::index_of(index);
+        match scalar_of(&param.ty) {
+            None => self.later(param.span, "this type by value"),
+            Some(Scalar::Pointer) => match self.pointee(&param.ty) {
+                Pointee::Opaque(record) => self.handle(index, param, record, to),
+                Pointee::Integer(scalar) => self.integer_behind(index, param, scalar, to),
+                _ => {}
+            },
+            Some(scalar) => self.scalar(slot, index, param, scalar, to, wasm),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        slot: u16,
+        index: usize,
+        param: &Param,
+        scalar: Scalar,
+        to: At,
+        wasm: WasmType,
+    ) {
+        for note in &param.ty.notes {
+            if matches!(note.kind, NoteKind::Handle) {
+                self.later(note.span, "descriptors as handles");
+            }
+        }
+        let abi = self.target.abi;
+        if let Some(width) = integer_width(scalar, abi) {
+            self.remember_value(index, to, width);
+            let value = param.ty.notes.iter().find_map(|note| match &note.kind {
+                NoteKind::Value(expr) => Some(expr),
+                _ => None,
+            });
+            if let Some(value) = value {
+                if let Some(expr) = self.expression(value, When::Before) {
+                    self.before.values.push(Op::Value { expr, to, width, param: slot });
+                }
+                return;
+            }
+        }
+        let signed = abi.is_signed(scalar);
+        let op = match (scalar, scalar.host_size(), wasm) {
+            (Scalar::Bool, ..) => Op::Bool { slot, to },
+            (Scalar::Float(Float::Float), ..) => Op::Float32 { slot, to },
+            (Scalar::Float(Float::Double), ..) => Op::Float64 { slot, to },
+            (_, 1, _) if signed => Op::Int8 { slot, to },
+            (_, 1, _) => Op::UInt8 { slot, to },
+            (_, 2, _) if signed => Op::Int16 { slot, to },
+            (_, 2, _) => Op::UInt16 { slot, to },
+            (_, 4, _) => Op::Int32 { slot, to },
+            (_, 8, WasmType::I64) => Op::Int64 { slot, to },
+            (_, 8, _) if signed => Op::Long32 { slot, to },
+            (_, 8, _) => Op::ULong32 { slot, to },
+            _ => {
+                self.later(param.span, "this type by value");
+                return;
+            }
+        };
+        self.before.scalars.push(op);
+    }
+
+    fn handle(&mut self, index: usize, param: &Param, record: &Record, to: At) {
+        for note in &param.ty.notes {
+            match note.kind {
+                NoteKind::Retains => self.later(note.span, "__retains"),
+                NoteKind::Exclusive => self.later(note.span, "__exclusive"),
+                NoteKind::Remember(..) => self.later(note.span, "__remember"),
+                NoteKind::CapturedBy(_) => self.later(note.span, "captures"),
+                _ => {}
+            }
+        }
+        let slot = super::index_of(index);
+        let kind = self.kind(record);
+        let null = uncounted_null(&param.ty);
+        let fate = fate_of(param);
+        let op = Op::Handle { slot, to, kind, null, fate };
+        if fate == Fate::Kept {
+            self.before.handles.push(op);
+        } else {
+            self.before.taken.push(op);
+        }
+        self.remember_value(index, to, Width::U64);
+        self.params[index].handle = true;
+    }
+
+    /// One integer behind a pointer: in place when the layouts agree and no bound depends on it,
+    /// else through a cell of the call.
+    fn integer_behind(&mut self, index: usize, param: &Param, scalar: Scalar, to: At) {
+        let Some(pointee) = param.ty.pointee() else { return };
+        let (model, abi) = (self.target.model, self.target.abi);
+        let signed = abi.is_signed(scalar);
+        let widths =
+            (width_of(scalar.guest_size(model), signed), width_of(scalar.host_size(), signed));
+        let (Some(guest), Some(host)) = widths else {
+            self.later(param.span, "128-bit integers");
+            return;
+        };
+        let ranged = pointee.has(|note| matches!(note, NoteKind::Range(..)));
+        let direction = direction(&param.ty, pointee);
+        if guest == host && !ranged && !self.is_read(index) {
+            return; // in place: see `pointer`
+        }
+        let slot = super::index_of(index);
+        let cell = self.local(8);
+        let null = uncounted_null(&param.ty);
+        self.before.cells.push(Op::Cell { slot, to, cell, guest, host, direction, null });
+        self.params[index].pointee = Some(Operand { at: cell, width: host });
+        if direction.is_out() {
+            let from = Operand { at: cell, width: host };
+            if guest != host {
+                self.after.checks.push(Op::Fits { from, width: guest, param: slot });
+            }
+            self.after.store.push(Op::StoreCell { slot, from: cell, width: guest });
+        }
+        if ranged {
+            self.ranges(index, pointee);
+        }
+    }
+
+    /// Whether an expression of the prototype reads what this parameter points at.
+    fn is_read(&self, index: usize) -> bool {
+        let Some(name) = &self.prototype.function.params[index].name else { return false };
+        let function = &self.prototype.function;
+        let types = function.params.iter().map(|p| &p.ty).chain([&function.result]);
+        let notes = self.prototype.notes.iter().chain(types.flat_map(notes_within));
+        notes.flat_map(|note| expressions_of(&note.kind)).any(|expr| derefs(expr, &name.name))
+    }
+
+    /// Pointers whose bounds may depend on what `readable` has placed.
+    fn pointer(&mut self, index: usize, param: &Param, to: At) {
+        let slot = super::index_of(index);
+        let Some(pointee) = param.ty.pointee() else { return };
+        for note in &param.ty.notes {
+            match note.kind {
+                NoteKind::Cookie | NoteKind::Closure(_) => self.later(note.span, "cookies"),
+                NoteKind::CapturedBy(_) => self.later(note.span, "captures"),
+                _ => {}
+            }
+        }
+        match self.pointee(&param.ty) {
+            Pointee::Opaque(_) => {}
+            Pointee::Later(what) => self.later(param.span, what),
+            Pointee::Counted(note) => self.counted(index, param, pointee, note, to),
+            Pointee::Text => self.text(index, param, pointee, to),
+            Pointee::Integer(scalar) => {
+                if self.params[index].pointee.is_none() {
+                    self.in_place(index, param, pointee, scalar.host_size(), to);
+                }
+            }
+            Pointee::Floating(Float::LongDouble) => self.later(param.span, "`long double`"),
+            Pointee::Floating(kind) => {
+                let size = Scalar::Float(kind).host_size();
+                self.in_place(index, param, pointee, size, to);
+            }
+            Pointee::Pointer => {
+                let cell = self.local(8);
+                let null = uncounted_null(&param.ty);
+                let direction = direction(&param.ty, pointee);
+                if direction.is_in() && param.ty.has(|n| *n == NoteKind::Inout) {
+                    if !is_text(pointee) {
+                        self.later(param.span, "pointers to pointers that go both ways");
+                        return;
+                    }
+                    let extent = self.local(8);
+                    self.before.pointers.push(Op::TextCell { slot, to, cell, null, extent });
+                } else {
+                    self.before.pointers.push(Op::PointerCell { slot, to, cell, null });
+                }
+                self.pointer_out(index, pointee, cell);
+            }
+        }
+    }
+
+    fn in_place(&mut self, index: usize, param: &Param, pointee: &Type, size: u32, to: At) {
+        let slot = super::index_of(index);
+        let extent = (!pointee.quals.is_const).then(|| self.writable(to));
+        self.before.pointers.push(Op::Buffer {
+            slot,
+            to,
+            count: Count::Exactly(1),
+            size,
+            align: u8::try_from(size).unwrap_or(1),
+            null: uncounted_null(&param.ty),
+            param: u8::try_from(index).unwrap_or(u8::MAX),
+            extent,
+        });
+    }
+
+    fn counted(
+        &mut self,
+        index: usize,
+        param: &Param,
+        pointee: &Type,
+        note: &NoteKind,
+        to: At,
+    ) {
+        let slot = super::index_of(index);
+        let (expr, by_bytes, or_null) = match note {
+            NoteKind::CountedBy(expr) => (expr, false, false),
+            NoteKind::CountedByOrNull(expr) => (expr, false, true),
+            NoteKind::SizedBy(expr) => (expr, true, false),
+            _ => return,
+        };
+        let (size, align) = if pointee.kind == TypeKind::Void {
+            (1, 1)
+        } else {
+            let layout = match layout_of(pointee, self.target.scope, self.target.model) {
+                Ok(layout) => layout,
+                Err(error) => {
+                    self.error(error.span, error.to_string(), "count elements of a complete type");
+                    return;
+                }
+            };
+            if scalar_of(pointee).is_none_or(|s| s == Scalar::Pointer) {
+                self.later(pointee.span, "arrays of anything but numbers");
+                return;
+            }
+            if layout.guest.size != layout.host.size {
+                self.later(pointee.span, "arrays whose elements differ in size on the host");
+                return;
+            }
+            let size = if by_bytes { 1 } else { u32::try_from(layout.host.size).unwrap_or(1) };
+            (size, u8::try_from(layout.host.align).unwrap_or(1))
+        };
+        if pointee.has(|n| matches!(n, NoteKind::Range(..))) {
+            self.later(pointee.span, "ranges of elements");
+        }
+        let Some(count) = self.count(expr, slot) else { return };
+        let null = if param.ty.has(|n| *n == NoteKind::Nonnull) {
+            Null::Refused
+        } else if or_null {
+            Null::Allowed
+        } else {
+            Null::IfEmpty
+        };
+        let extent = (!pointee.quals.is_const).then(|| self.writable(to));
+        let param = u8::try_from(index).unwrap_or(u8::MAX);
+        let op = Op::Buffer { slot, to, count, size, align, null, param, extent };
+        self.before.pointers.push(op);
+    }
+
+    fn text(&mut self, index: usize, param: &Param, pointee: &Type, to: At) {
+        let Some(scalar) = scalar_of(pointee) else {
+            self.later(param.span, "terminated arrays of anything but characters");
+            return;
+        };
+        if scalar.guest_size(self.target.model) != scalar.host_size() || scalar.host_size() > 4 {
+            self.later(param.span, "terminated arrays of long integers");
+            return;
+        }
+        let is_const = pointee.quals.is_const;
+        let unit = u8::try_from(scalar.host_size()).unwrap_or(1);
+        let extent = self.local(8);
+        let slot = super::index_of(index);
+        let null = uncounted_null(&param.ty);
+        // A function that may call back gets a copy: the guest could change the string meanwhile.
+        let copy = is_const && !self.target.leaf;
+        self.before.pointers.push(Op::Text { slot, to, unit, null, copy, extent });
+        if is_const {
+            self.texts.push(Range { at: to, extent });
+        } else {
+            self.writable.push(Range { at: to, extent });
+        }
+    }
+
+    /// Notes that native code may write to the range whose address is at `to`; its length goes to
+    /// the place that this returns.
+    fn writable(&mut self, to: At) -> At {
+        let extent = self.local(8);
+        self.writable.push(Range { at: to, extent });
+        extent
+    }
+
+    /// The `__range`s of a parameter or of the integer behind it.
+    fn ranges(&mut self, index: usize, ty: &Type) {
+        let bounds: Vec<(&Expr, &Expr)> = ty
+            .notes
+            .iter()
+            .filter_map(|note| match &note.kind {
+                NoteKind::Range(low, high) => Some((low, high)),
+                _ => None,
+            })
+            .collect();
+        let param = &self.prototype.function.params[index];
+        let placed = self.params[index];
+        let behind = !std::ptr::eq(ty, &raw const param.ty);
+        let operand = if behind { placed.pointee } else { placed.value };
+        if bounds.is_empty() || (placed.handle && !behind) {
+            return;
+        }
+        let Some(value) = operand else {
+            self.error(ty.span, "`__range` needs an integer", "write it after an integer");
+            return;
+        };
+        let constants: Option<Vec<(i128, i128)>> =
+            bounds.iter().map(|(low, high)| Some((constant(low)?, constant(high)?))).collect();
+        if let Some(constants) = constants {
+            let known = self.ranges.iter().position(|known| **known == *constants);
+            let set = known.unwrap_or_else(|| {
+                self.ranges.push(constants.into());
+                self.ranges.len() - 1
+            });
+            let set = super::index_of(set);
+            self.before.ranges.push(Op::Range { value, set, param: super::index_of(index) });
+            return;
+        }
+        // Bounds that are computed: the condition as an expression.
+        let Some(name) = &param.name else {
+            self.error(ty.span, "computed bounds need a parameter with a name", "give it one");
+            return;
+        };
+        let mut read = Expr { kind: ExprKind::Name(name.clone()), span: name.span };
+        if behind {
+            read = Expr { span: read.span, kind: ExprKind::Deref(Box::new(read)) };
+        }
+        let binary = |op, left: &Expr, right: &Expr| Expr {
+            span: left.span.to(right.span),
+            kind: ExprKind::Binary(op, Box::new(left.clone()), Box::new(right.clone())),
+        };
+        let within = bounds.iter().map(|(low, high)| {
+            let above = binary(BinaryOp::LessEqual, low, &read);
+            binary(BinaryOp::And, &above, &binary(BinaryOp::LessEqual, &read, high))
+        });
+        let any = within.reduce(|all, one| binary(BinaryOp::Or, &all, &one));
+        if let Some(expr) = any.and_then(|any| self.expression(&any, When::Before)) {
+            self.before.conditions.push(Op::Require { expr });
+        }
+    }
+
+    /// What a pointer points at, by its annotations and its type.
+    pub(super) fn pointee<'t>(&self, ty: &'t Type) -> Pointee<'t> {
+        let Some(pointee) = ty.pointee() else { return Pointee::Later("this type") };
+        if ty.has(|n| matches!(n, NoteKind::Cookie | NoteKind::Closure(_))) {
+            return Pointee::Later("cookies");
+        }
+        if let TypeKind::Record(record) = &pointee.kind {
+            return if self.is_complete(record) {
+                Pointee::Later("pointers to structs and unions")
+            } else {
+                Pointee::Opaque(record)
+            };
+        }
+        if matches!(pointee.kind, TypeKind::Function(_)) {
+            return Pointee::Later("callbacks");
+        }
+        if let Some(note) = ty.notes.iter().find(|note| {
+            use NoteKind::{CountedBy, CountedByOrNull, SizedBy};
+            matches!(note.kind, CountedBy(_) | CountedByOrNull(_) | SizedBy(_))
+        }) {
+            return Pointee::Counted(&note.kind);
+        }
+        if ty.has(|n| matches!(n, NoteKind::TerminatedBy(_))) {
+            return Pointee::Later("arrays of structs");
+        }
+        if pointee.pointee().is_some() {
+            return if ty.has(|n| *n == NoteKind::NullTerminated) {
+                Pointee::Later("arrays of pointers")
+            } else {
+                Pointee::Pointer
+            };
+        }
+        if is_text(ty) {
+            return Pointee::Text;
+        }
+        match scalar_of(pointee) {
+            Some(Scalar::Float(kind)) => Pointee::Floating(kind),
+            Some(scalar @ (Scalar::Bool | Scalar::Integer(_))) => Pointee::Integer(scalar),
+            Some(Scalar::Pointer) | None => Pointee::Later("pointers to this type"),
+        }
+    }
+
+    fn is_complete(&self, record: &Record) -> bool {
+        record.body.is_some()
+            || record.tag.as_ref().is_some_and(|tag| {
+                let key = (record.kind, std::sync::Arc::clone(&tag.name));
+                self.target.scope.records.contains_key(&key)
+            })
+    }
+}
+
+/// Whether a pointer is to a string: annotated so, or `const char *` without any size.
+pub(super) fn is_text(ty: &Type) -> bool {
+    let Some(pointee) = ty.pointee() else { return false };
+    let plain = matches!(pointee.kind, TypeKind::Integer(Integer::Char)) && pointee.quals.is_const;
+    let other = |n: &NoteKind| {
+        use NoteKind::{CountedBy, CountedByOrNull, Single, SizedBy};
+        matches!(n, Single | CountedBy(_) | CountedByOrNull(_) | SizedBy(_))
+    };
+    ty.has(|n| *n == NoteKind::NullTerminated) || (plain && !ty.has(other))
+}
+
+/// What guest 0 means for a pointer without a count.
+fn uncounted_null(ty: &Type) -> Null {
+    if ty.has(|n| *n == NoteKind::Nullable) { Null::Allowed } else { Null::Refused }
+}
+
+/// Which way the pointee goes: what is written, else what `const` says.
+fn direction(pointer: &Type, pointee: &Type) -> Direction {
+    if pointer.has(|n| *n == NoteKind::Out) {
+        Direction::Out
+    } else if pointer.has(|n| *n == NoteKind::In) || pointee.quals.is_const {
+        Direction::In
+    } else {
+        Direction::InOut
+    }
+}
+
+fn constant(expr: &Expr) -> Option<i128> {
+    match &expr.kind {
+        ExprKind::Integer(value) => Some(*value),
+        ExprKind::Unary(crate::signature::UnaryOp::Negate, inner) => {
+            constant(inner)?.checked_neg()
+        }
+        _ => None,
+    }
+}
+
+/// The annotations of a type and of everything behind its pointers.
+fn notes_within(ty: &Type) -> Vec<&crate::signature::Note> {
+    let mut all = Vec::new();
+    let mut next = Some(ty);
+    while let Some(ty) = next {
+        all.extend(&ty.notes);
+        next = ty.pointee();
+    }
+    all
+}
+
+fn expressions_of(note: &NoteKind) -> Vec<&Expr> {
+    match note {
+        NoteKind::CountedBy(e)
+        | NoteKind::SizedBy(e)
+        | NoteKind::CountedByOrNull(e)
+        | NoteKind::Requires(e)
+        | NoteKind::Value(e)
+        | NoteKind::ConsumesIf(e)
+        | NoteKind::Remember(_, e)
+        | NoteKind::OnTrap(e) => vec![e],
+        NoteKind::Range(low, high) => vec![low, high],
+        NoteKind::Single
+        | NoteKind::NullTerminated
+        | NoteKind::TerminatedBy(_)
+        | NoteKind::Nullable
+        | NoteKind::Nonnull
+        | NoteKind::In
+        | NoteKind::Out
+        | NoteKind::Inout
+        | NoteKind::Format(..)
+        | NoteKind::Consumes
+        | NoteKind::Retains
+        | NoteKind::Drop(_)
+        | NoteKind::Borrowed
+        | NoteKind::LifetimeBound(_)
+        | NoteKind::Invalidates
+        | NoteKind::CapturedBy(_)
+        | NoteKind::FreedBy(_)
+        | NoteKind::Boxed
+        | NoteKind::Private
+        | NoteKind::Exclusive
+        | NoteKind::Handle
+        | NoteKind::Cookie
+        | NoteKind::Closure(_)
+        | NoteKind::Leaf
+        | NoteKind::Errno
+        | NoteKind::HostOnly
+        | NoteKind::Const
+        | NoteKind::Pure => Vec::new(),
+    }
+}
+
+/// Whether `*name` occurs in an expression.
+fn derefs(expr: &Expr, name: &str) -> bool {
+    match &expr.kind {
+        ExprKind::Deref(inner) => {
+            matches!(&inner.kind, ExprKind::Name(n) if *n.name == *name) || derefs(inner, name)
+        }
+        ExprKind::Integer(_) | ExprKind::Name(_) | ExprKind::Return | ExprKind::SizeOf(_) => false,
+        ExprKind::Member(inner, _) | ExprKind::Arrow(inner, _) | ExprKind::Unary(_, inner) => {
+            derefs(inner, name)
+        }
+        ExprKind::Binary(_, left, right) => derefs(left, name) || derefs(right, name),
+        ExprKind::Conditional(a, b, c) => [a, b, c].iter().any(|e| derefs(e, name)),
+        ExprKind::Builtin(_, all) | ExprKind::Call(_, all) => all.iter().any(|e| derefs(e, name)),
+    }
+}
+

@@ -1,0 +1,445 @@
+//! The ops of the *after* section: facts, checks, guest code, commit, in this order.
+//!
+//! Native code has run. Whatever fails from here on, what it did is recorded (handles that it
+//! destroyed are dead), objects that it made and nobody will get are destroyed, and nothing is
+//! written to the guest's memory.
+use super::space::{FrameEnvironment, Space};
+use super::{CallMemory, Failure, Guest, Stop, decode, stop, unmark};
+use crate::plan::Plan;
+use crate::plan::binding::Binding;
+use crate::plan::expression::evaluate;
+use crate::plan::frame::FrameHead;
+use crate::plan::handles::{HandleType, Loan};
+use crate::plan::op::{At, Op, Ownership, TakeExtent};
+use crate::plan::problem::Problem;
+use std::ffi::c_void;
+use std::mem::transmute;
+use std::num::NonZeroU16;
+use std::ptr;
+
+/// What [`Op::InsideOr`] leaves for a pointer that is not the guest's.
+const ELSEWHERE: u64 = u64::MAX;
+
+/// What the *after* section keeps between its ops.
+struct After<'a> {
+    space: Space<'a>,
+    /// What the guest's memory was copied to before the call.
+    memory: Option<Box<CallMemory>>,
+    /// Bytes taken from native memory, by number; `None` where there was nothing.
+    taken: Vec<Option<Box<[u8]>>>,
+    copied: u64,
+    /// Guest copies made for this call's results.
+    given: Vec<Loan>,
+    /// Guest copies whose loans this call has ended.
+    ended: Vec<Loan>,
+}
+
+/// Runs the whole section.
+///
+/// # Safety
+/// As [`super::run`]; *before* has run in this frame and the call record is complete.
+pub unsafe fn run(
+    plan: &Plan,
+    binding: &Binding,
+    frame: *mut FrameHead,
+    memory: Option<Box<CallMemory>>,
+    guest: &mut dyn Guest,
+) -> Result<(), Stop> {
+    let space = Space::new(plan, binding, frame);
+    let mut after = After {
+        space,
+        memory,
+        taken: Vec::new(),
+        copied: 0,
+        given: Vec::new(),
+        ended: Vec::new(),
+    };
+    let first = usize::from(plan.call) + 1;
+    let mut outcome = Ok(());
+    for (offset, op) in plan.ops[first..].iter().enumerate() {
+        // SAFETY: the plan was verified, and the ops before this one have run.
+        if let Err(failure) = unsafe { after.step(op, guest) } {
+            let trapped = matches!(failure, Failure::Guest);
+            // SAFETY: this op and those behind it have not done their work.
+            unsafe { after.abandon(first + offset) };
+            if !trapped {
+                after.ended.append(&mut after.given);
+            }
+            // SAFETY: the frame is as the failed op left it.
+            outcome = Err(unsafe { stop(plan, binding, frame, first + offset, failure, true) });
+            break;
+        }
+    }
+    if outcome.is_ok() {
+        // SAFETY: every `Handle` op has run.
+        unsafe { unmark(plan, binding, frame, usize::from(plan.call)) };
+    }
+    if !matches!(outcome, Err(Stop::Guest)) {
+        for loan in after.ended {
+            if guest.release(loan).is_err() {
+                return Err(Stop::Guest);
+            }
+        }
+    }
+    outcome
+}
+
+impl After<'_> {
+    /// Runs one op.
+    ///
+    /// # Safety
+    /// As [`run`], and every op before it has run.
+    unsafe fn step(&mut self, op: &Op, guest: &mut dyn Guest) -> Result<(), Failure> {
+        let space = self.space;
+        // SAFETY (of every block below): offsets, slots and tables were checked by the verifier,
+        // and what an op reads was written by the ops before it.
+        match *op {
+            Op::Consume { slot, condition } => {
+                // SAFETY: see above.
+                let handle = unsafe { space.slot32(slot) };
+                if handle != 0 && self.holds(condition) {
+                    let ended = space.store().with_handles(|table| table.consume(handle));
+                    self.ended.extend(ended);
+                }
+            }
+            Op::Measure { expr, to } => {
+                let expression = &space.plan.expressions[usize::from(expr)];
+                let value = evaluate(expression, &mut FrameEnvironment(space));
+                let value = value.map_err(|_| Failure::Check)?;
+                // SAFETY: see above.
+                unsafe { space.write::<i128>(to, value) };
+            }
+            Op::Fits { from, width, param: _ } => {
+                // SAFETY: see above.
+                if !width.holds(unsafe { space.integer(from) }) {
+                    return Err(Failure::Check);
+                }
+            }
+            Op::Inside { from, to, param: _ } => {
+                // SAFETY: see above.
+                let native = unsafe { space.read::<u64>(from) };
+                let address = self.guest_address(native).ok_or(Failure::Check)?;
+                // SAFETY: see above.
+                unsafe { space.write::<u64>(to, address) };
+            }
+            Op::InsideOr { from, to } => {
+                // SAFETY: see above.
+                let native = unsafe { space.read::<u64>(from) };
+                let address = self.guest_address(native).unwrap_or(ELSEWHERE);
+                // SAFETY: see above.
+                unsafe { space.write::<u64>(to, address) };
+            }
+            Op::Take { from, take, extent, unless, param: _ } => {
+                // SAFETY: see above.
+                unsafe { self.take(from, take, extent, unless)? };
+            }
+            Op::FreeNative { from, callee } => {
+                // SAFETY: see above; the bytes have been taken.
+                unsafe { self.free_native(from, callee) };
+            }
+            Op::Give { take, to, from, owner, unless, param: _ } => {
+                // SAFETY: see above.
+                unsafe { self.give(take, to, from, owner, unless, guest)? };
+            }
+            Op::Adopt { from, to, kind, borrowed, parent } => {
+                // SAFETY: see above.
+                unsafe {
+                    let native = space.read::<u64>(from);
+                    let parent = parent.map(|slot| space.slot32(slot.number()));
+                    let handle = self.adopt(native, kind, borrowed, parent)?;
+                    space.write::<u64>(to, u64::from(handle));
+                }
+            }
+            Op::StoreCell { slot, from, width } => {
+                // SAFETY: see above.
+                let (address, value) = unsafe { (space.pointer(slot), space.read::<u64>(from)) };
+                if address != 0 {
+                    let bytes = value.to_le_bytes();
+                    let bytes = &bytes[..width.bytes().min(8)];
+                    // SAFETY: the range was checked before the call, and memories do not shrink.
+                    unsafe { space.write_guest(address, bytes) }.ok_or(Failure::Check)?;
+                }
+            }
+            Op::EndLoans { slot } => {
+                // SAFETY: see above.
+                let handle = unsafe { space.slot32(slot) };
+                let ended = space.store().with_handles(|table| table.end_loans(handle));
+                self.ended.extend(ended);
+            }
+            Op::Return { from, returns } => {
+                // SAFETY: see above; the plan has a result, so there is a slot for it.
+                unsafe {
+                    let raw = space.read::<u64>(from);
+                    if let Some(low) = decode(returns, raw, raw)? {
+                        (&raw mut (*space.slot(0)).low).write(low);
+                    }
+                }
+            }
+            Op::Int8 { .. }
+            | Op::UInt8 { .. }
+            | Op::Int16 { .. }
+            | Op::UInt16 { .. }
+            | Op::Bool { .. }
+            | Op::Int32 { .. }
+            | Op::Int64 { .. }
+            | Op::Long32 { .. }
+            | Op::ULong32 { .. }
+            | Op::Float32 { .. }
+            | Op::Float64 { .. }
+            | Op::Range { .. }
+            | Op::Evaluate { .. }
+            | Op::Require { .. }
+            | Op::Value { .. }
+            | Op::Buffer { .. }
+            | Op::Text { .. }
+            | Op::Cell { .. }
+            | Op::PointerCell { .. }
+            | Op::TextCell { .. }
+            | Op::Handle { .. }
+            | Op::Apart { .. }
+            | Op::Reserve { .. }
+            | Op::Call { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn holds(&self, condition: Option<NonZeroU16>) -> bool {
+        let Some(condition) = condition else { return true };
+        // Conditions are numbered from 1, so that none can be told from the first.
+        let expression = &self.space.plan.expressions[usize::from(condition.get() - 1)];
+        evaluate(expression, &mut FrameEnvironment(self.space)) != Ok(0)
+    }
+
+    /// The guest's pointer for a native one: inside its memory, or inside a copy of a part of it.
+    fn guest_address(&self, native: u64) -> Option<u64> {
+        if native == 0 {
+            return Some(0);
+        }
+        let binding = self.space.binding;
+        let base = binding.memory_base.get().addr() as u64;
+        let offset = native.checked_sub(base).filter(|offset| *offset <= binding.memory_len.get());
+        offset.or_else(|| {
+            let native = usize::try_from(native).ok()?;
+            self.memory.as_ref()?.guest_address(native)
+        })
+    }
+
+    /// # Safety
+    /// As [`After::step`]; the native pointer reaches as far as `extent` says.
+    unsafe fn take(
+        &mut self,
+        from: At,
+        take: u8,
+        extent: TakeExtent,
+        unless: Option<At>,
+    ) -> Result<(), Failure> {
+        let space = self.space;
+        let take = usize::from(take);
+        if self.taken.len() <= take {
+            self.taken.resize_with(take + 1, || None);
+        }
+        // SAFETY: the caller's promise.
+        let native = unsafe { space.read::<u64>(from) };
+        if native == 0 || unless.is_some_and(|at| unsafe { space.read::<u64>(at) } != ELSEWHERE) {
+            return Ok(());
+        }
+        let native = ptr::with_exposed_provenance::<u8>(usize_of(native));
+        let len = match extent {
+            // SAFETY: the prototype says that it is a string.
+            TakeExtent::Text(unit) => unsafe { native_text_length(native, unit) },
+            TakeExtent::Object(bytes) => usize_of(u64::from(bytes)),
+            TakeExtent::Counted { count, size } => {
+                // SAFETY: see above.
+                let count = unsafe { space.count(count) }.ok_or(Failure::Check)?;
+                let bytes = count.checked_mul(u64::from(size)).ok_or(Failure::Check)?;
+                usize::try_from(bytes).map_err(|_| Failure::Check)?
+            }
+        };
+        let limit = space.store().limits.copied_bytes;
+        self.copied = self.copied.saturating_add(len as u64);
+        if self.copied > limit {
+            return Err(Failure::Known(Problem::Limit { limit: "copied_bytes", value: limit }));
+        }
+        // SAFETY: the prototype says that so many bytes are there, and native code does not run
+        // meanwhile.
+        self.taken[take] = Some(unsafe { std::slice::from_raw_parts(native, len) }.into());
+        Ok(())
+    }
+
+    /// # Safety
+    /// As [`After::step`].
+    unsafe fn free_native(&self, from: At, callee: u16) {
+        // SAFETY: the caller's promise.
+        let (native, (function, _)) =
+            unsafe { (self.space.read::<u64>(from), self.space.callee(callee)) };
+        if native != 0 {
+            // SAFETY: the prototype says that this function frees such a pointer.
+            unsafe { call_with_pointer(function, native) };
+        }
+    }
+
+    /// # Safety
+    /// As [`After::step`].
+    unsafe fn give(
+        &mut self,
+        take: u8,
+        to: At,
+        from: At,
+        owner: Ownership,
+        unless: Option<At>,
+        guest: &mut dyn Guest,
+    ) -> Result<(), Failure> {
+        let space = self.space;
+        if unless.is_some_and(|at| unsafe { space.read::<u64>(at) } != ELSEWHERE) {
+            return Ok(());
+        }
+        let Some(bytes) = self.taken.get_mut(usize::from(take)).and_then(Option::take) else {
+            // SAFETY: the caller's promise.
+            unsafe { space.write::<u64>(to, 0) };
+            return Ok(());
+        };
+        // SAFETY: the caller's promise.
+        let native = usize_of(unsafe { space.read::<u64>(from) });
+        if owner == Ownership::Static
+            && let Some((address, size)) = guest.static_copy(native)
+            && size >= bytes.len() as u64
+        {
+            // SAFETY: no slice of guest memory is alive.
+            unsafe {
+                space.write_guest(address, &bytes).ok_or(Failure::Check)?;
+                space.write::<u64>(to, address);
+            }
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.allocate(&bytes, guest)? };
+        let loan =
+            Loan { instance: space.binding.instance, address, size: bytes.len() as u64 };
+        match owner {
+            Ownership::Guest => {}
+            Ownership::Static => guest.keep_static_copy(native, address, loan.size),
+            Ownership::Handle { slot } => {
+                // SAFETY: the caller's promise.
+                let handle = unsafe { space.slot32(slot) };
+                let kind = self.kind_of_slot(slot).ok_or(Failure::Check)?;
+                let lent = space.store().with_handles(|table| table.lend(handle, kind, loan));
+                if lent.is_err() {
+                    self.given.push(loan);
+                    return Err(Failure::Known(Problem::LenderGone));
+                }
+            }
+        }
+        if owner == Ownership::Guest {
+            self.given.push(loan);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { space.write::<u64>(to, address) };
+        Ok(())
+    }
+
+    /// Asks the guest for memory and fills it.
+    ///
+    /// # Safety
+    /// As [`After::step`].
+    unsafe fn allocate(&self, bytes: &[u8], guest: &mut dyn Guest) -> Result<u64, Failure> {
+        const ALIGN: u32 = 8;
+        let wanted = bytes.len() as u64;
+        let address = guest.allocate(wanted.max(1), ALIGN)?;
+        guest.refresh(self.space.binding);
+        let failed = || Failure::Known(Problem::Allocation { bytes: wanted, returned: address });
+        if address == 0 {
+            return Err(failed());
+        }
+        // SAFETY: no slice of guest memory is alive.
+        unsafe { self.space.write_guest(address, bytes) }.ok_or_else(failed)?;
+        Ok(address)
+    }
+
+    fn kind_of_slot(&self, slot: u16) -> Option<HandleType> {
+        let before = &self.space.plan.ops[..usize::from(self.space.plan.call)];
+        before.iter().find_map(|op| {
+            if let Op::Handle { slot: of, kind, .. } = op
+                && *of == slot
+            {
+                return Some(self.space.plan.handle_kinds[usize::from(*kind)].id);
+            }
+            None
+        })
+    }
+
+    fn adopt(
+        &self,
+        native: u64,
+        kind: u16,
+        borrowed: bool,
+        parent: Option<u32>,
+    ) -> Result<u32, Failure> {
+        if native == 0 {
+            return Ok(0);
+        }
+        let kind = &self.space.plan.handle_kinds[usize::from(kind)];
+        let drop = kind.drop.map_or(ptr::null(), |callee| {
+            // SAFETY: the verifier has shown that the callee exists.
+            unsafe { self.space.callee(callee) }.0
+        });
+        let native = ptr::with_exposed_provenance_mut(usize_of(native));
+        let adopted = self.space.store().with_handles(|table| {
+            table.adopt(native, kind.id, borrowed, parent, drop)
+        });
+        let limit = u64::from(self.space.store().limits.handles);
+        adopted.ok_or(Failure::Known(Problem::Limit { limit: "handles", value: limit }))
+    }
+
+    /// Does what must be done when the ops from `from` on will not run: native memory that was to
+    /// be freed is freed, new native objects that have a destructor are destroyed.
+    ///
+    /// # Safety
+    /// As [`run`]; the ops from `from` on have had no effect.
+    unsafe fn abandon(&self, from: usize) {
+        for op in &self.space.plan.ops[from..] {
+            if let Op::FreeNative { from, callee } = *op {
+                // SAFETY: not freed before: the op has not run.
+                unsafe { self.free_native(from, callee) };
+            }
+            if let Op::Adopt { from, kind, borrowed: false, .. } = *op
+                && let Some(callee) = self.space.plan.handle_kinds[usize::from(kind)].drop
+            {
+                // SAFETY: the object was given to us by this call, and nobody else will get it.
+                unsafe { self.free_native(from, callee) };
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `function` is a C function that takes one pointer such as `native`.
+pub unsafe fn call_with_pointer(function: *const c_void, native: u64) {
+    // SAFETY: the caller's promise; a result, if there is one, is an integer that C may ignore.
+    unsafe { transmute::<*const c_void, unsafe extern "C" fn(u64) -> u64>(function)(native) };
+}
+
+/// Length in bytes of a native string, its terminator included.
+///
+/// # Safety
+/// There is one at `start`.
+unsafe fn native_text_length(start: *const u8, unit: u8) -> usize {
+    if unit == 1 {
+        // SAFETY: the caller's promise.
+        return unsafe { std::ffi::CStr::from_ptr(start.cast()) }.count_bytes() + 1;
+    }
+    let unit = usize::from(unit);
+    let mut len = 0;
+    loop {
+        // SAFETY: the string has not ended yet, so that this element exists.
+        let element = unsafe { std::slice::from_raw_parts(start.add(len), unit) };
+        len += unit;
+        if element.iter().all(|byte| *byte == 0) {
+            return len;
+        }
+    }
+}
+
+/// A native address or length on a 64-bit host.
+fn usize_of(value: u64) -> usize {
+    usize::try_from(value).expect("bridges exist only on 64-bit hosts")
+}

@@ -1,0 +1,407 @@
+//! The ops of the *before* section: decode, check, place. Nothing outside the frame and the call's
+//! own memory changes here, handles' marks excepted, which are taken back when the call is over.
+use super::space::{FrameEnvironment, Space};
+use super::{CallMemory, Failure};
+use crate::plan::expression::evaluate;
+use crate::plan::handles::HandleError;
+use crate::plan::op::{At, Count, Fate, Null, Op, Width};
+use crate::plan::problem::Problem;
+
+/// Runs one op.
+///
+/// # Safety
+/// The op belongs to a verified plan; every op before it has run in this frame.
+#[inline]
+pub unsafe fn step(
+    op: &Op,
+    space: &Space<'_>,
+    memory: &mut Option<Box<CallMemory>>,
+) -> Result<(), Failure> {
+    // SAFETY (of every block below): offsets and slots were checked by the verifier, and what an
+    // op reads was written by the ops before it.
+    match *op {
+        Op::Int8 { slot, to } => unsafe {
+            place(space, to, extend8(space.slot32(slot)));
+        },
+        Op::UInt8 { slot, to } => unsafe {
+            place(space, to, u64::from(space.slot32(slot) & 0xff));
+        },
+        Op::Int16 { slot, to } => unsafe {
+            place(space, to, extend16(space.slot32(slot)));
+        },
+        Op::UInt16 { slot, to } => unsafe {
+            place(space, to, u64::from(space.slot32(slot) & 0xffff));
+        },
+        Op::Bool { slot, to } => unsafe {
+            place(space, to, u64::from(space.slot32(slot) != 0));
+        },
+        Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => unsafe {
+            place(space, to, u64::from(space.slot32(slot)));
+        },
+        Op::Int64 { slot, to } | Op::Float64 { slot, to } => unsafe {
+            place(space, to, space.slot64(slot));
+        },
+        Op::Long32 { slot, to } => unsafe {
+            place(space, to, i64::from(space.slot32(slot).cast_signed()).cast_unsigned());
+        },
+        Op::Range { value, set, param: _ } => {
+            // SAFETY: see above.
+            let value = unsafe { space.integer(value) };
+            let ranges = &space.plan.ranges[usize::from(set)];
+            if !ranges.iter().any(|(low, high)| (*low..=*high).contains(&value)) {
+                return Err(Failure::Check);
+            }
+        }
+        Op::Evaluate { expr, to, param: _ } => {
+            let value = expression(space, expr)?;
+            // SAFETY: see above.
+            unsafe { space.write::<i128>(to, value) };
+        }
+        Op::Require { expr } => {
+            if expression(space, expr)? == 0 {
+                return Err(Failure::Check);
+            }
+        }
+        Op::Value { expr, to, width, param: _ } => {
+            let value = expression(space, expr)?;
+            if !width.holds(value) {
+                return Err(Failure::Check);
+            }
+            // SAFETY: see above.
+            unsafe { place(space, to, low64(value)) };
+        }
+        Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
+            // SAFETY: see above.
+            let (address, bytes) = unsafe { buffer(space, slot, count, size, align, null)? };
+            // SAFETY: see above.
+            unsafe { place(space, to, address) };
+            if let Some(extent) = extent {
+                // SAFETY: see above.
+                unsafe { space.write::<u64>(extent, bytes) };
+            }
+        }
+        Op::Text { slot, to, unit, null, copy, extent } => {
+            // SAFETY: see above.
+            let guest = unsafe { space.pointer(slot) };
+            // SAFETY: see above.
+            unsafe { text(space, guest, to, unit, null, extent)? };
+            if copy {
+                // SAFETY: see above.
+                unsafe { make_copy(space, to, extent, memory)? };
+            }
+        }
+        Op::Cell { slot, to, cell, guest, host: _, direction, null } => {
+            // SAFETY: see above.
+            let address = unsafe { space.pointer(slot) };
+            let bytes = guest.bytes() as u64;
+            // SAFETY: see above.
+            unsafe { space.write::<u64>(cell, 0) };
+            if address == 0 {
+                if null != Null::Allowed {
+                    return Err(Failure::Check);
+                }
+                // SAFETY: see above.
+                unsafe { place(space, to, 0) };
+                return Ok(());
+            }
+            let at = space.inside(address, bytes).ok_or(Failure::Check)?;
+            if direction.is_in() {
+                // SAFETY: `at` and the width of the guest's value are inside its memory.
+                let value = unsafe { load_integer(at, guest) };
+                // SAFETY: see above.
+                unsafe { space.write::<u64>(cell, low64(value)) };
+            }
+            // SAFETY: see above.
+            unsafe { place(space, to, space.address(cell)) };
+        }
+        Op::PointerCell { slot, to, cell, null } => {
+            // SAFETY: see above.
+            unsafe { pointer_cell(space, slot, to, cell, null)? };
+        }
+        Op::TextCell { slot, to, cell, null, extent } => {
+            // SAFETY: see above.
+            let at = unsafe { pointer_cell(space, slot, to, cell, null)? };
+            // SAFETY: see above.
+            unsafe { space.write::<u64>(extent, 0) };
+            if let Some(at) = at {
+                let width = if space.plan.facts.wide { Width::U64 } else { Width::U32 };
+                // SAFETY: `at` is the guest's pointer, inside its memory.
+                let inner = u64::try_from(unsafe { load_integer(at, width) })
+                    .map_err(|_| Failure::Check)?;
+                // SAFETY: see above.
+                unsafe { text(space, inner, cell, 1, Null::Allowed, extent)? };
+            }
+        }
+        Op::Handle { slot, to, kind, null, fate } => {
+            // SAFETY: see above.
+            let value = unsafe { space.pointer(slot) };
+            let value = u32::try_from(value).map_err(|_| Failure::Check)?;
+            if value == 0 {
+                if null != Null::Allowed {
+                    return Err(Failure::Check);
+                }
+                // SAFETY: see above.
+                unsafe { place(space, to, 0) };
+                return Ok(());
+            }
+            let kind = space.plan.handle_kinds[usize::from(kind)].id;
+            let marks = space.plan.facts.marks;
+            let pointer = space.store().with_handles(|handles| {
+                match fate {
+                    Fate::Kept => {}
+                    Fate::Invalidated => handles.check_exclusive(value, kind)?,
+                    Fate::Consumed => handles.check_consumable(value, kind)?,
+                }
+                let pointer = handles.get(value, kind)?.pointer;
+                if marks {
+                    handles.enter(value, kind)?;
+                }
+                Ok::<_, HandleError>(pointer)
+            });
+            let pointer = pointer.map_err(|_| Failure::Check)?;
+            // SAFETY: see above.
+            unsafe { place(space, to, pointer.expose_provenance() as u64) };
+        }
+        Op::Apart { text, text_extent, buffer, buffer_extent } => {
+            // SAFETY: see above.
+            let (text_at, text_len, buffer_at, buffer_len) = unsafe {
+                (
+                    space.read::<u64>(text),
+                    space.read::<u64>(text_extent),
+                    space.read::<u64>(buffer),
+                    space.read::<u64>(buffer_extent),
+                )
+            };
+            // Both are inside one memory: no sum can wrap.
+            if text_at < buffer_at + buffer_len && buffer_at < text_at + text_len {
+                // SAFETY: see above.
+                unsafe { make_copy(space, text, text_extent, memory)? };
+            }
+        }
+        Op::Reserve { handles } => {
+            let reserved = space.store().with_handles(|table| table.reserve(u32::from(handles)));
+            reserved.map_err(|_| Failure::Check)?;
+        }
+        Op::Call { .. }
+        | Op::Consume { .. }
+        | Op::Measure { .. }
+        | Op::Fits { .. }
+        | Op::Inside { .. }
+        | Op::InsideOr { .. }
+        | Op::Take { .. }
+        | Op::FreeNative { .. }
+        | Op::Give { .. }
+        | Op::Adopt { .. }
+        | Op::StoreCell { .. }
+        | Op::EndLoans { .. }
+        | Op::Return { .. } => {}
+    }
+    Ok(())
+}
+
+/// Puts eight bytes into a register image or stack slot.
+///
+/// # Safety
+/// `to` and eight bytes behind it lie inside the frame.
+#[inline]
+unsafe fn place(space: &Space<'_>, to: At, value: u64) {
+    // SAFETY: the caller's promise.
+    unsafe { space.write::<u64>(to, value) };
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "C's conversion: higher bits are ignored")]
+fn extend8(value: u32) -> u64 {
+    i64::from(value as u8 as i8).cast_unsigned()
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "C's conversion: higher bits are ignored")]
+fn extend16(value: u32) -> u64 {
+    i64::from(value as u16 as i16).cast_unsigned()
+}
+
+/// The low 64 bits, two's complement.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the value was checked to fit, or is cut as C cuts it"
+)]
+pub fn low64(value: i128) -> u64 {
+    value as u64
+}
+
+fn expression(space: &Space<'_>, expr: u16) -> Result<i128, Failure> {
+    let expression = &space.plan.expressions[usize::from(expr)];
+    evaluate(expression, &mut FrameEnvironment(*space)).map_err(|_| Failure::Check)
+}
+
+/// Native address and length in bytes of a checked buffer.
+///
+/// # Safety
+/// As [`step`].
+#[inline]
+unsafe fn buffer(
+    space: &Space<'_>,
+    slot: u16,
+    count: Count,
+    size: u32,
+    align: u8,
+    null: Null,
+) -> Result<(u64, u64), Failure> {
+    // SAFETY: the caller's promise.
+    let (guest, count) = unsafe {
+        let count = match count {
+            Count::Exactly(count) => Some(u64::from(count)),
+            Count::Of(operand) => space.count(operand),
+        };
+        (space.pointer(slot), count.ok_or(Failure::Check)?)
+    };
+    let bytes = count.checked_mul(u64::from(size)).ok_or(Failure::Check)?;
+    let size = space.binding.memory_len.get();
+    let base = space.binding.memory_base.get().expose_provenance() as u64;
+    if guest == 0 && (null == Null::Allowed || (bytes == 0 && null == Null::IfEmpty)) {
+        return Ok((0, 0));
+    }
+    if guest == 0 {
+        return Err(Failure::Check);
+    }
+    if bytes == 0 {
+        return Ok((base + guest.min(size), 0));
+    }
+    if bytes > size || guest > size - bytes {
+        return Err(Failure::Check);
+    }
+    if guest & (u64::from(align) - 1) != 0 {
+        return Err(Failure::Check);
+    }
+    Ok((base + guest, bytes))
+}
+
+/// Finds the end of the string at guest address `guest`; its native address goes to `to`, its
+/// length with the terminator to `extent`.
+///
+/// # Safety
+/// As [`step`].
+#[inline]
+unsafe fn text(
+    space: &Space<'_>,
+    guest: u64,
+    to: At,
+    unit: u8,
+    null: Null,
+    extent: At,
+) -> Result<(), Failure> {
+    let (address, len) = if guest == 0 {
+        if null != Null::Allowed {
+            return Err(Failure::Check);
+        }
+        (0, 0)
+    } else {
+        let size = space.binding.memory_len.get();
+        let left = size.checked_sub(guest).ok_or(Failure::Check)?;
+        // SAFETY: nothing writes to guest memory until the slice is gone.
+        let bytes = unsafe { space.guest_bytes(guest, left) }.ok_or(Failure::Check)?;
+        if guest % u64::from(unit) != 0 {
+            return Err(Failure::Check);
+        }
+        let len = text_length(bytes, unit).ok_or(Failure::Check)?;
+        (bytes.as_ptr().expose_provenance() as u64, len as u64)
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        place(space, to, address);
+        space.write::<u64>(extent, len);
+    }
+    Ok(())
+}
+
+/// Length in bytes of the string at the start of `bytes`, its terminator included.
+pub fn text_length(bytes: &[u8], unit: u8) -> Option<usize> {
+    if unit == 1 {
+        memchr::memchr(0, bytes).map(|at| at + 1)
+    } else {
+        let unit = usize::from(unit);
+        let zero = bytes.chunks_exact(unit).position(|c| c.iter().all(|byte| *byte == 0))?;
+        Some((zero + 1) * unit)
+    }
+}
+
+/// Replaces the string whose native address is at `to` by a copy of the call's own.
+///
+/// # Safety
+/// As [`step`]; the string was placed by [`text`].
+#[cold]
+unsafe fn make_copy(
+    space: &Space<'_>,
+    to: At,
+    extent: At,
+    memory: &mut Option<Box<CallMemory>>,
+) -> Result<(), Failure> {
+    // SAFETY: the caller's promise.
+    let (address, len) = unsafe { (space.read::<u64>(to), space.read::<u64>(extent)) };
+    let base = space.binding.memory_base.get().expose_provenance() as u64;
+    let Some(guest) = address.checked_sub(base).filter(|_| address != 0) else { return Ok(()) };
+    // SAFETY: nothing writes to guest memory meanwhile.
+    let Some(bytes) = (unsafe { space.guest_bytes(guest, len) }) else {
+        return Ok(()); // a copy already
+    };
+    let limit = space.store().limits.copied_bytes;
+    let copy = memory.get_or_insert_default().copy(guest, bytes, limit);
+    let limit = Problem::Limit { limit: "copied_bytes", value: limit };
+    let copy = copy.ok_or(Failure::Known(limit))?;
+    // SAFETY: the caller's promise.
+    unsafe { place(space, to, copy.expose_provenance() as u64) };
+    Ok(())
+}
+
+/// A cell for a pointer that native code writes; the native address of the guest's, if there is one.
+///
+/// # Safety
+/// As [`step`].
+unsafe fn pointer_cell(
+    space: &Space<'_>,
+    slot: u16,
+    to: At,
+    cell: At,
+    null: Null,
+) -> Result<Option<*mut u8>, Failure> {
+    // SAFETY: the caller's promise.
+    let address = unsafe { space.pointer(slot) };
+    // SAFETY: the caller's promise.
+    unsafe { space.write::<u64>(cell, 0) };
+    if address == 0 {
+        if null != Null::Allowed {
+            return Err(Failure::Check);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { place(space, to, 0) };
+        return Ok(None);
+    }
+    let at = space.inside(address, space.pointer_size()).ok_or(Failure::Check)?;
+    // SAFETY: the caller's promise.
+    unsafe { place(space, to, space.address(cell)) };
+    Ok(Some(at))
+}
+
+/// An integer of the guest's memory.
+///
+/// # Safety
+/// As many bytes as `width` has are readable at `at`.
+pub unsafe fn load_integer(at: *const u8, width: Width) -> i128 {
+    // SAFETY: the caller's promise; guests need not align what the host only copies.
+    unsafe {
+        match width {
+            Width::U8 => i128::from(at.read()),
+            Width::I8 => i128::from(at.cast::<i8>().read()),
+            Width::U16 => i128::from(at.cast::<u16>().read_unaligned()),
+            Width::I16 => i128::from(at.cast::<i16>().read_unaligned()),
+            Width::U32 => i128::from(at.cast::<u32>().read_unaligned()),
+            Width::I32 => i128::from(at.cast::<i32>().read_unaligned()),
+            Width::U64 => i128::from(at.cast::<u64>().read_unaligned()),
+            Width::I64 => i128::from(at.cast::<i64>().read_unaligned()),
+            Width::I128 => at.cast::<i128>().read_unaligned(),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The way into native code on x86-64 (System V psABI 3.2): loads the argument registers from the
+//! frame, calls, and stores the result registers into the call record.
+//!
+//! Three stubs, because most calls need few registers. Registers that a prototype does not use are
+//! loaded with whatever the frame holds: the callee does not read them.
+use super::{INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, VECTORS_AT};
+use crate::plan::frame::FrameHead;
+use std::arch::naked_asm;
+use std::ffi::c_void;
+
+/// Whether this machine has stubs.
+pub const SUPPORTED: bool = true;
+
+/// Calls `target` with the integer registers of the frame.
+///
+/// # Safety
+/// `frame` is a frame whose integer register images hold what `target` expects; calling it is sound.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn integers(frame: *mut FrameHead, target: *const c_void) {
+    naked_asm!(
+        "push rbx",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbx, 0",
+        "mov rbx, rdi",
+        "mov r11, rsi",
+        "mov rdi, [rbx + {integers}]",
+        "mov rsi, [rbx + {integers} + 8]",
+        "mov rdx, [rbx + {integers} + 16]",
+        "mov rcx, [rbx + {integers} + 24]",
+        "mov r8, [rbx + {integers} + 32]",
+        "mov r9, [rbx + {integers} + 40]",
+        "xor eax, eax",
+        "call r11",
+        "mov [rbx + {result_integers}], rax",
+        "mov [rbx + {result_integers} + 8], rdx",
+        "movups [rbx + {result_vectors}], xmm0",
+        "pop rbx",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore rbx",
+        "ret",
+        integers = const INTEGERS_AT,
+        result_integers = const RESULT_INTEGERS_AT,
+        result_vectors = const RESULT_VECTORS_AT,
+    )
+}
+
+/// Calls `target` with the integer and vector registers of the frame.
+///
+/// # Safety
+/// As [`integers`], for both kinds of registers.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn registers(frame: *mut FrameHead, target: *const c_void) {
+    naked_asm!(
+        "push rbx",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbx, 0",
+        "mov rbx, rdi",
+        "mov r11, rsi",
+        "movsd xmm0, [rbx + {vectors}]",
+        "movsd xmm1, [rbx + {vectors} + 16]",
+        "movsd xmm2, [rbx + {vectors} + 32]",
+        "movsd xmm3, [rbx + {vectors} + 48]",
+        "movsd xmm4, [rbx + {vectors} + 64]",
+        "movsd xmm5, [rbx + {vectors} + 80]",
+        "movsd xmm6, [rbx + {vectors} + 96]",
+        "movsd xmm7, [rbx + {vectors} + 112]",
+        "mov rdi, [rbx + {integers}]",
+        "mov rsi, [rbx + {integers} + 8]",
+        "mov rdx, [rbx + {integers} + 16]",
+        "mov rcx, [rbx + {integers} + 24]",
+        "mov r8, [rbx + {integers} + 32]",
+        "mov r9, [rbx + {integers} + 40]",
+        "mov eax, 8",
+        "call r11",
+        "mov [rbx + {result_integers}], rax",
+        "mov [rbx + {result_integers} + 8], rdx",
+        "movups [rbx + {result_vectors}], xmm0",
+        "movups [rbx + {result_vectors} + 16], xmm1",
+        "pop rbx",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_restore rbx",
+        "ret",
+        integers = const INTEGERS_AT,
+        vectors = const VECTORS_AT,
+        result_integers = const RESULT_INTEGERS_AT,
+        result_vectors = const RESULT_VECTORS_AT,
+    )
+}
+
+/// Calls `target` with all registers of the frame and a copy of `slots` eight-byte stack slots at
+/// its stack pointer.
+///
+/// # Safety
+/// As [`registers`]; `area` points at `slots` readable slots, an even number of them (the stack
+/// stays 16-aligned), and the native stack has room for them.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn stack(
+    frame: *mut FrameHead,
+    target: *const c_void,
+    area: *const u64,
+    slots: usize,
+) {
+    naked_asm!(
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "push rbx",
+        ".cfi_rel_offset rbx, -8",
+        "push rbx", // keeps the stack 16-aligned
+        "mov rbx, rdi",
+        "mov r11, rsi",
+        // Copies the slots from the highest to the lowest, so that every store touches the next
+        // lower stack address: a guard page is met in order.
+        "2:",
+        "test rcx, rcx",
+        "jz 3f",
+        "push qword ptr [rdx + 8 * rcx - 8]",
+        "dec rcx",
+        "jmp 2b",
+        "3:",
+        "movsd xmm0, [rbx + {vectors}]",
+        "movsd xmm1, [rbx + {vectors} + 16]",
+        "movsd xmm2, [rbx + {vectors} + 32]",
+        "movsd xmm3, [rbx + {vectors} + 48]",
+        "movsd xmm4, [rbx + {vectors} + 64]",
+        "movsd xmm5, [rbx + {vectors} + 80]",
+        "movsd xmm6, [rbx + {vectors} + 96]",
+        "movsd xmm7, [rbx + {vectors} + 112]",
+        "mov rdi, [rbx + {integers}]",
+        "mov rsi, [rbx + {integers} + 8]",
+        "mov rdx, [rbx + {integers} + 16]",
+        "mov rcx, [rbx + {integers} + 24]",
+        "mov r8, [rbx + {integers} + 32]",
+        "mov r9, [rbx + {integers} + 40]",
+        "mov eax, 8",
+        "call r11",
+        "mov [rbx + {result_integers}], rax",
+        "mov [rbx + {result_integers} + 8], rdx",
+        "movups [rbx + {result_vectors}], xmm0",
+        "movups [rbx + {result_vectors} + 16], xmm1",
+        "mov rbx, [rbp - 8]",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbx",
+        ".cfi_restore rbp",
+        "ret",
+        integers = const INTEGERS_AT,
+        vectors = const VECTORS_AT,
+        result_integers = const RESULT_INTEGERS_AT,
+        result_vectors = const RESULT_VECTORS_AT,
+    )
+}

@@ -1,0 +1,25 @@
+//! Machines without call stubs: plans can be made and shown for every ABI, but building a bridge
+//! fails with `UnsupportedHost`, so that nothing here is ever reached.
+use crate::plan::frame::FrameHead;
+use std::ffi::c_void;
+
+/// Whether this machine has stubs.
+pub const SUPPORTED: bool = false;
+
+/// # Safety
+/// Never called: see the module.
+pub unsafe fn integers(_: *mut FrameHead, _: *const c_void) {
+    unreachable!("no bridge can be built on this machine")
+}
+
+/// # Safety
+/// Never called: see the module.
+pub unsafe fn registers(_: *mut FrameHead, _: *const c_void) {
+    unreachable!("no bridge can be built on this machine")
+}
+
+/// # Safety
+/// Never called: see the module.
+pub unsafe fn stack(_: *mut FrameHead, _: *const c_void, _: *const u64, _: usize) {
+    unreachable!("no bridge can be built on this machine")
+}

@@ -1,0 +1,360 @@
+//! The interpreter: runs every plan, and is what every faster tier is tested against.
+//!
+//! [`run`] walks the ops of a verified plan over one frame: *before* in `before`, the call through
+//! one of the assembly stubs of the machine, *after* in `after`. [`resume`] runs the *after* section
+//! alone, for tiers that have made the call themselves. An op that fails says only which op it was;
+//! the text is made by [`super::diagnose`].
+//!
+//! Not here: how a call gets here, native stack limits, memory growth (the host), and what plans
+//! must satisfy (the verifier).
+#![expect(unsafe_code, reason = "the frame and native memory are reached through raw pointers")]
+use super::binding::Binding;
+use super::diagnose::diagnose;
+use super::frame::{CallRecord, FrameHead, FrameLayout, GuestSlot};
+use super::handles::Loan;
+use super::op::{Op, Returns, Stub};
+use super::problem::{Problem, Subject};
+use super::Plan;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::mem::{MaybeUninit, offset_of};
+use std::ptr;
+
+mod after;
+mod before;
+mod space;
+#[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
+#[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
+mod enter;
+
+pub use enter::SUPPORTED;
+use space::{CallMemory, Space};
+
+/// What a running call asks of the host.
+pub trait Guest {
+    /// Guest code has run: brings the binding's memory up to date.
+    fn refresh(&mut self, binding: &Binding);
+
+    /// Asks the instance's allocator for memory. Guest code runs.
+    ///
+    /// # Errors
+    /// When that code traps. The host keeps the trap.
+    fn allocate(&mut self, size: u64, align: u32) -> Result<u64, GuestStopped>;
+
+    /// Frees what an allocator gave. Guest code runs.
+    ///
+    /// # Errors
+    /// When that code traps. The host keeps the trap.
+    fn release(&mut self, loan: Loan) -> Result<(), GuestStopped>;
+
+    /// Guest address and size of the copy of the native constant at that address, if the instance
+    /// has one.
+    fn static_copy(&mut self, native: usize) -> Option<(u64, u64)>;
+
+    /// Remembers such a copy.
+    fn keep_static_copy(&mut self, native: usize, address: u64, size: u64);
+}
+
+/// Guest code that a call ran has trapped; the host has the trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestStopped;
+
+/// Why a call did not end well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// A check failed.
+    Error {
+        /// What it is about.
+        subject: Subject,
+        /// What is wrong.
+        problem: Problem,
+        /// Whether native code had run.
+        called: bool,
+    },
+    /// Guest code trapped; the host has the trap.
+    Guest,
+}
+
+/// Why an op failed: by its own check, which `diagnose` explains, by something only known here, or
+/// because of the guest.
+enum Failure {
+    Check,
+    Known(Problem),
+    Guest,
+}
+
+impl From<GuestStopped> for Failure {
+    fn from(_: GuestStopped) -> Failure {
+        Failure::Guest
+    }
+}
+
+/// Frames up to this size are on the stack.
+const SMALL_FRAME: usize = 1024;
+
+/// A frame on the stack, nothing of it initialised.
+#[repr(C, align(16))]
+struct SmallFrame(MaybeUninit<[u8; SMALL_FRAME]>);
+
+/// Makes one call.
+///
+/// # Errors
+/// When a check fails before or after the native call, or guest code traps.
+///
+/// # Safety
+/// - `plan` has passed the verifier for this host's ABI, and `binding.target` and `binding.callees`
+///   are functions of the types that its prototypes say, in its order.
+/// - `slots` points at as many slots as the plan has parameters, and at one if it has a result,
+///   initialised as wasm passes such parameters.
+/// - `binding`, its store block and its memory stay valid until this returns, and only this thread
+///   uses them. Memory base and length are up to date, and stay so until guest code runs.
+/// - Calling the function with arguments that satisfy the prototype's annotations is sound.
+#[inline]
+pub unsafe fn run(
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Stop> {
+    if usize::from(plan.frame.size) <= SMALL_FRAME {
+        let mut small = SmallFrame(MaybeUninit::uninit());
+        // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
+        unsafe { run_in(ptr::from_mut(&mut small).cast(), plan, binding, slots, guest) }
+    } else {
+        let frame = HeapFrame::new(usize::from(plan.frame.size));
+        // SAFETY: likewise.
+        unsafe { run_in(frame.start.cast(), plan, binding, slots, guest) }
+    }
+}
+
+/// A frame on the heap.
+struct HeapFrame {
+    start: *mut u8,
+    layout: Layout,
+}
+
+impl HeapFrame {
+    fn new(size: usize) -> HeapFrame {
+        let layout = Layout::from_size_align(size.max(16), 16)
+            .expect("a frame is at most 64 KiB and 16-aligned");
+        // SAFETY: the size is not zero.
+        let start = unsafe { alloc(layout) };
+        if start.is_null() {
+            handle_alloc_error(layout);
+        }
+        HeapFrame { start, layout }
+    }
+}
+
+impl Drop for HeapFrame {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout, freed once.
+        unsafe { dealloc(self.start, self.layout) }
+    }
+}
+
+/// # Safety
+/// As [`run`]; `frame` is `plan.frame.size` bytes, 16-aligned, that nothing else uses.
+#[inline]
+unsafe fn run_in(
+    frame: *mut FrameHead,
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Stop> {
+    // SAFETY: the frame is ours and large enough for its head.
+    unsafe {
+        (&raw mut (*frame).guest).write(slots);
+        (&raw mut (*frame).binding).write(binding);
+    }
+    let call = usize::from(plan.call);
+    let mut memory = None;
+    for (index, op) in plan.ops[..call].iter().enumerate() {
+        // SAFETY: the plan was verified, so that the op stays inside the frame and its tables, and
+        // everything it reads has been written by the ops before it.
+        let done = unsafe { before::step(op, &Space::new(plan, binding, frame), &mut memory) };
+        if let Err(failure) = done {
+            // SAFETY: the frame is as the failed op left it.
+            return Err(unsafe { stop(plan, binding, frame, index, failure, false) });
+        }
+    }
+    let Some(Op::Call { stub, returns }) = plan.ops.get(call) else {
+        return Ok(());
+    };
+    // SAFETY: *before* has placed every argument that the function's prototype has, checked.
+    unsafe { enter_native(plan, binding, frame, *stub) };
+    if plan.facts.after {
+        // SAFETY: native code has run, once; the record holds what it returned.
+        unsafe { after::run(plan, binding, frame, memory, guest) }
+    } else {
+        // SAFETY: `slots` has room for a result where the plan has one.
+        match unsafe { give_result(*returns, &(*frame).record, slots) } {
+            Ok(()) => Ok(()),
+            // SAFETY: the record is as native code left it.
+            Err(failure) => Err(unsafe { stop(plan, binding, frame, call, failure, true) }),
+        }
+    }
+}
+
+/// Runs the *after* section alone: native code has run and left its results in the call record.
+///
+/// # Errors
+/// As [`run`].
+///
+/// # Safety
+/// As [`run`], and `frame` is a frame of this plan in which all of *before* has run and whose call
+/// record is complete. `memory` of copies that *before* made does not exist in it.
+pub unsafe fn resume(
+    plan: &Plan,
+    frame: *mut FrameHead,
+    guest: &mut dyn Guest,
+) -> Result<(), Stop> {
+    // SAFETY: the frame's head was written before the call.
+    let (binding, slots) = unsafe { (&*(*frame).binding, (*frame).guest) };
+    if plan.facts.after {
+        // SAFETY: the caller's promise.
+        return unsafe { after::run(plan, binding, frame, None, guest) };
+    }
+    if let Some(Op::Call { returns, .. }) = plan.ops.get(usize::from(plan.call)) {
+        // SAFETY: the record is complete, and `slots` has room for a result.
+        let given = unsafe { give_result(*returns, &(*frame).record, slots) };
+        let call = usize::from(plan.call);
+        // SAFETY: the record is as native code left it.
+        return given.map_err(|failure| unsafe { stop(plan, binding, frame, call, failure, true) });
+    }
+    Ok(())
+}
+
+/// # Safety
+/// As [`run_in`]; all arguments are in place.
+#[inline]
+unsafe fn enter_native(plan: &Plan, binding: &Binding, frame: *mut FrameHead, stub: Stub) {
+    if plan.facts.errno {
+        // SAFETY: the thread's own `errno`. It is cleared so that the guest can tell whether this
+        // call has set it.
+        unsafe { *libc::__errno_location() = 0 };
+    }
+    // SAFETY: the register images that this stub loads have been written where the prototype has
+    // arguments; the rest are registers that the callee does not read.
+    unsafe {
+        match stub {
+            Stub::Integers => enter::integers(frame, binding.target),
+            Stub::Registers => enter::registers(frame, binding.target),
+            Stub::Stack => enter::stack(
+                frame,
+                binding.target,
+                frame.cast::<u8>().add(FrameLayout::STACK).cast(),
+                usize::from(plan.frame.stack) / 8,
+            ),
+        }
+    }
+    if plan.facts.errno {
+        // SAFETY: likewise, before anything else can change it.
+        let errno = unsafe { *libc::__errno_location() };
+        binding.errno.set(errno);
+    }
+}
+
+/// Decodes the raw result registers over the first guest slot.
+///
+/// # Safety
+/// The record is complete; `slots` has room for the result.
+#[inline]
+unsafe fn give_result(
+    returns: Returns,
+    record: &CallRecord,
+    slots: *mut GuestSlot,
+) -> Result<(), Failure> {
+    if let Some(low) = decode(returns, record.integers[0], record.vectors[0][0])? {
+        // SAFETY: there is a slot for the result.
+        unsafe { (&raw mut (*slots).low).write(low) };
+    }
+    Ok(())
+}
+
+/// The guest's value of a raw result; `None` where there is none. Fails when it does not fit.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "this is C's conversion: bits above the width are garbage and are dropped"
+)]
+fn decode(returns: Returns, integer: u64, vector: u64) -> Result<Option<u64>, Failure> {
+    let sign_extended = |value: i32| u64::from(value as u32);
+    let value = match returns {
+        Returns::Void | Returns::Record => return Ok(None),
+        Returns::Int8 => sign_extended(i32::from(integer as i8)),
+        Returns::UInt8 => u64::from(integer as u8),
+        Returns::Int16 => sign_extended(i32::from(integer as i16)),
+        Returns::UInt16 => u64::from(integer as u16),
+        Returns::Bool => integer & 1,
+        Returns::Int32 => u64::from(integer as u32),
+        Returns::Int64 => integer,
+        Returns::Long32 => {
+            sign_extended(i32::try_from(integer.cast_signed()).map_err(|_| Failure::Check)?)
+        }
+        Returns::ULong32 => u64::from(u32::try_from(integer).map_err(|_| Failure::Check)?),
+        Returns::Float32 => u64::from(vector as u32),
+        Returns::Float64 => vector,
+    };
+    Ok(Some(value))
+}
+
+/// Turns a failure into what the caller gets, and takes back the marks of handles.
+///
+/// # Safety
+/// As [`run_in`]; `index` is the op that failed, and every op before it has run.
+#[cold]
+unsafe fn stop(
+    plan: &Plan,
+    binding: &Binding,
+    frame: *mut FrameHead,
+    index: usize,
+    failure: Failure,
+    called: bool,
+) -> Stop {
+    let (subject, problem) = match failure {
+        // SAFETY: the frame is as the failed op left it.
+        Failure::Check => unsafe { diagnose(plan, index, frame) },
+        Failure::Known(problem) => {
+            // SAFETY: likewise; only what the error is about is wanted.
+            let (subject, _) = unsafe { diagnose(plan, index, frame) };
+            (subject, problem)
+        }
+        Failure::Guest => {
+            // SAFETY: likewise.
+            unsafe { unmark(plan, binding, frame, index) };
+            return Stop::Guest;
+        }
+    };
+    // SAFETY: likewise.
+    unsafe { unmark(plan, binding, frame, index) };
+    Stop::Error { subject, problem, called }
+}
+
+/// Takes back the marks that the `Handle` ops before `until` have made.
+///
+/// # Safety
+/// As [`stop`].
+unsafe fn unmark(plan: &Plan, binding: &Binding, frame: *mut FrameHead, until: usize) {
+    if !plan.facts.marks {
+        return;
+    }
+    // SAFETY: the binding's store block lives as long as the binding.
+    let store = unsafe { &*binding.store };
+    let before = &plan.ops[..until.min(usize::from(plan.call))];
+    for op in before {
+        if let Op::Handle { slot, .. } = op {
+            // SAFETY: the slot exists, and holds an argument until the result is written.
+            let handle = unsafe { Space::new(plan, binding, frame).slot32(*slot) };
+            store.with_handles(|handles| handles.leave(handle));
+        }
+    }
+}
+
+/// What the stubs need to know of the frame, beside its drawing.
+const INTEGERS_AT: usize = offset_of!(FrameHead, integers);
+const VECTORS_AT: usize = offset_of!(FrameHead, vectors);
+const RESULT_INTEGERS_AT: usize = offset_of!(FrameHead, record) + offset_of!(CallRecord, integers);
+const RESULT_VECTORS_AT: usize = offset_of!(FrameHead, record) + offset_of!(CallRecord, vectors);

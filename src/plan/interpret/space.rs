@@ -1,0 +1,260 @@
+//! What one op can reach: the frame, the guest's values, the guest's memory.
+//!
+//! Small helpers, each with one pointer operation. Offsets have been checked by the verifier;
+//! guest addresses are checked here.
+use crate::plan::Plan;
+use crate::plan::binding::{Binding, StoreBlock};
+use crate::plan::expression::Environment;
+use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::op::{At, Operand, Width};
+use crate::plan::{Callee, Purpose};
+use std::ffi::c_void;
+
+/// A call's frame and binding.
+#[derive(Clone, Copy)]
+pub struct Space<'a> {
+    pub plan: &'a Plan,
+    pub binding: &'a Binding,
+    pub frame: *mut FrameHead,
+}
+
+/// Copies of guest memory that the call made for native code, with the guest address of each.
+#[derive(Default)]
+pub struct CallMemory {
+    copies: Vec<(u64, Box<[u8]>)>,
+    bytes: u64,
+}
+
+impl CallMemory {
+    /// Copies `bytes` of guest memory from `address`; `None` when the limit does not allow it.
+    pub fn copy(&mut self, address: u64, bytes: &[u8], limit: u64) -> Option<*const u8> {
+        let total = self.bytes.checked_add(u64::try_from(bytes.len()).ok()?)?;
+        if total > limit {
+            return None;
+        }
+        self.bytes = total;
+        self.copies.push((address, bytes.into()));
+        self.copies.last().map(|(_, copy)| copy.as_ptr())
+    }
+
+    /// The guest address that `native` stands for, if it points into (or just past) a copy.
+    pub fn guest_address(&self, native: usize) -> Option<u64> {
+        self.copies.iter().find_map(|(address, copy)| {
+            let offset = native.checked_sub(copy.as_ptr().addr())?;
+            (offset <= copy.len()).then(|| address + offset as u64)
+        })
+    }
+}
+
+impl<'a> Space<'a> {
+    #[inline]
+    pub fn new(plan: &'a Plan, binding: &'a Binding, frame: *mut FrameHead) -> Space<'a> {
+        Space { plan, binding, frame }
+    }
+
+    /// # Safety
+    /// `at` and the bytes of a `T` behind it lie inside the frame and are initialised.
+    #[inline]
+    pub unsafe fn read<T: Copy>(&self, at: At) -> T {
+        // SAFETY: the caller's promise; unaligned, because operands may be parts of wider places.
+        unsafe { self.frame.cast::<u8>().add(at.offset()).cast::<T>().read_unaligned() }
+    }
+
+    /// # Safety
+    /// `at` and the bytes of a `T` behind it lie inside the frame.
+    #[inline]
+    pub unsafe fn write<T: Copy>(&self, at: At, value: T) {
+        // SAFETY: the caller's promise.
+        unsafe { self.frame.cast::<u8>().add(at.offset()).cast::<T>().write_unaligned(value) }
+    }
+
+    /// The address of a place of the frame.
+    #[inline]
+    pub fn address(&self, at: At) -> u64 {
+        self.frame.expose_provenance() as u64 + at.offset() as u64
+    }
+
+    /// # Safety
+    /// `slot` is one of the plan's.
+    #[inline]
+    pub unsafe fn slot(&self, slot: u16) -> *mut GuestSlot {
+        // SAFETY: the frame's head is written first of all; the caller has as many slots as the
+        // plan.
+        unsafe { (*self.frame).guest.add(usize::from(slot)) }
+    }
+
+    /// The low 32 bits of a guest value.
+    ///
+    /// # Safety
+    /// As [`Space::slot`]; the slot is initialised.
+    #[inline]
+    pub unsafe fn slot32(&self, slot: u16) -> u32 {
+        // SAFETY: the caller's promise; little-endian hosts only.
+        unsafe { self.slot(slot).cast::<u32>().read() }
+    }
+
+    /// A guest value of 64 bits.
+    ///
+    /// # Safety
+    /// As [`Space::slot32`].
+    #[inline]
+    pub unsafe fn slot64(&self, slot: u16) -> u64 {
+        // SAFETY: the caller's promise.
+        unsafe { self.slot(slot).cast::<u64>().read() }
+    }
+
+    /// A guest pointer.
+    ///
+    /// # Safety
+    /// As [`Space::slot32`].
+    #[inline]
+    pub unsafe fn pointer(&self, slot: u16) -> u64 {
+        // SAFETY: the slot is as wide as the data model's pointers.
+        unsafe {
+            if self.plan.facts.wide { self.slot64(slot) } else { u64::from(self.slot32(slot)) }
+        }
+    }
+
+    /// An integer of the frame, exactly.
+    ///
+    /// # Safety
+    /// The operand lies inside the frame and is initialised.
+    #[inline]
+    pub unsafe fn integer(&self, operand: Operand) -> i128 {
+        let at = operand.at;
+        // SAFETY: the caller's promise.
+        unsafe {
+            match operand.width {
+                Width::U8 => i128::from(self.read::<u8>(at)),
+                Width::I8 => i128::from(self.read::<i8>(at)),
+                Width::U16 => i128::from(self.read::<u16>(at)),
+                Width::I16 => i128::from(self.read::<i16>(at)),
+                Width::U32 => i128::from(self.read::<u32>(at)),
+                Width::I32 => i128::from(self.read::<i32>(at)),
+                Width::U64 => i128::from(self.read::<u64>(at)),
+                Width::I64 => i128::from(self.read::<i64>(at)),
+                Width::I128 => self.read::<i128>(at),
+            }
+        }
+    }
+
+    /// A count of the frame; `None` when it is negative.
+    ///
+    /// # Safety
+    /// As [`Space::integer`].
+    #[inline]
+    pub unsafe fn count(&self, operand: Operand) -> Option<u64> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match operand.width {
+                Width::U32 => Some(u64::from(self.read::<u32>(operand.at))),
+                Width::U64 => Some(self.read::<u64>(operand.at)),
+                _ => u64::try_from(self.integer(operand)).ok(),
+            }
+        }
+    }
+
+    /// The store block.
+    #[inline]
+    pub fn store(&self) -> &'a StoreBlock {
+        // SAFETY: whoever made the binding keeps its store block alive as long (`run`'s contract).
+        unsafe { &*self.binding.store }
+    }
+
+    /// The `len` bytes of guest memory at `address`; `None` when they are not all inside.
+    ///
+    /// # Safety
+    /// Nothing writes to the memory while the slice is used.
+    pub unsafe fn guest_bytes(&self, address: u64, len: u64) -> Option<&'a [u8]> {
+        let start = self.inside(address, len)?;
+        // SAFETY: the range is inside the memory, which stays where it is until guest code runs.
+        Some(unsafe { std::slice::from_raw_parts(start, usize::try_from(len).ok()?) })
+    }
+
+    /// The native address of `len` bytes at `address`; `None` when they are not all inside.
+    #[inline]
+    pub fn inside(&self, address: u64, len: u64) -> Option<*mut u8> {
+        let size = self.binding.memory_len.get();
+        if len > size || address > size - len {
+            return None;
+        }
+        Some(self.binding.memory_base.get().wrapping_add(usize::try_from(address).ok()?))
+    }
+
+    /// Writes to guest memory; `None` when the range is not inside.
+    ///
+    /// # Safety
+    /// Nothing else uses the range at the same time.
+    pub unsafe fn write_guest(&self, address: u64, bytes: &[u8]) -> Option<()> {
+        let to = self.inside(address, u64::try_from(bytes.len()).ok()?)?;
+        // SAFETY: the range is inside the guest's memory, which does not overlap the host's bytes.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) };
+        Some(())
+    }
+
+    /// Size of a guest pointer in bytes.
+    #[inline]
+    pub fn pointer_size(&self) -> u64 {
+        if self.plan.facts.wide { 8 } else { 4 }
+    }
+
+    /// The address of a callee.
+    ///
+    /// # Safety
+    /// `callee` is one of the plan's.
+    pub unsafe fn callee(&self, callee: u16) -> (*const c_void, &'a Callee) {
+        let index = usize::from(callee);
+        // SAFETY: the binding has as many addresses as its plan has callees.
+        (unsafe { *self.binding.callees.add(index) }, &self.plan.callees[index])
+    }
+}
+
+/// Expressions read the frame and call pure functions of the library.
+pub struct FrameEnvironment<'a>(pub Space<'a>);
+
+impl Environment for FrameEnvironment<'_> {
+    fn load(&self, operand: Operand) -> i128 {
+        // SAFETY: the verifier has shown that earlier ops wrote what expressions read.
+        unsafe { self.0.integer(operand) }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "this is C's conversion of an argument to the parameter's type"
+    )]
+    fn call(&mut self, callee: u16, arguments: &[i128]) -> i128 {
+        // SAFETY: the verifier has shown that the callee exists.
+        let (address, callee) = unsafe { self.0.callee(callee) };
+        let Purpose::Pure { params, result } = &callee.purpose else { return 0 };
+        let mut registers = [0u64; 6];
+        for ((register, argument), width) in registers.iter_mut().zip(arguments).zip(params.iter())
+        {
+            *register = match width {
+                Width::U8 => u64::from(*argument as u8),
+                Width::I8 => i64::from(*argument as i8) as u64,
+                Width::U16 => u64::from(*argument as u16),
+                Width::I16 => i64::from(*argument as i16) as u64,
+                Width::U32 => u64::from(*argument as u32),
+                Width::I32 => i64::from(*argument as i32) as u64,
+                Width::U64 | Width::I64 | Width::I128 => *argument as u64,
+            };
+        }
+        let [a, b, c, d, e, f] = registers;
+        type Six = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64) -> u64;
+        // SAFETY: the binding's callees are functions of the types in the plan: integers and
+        // handles in at most six integer registers. Registers beyond its own parameters are of no
+        // concern to a C function.
+        let raw = unsafe { std::mem::transmute::<*const c_void, Six>(address)(a, b, c, d, e, f) };
+        match result {
+            Width::U8 => i128::from(raw as u8),
+            Width::I8 => i128::from(raw as i8),
+            Width::U16 => i128::from(raw as u16),
+            Width::I16 => i128::from(raw as i16),
+            Width::U32 => i128::from(raw as u32),
+            Width::I32 => i128::from(raw as i32),
+            Width::U64 => i128::from(raw),
+            Width::I64 | Width::I128 => i128::from(raw as i64),
+        }
+    }
+}
