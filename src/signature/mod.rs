@@ -1,8 +1,21 @@
 //! The signature language: text in, types with spans out, and back.
 //!
+//! [`parse_prototype`] reads one C declaration, checks it and tells every mistake at once
+//! ([`Diagnostics`]). `Display` writes the canonical text of a prototype.
+//!
 //! Pure: this module knows nothing of layouts, ABIs, wasm or native libraries.
+mod builtin;
+mod check;
+mod diagnostic;
+mod fold;
 mod interface;
+mod lexer;
+mod parse;
+mod print;
 mod types;
 
+pub use diagnostic::{Diagnostic, Diagnostics};
 pub use interface::*;
+pub use parse::{parse_declaration, parse_prototype};
+pub use print::AsWritten;
 pub use types::*;
