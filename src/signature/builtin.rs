@@ -114,11 +114,43 @@ const KEYWORDS: [&str; 14] = [
 
 /// Headers that interfaces may include; the names above are what they are for.
 pub(super) const HEADERS: [&str; 37] = [
-    "portcullis.h", "assert.h", "complex.h", "ctype.h", "dirent.h", "errno.h", "fcntl.h", "fenv.h",
-    "float.h", "inttypes.h", "limits.h", "locale.h", "math.h", "netinet/in.h", "setjmp.h",
-    "signal.h", "stdarg.h", "stdalign.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h",
-    "stdlib.h", "string.h", "strings.h", "sys/socket.h", "sys/stat.h", "sys/time.h", "sys/types.h",
-    "sys/uio.h", "tgmath.h", "time.h", "uchar.h", "unistd.h", "wchar.h", "wctype.h", "immintrin.h",
+    "portcullis.h",
+    "assert.h",
+    "complex.h",
+    "ctype.h",
+    "dirent.h",
+    "errno.h",
+    "fcntl.h",
+    "fenv.h",
+    "float.h",
+    "inttypes.h",
+    "limits.h",
+    "locale.h",
+    "math.h",
+    "netinet/in.h",
+    "setjmp.h",
+    "signal.h",
+    "stdarg.h",
+    "stdalign.h",
+    "stdbool.h",
+    "stddef.h",
+    "stdint.h",
+    "stdio.h",
+    "stdlib.h",
+    "string.h",
+    "strings.h",
+    "sys/socket.h",
+    "sys/stat.h",
+    "sys/time.h",
+    "sys/types.h",
+    "sys/uio.h",
+    "tgmath.h",
+    "time.h",
+    "uchar.h",
+    "unistd.h",
+    "wchar.h",
+    "wctype.h",
+    "immintrin.h",
 ];
 
 /// What a name of the standard headers stands for.
@@ -137,11 +169,7 @@ pub(super) fn typedef(name: &str) -> Option<Type> {
     let tag = Some(Ident { name: Arc::from(*tag), span: Span::default() });
     let record = plain(TypeKind::Record(Record { kind: RecordKind::Struct, tag, body: None }));
     // This one is a pointer already where C has it.
-    Some(if name == "locale_t" {
-        plain(TypeKind::Pointer(Box::new(record)))
-    } else {
-        record
-    })
+    Some(if name == "locale_t" { plain(TypeKind::Pointer(Box::new(record))) } else { record })
 }
 
 /// Every name that [`typedef`] knows, and the words of C that start a type.

@@ -217,7 +217,10 @@ mod tests {
                 for end in 0..6 {
                     let shown = show(text, Span { start, end });
                     assert!(shown.contains("wrong"));
-                    assert!(!shown.contains(['\u{1b}', '\0']), "control characters pass: {shown:?}");
+                    assert!(
+                        !shown.contains(['\u{1b}', '\0']),
+                        "control characters pass: {shown:?}"
+                    );
                 }
             }
         }

@@ -170,7 +170,11 @@ impl<'t> Lexer<'t> {
         }
         if digits.is_empty() {
             // Only `0` with a suffix may have no further digit.
-            return if radix == 8 { Tok::Integer(0) } else { Tok::Bad("this is no integer constant") };
+            return if radix == 8 {
+                Tok::Integer(0)
+            } else {
+                Tok::Bad("this is no integer constant")
+            };
         }
         match u64::from_str_radix(digits, radix) {
             Ok(value) => Tok::Integer(i128::from(value)),
@@ -319,8 +323,24 @@ mod tests {
     #[test]
     fn what_is_no_token_is_bad_and_nothing_panics() {
         for text in [
-            "18446744073709551616", "0x", "1.5", "08", "1e5", "1e+5", "'", "''", "\"abc", "/* x",
-            "é", "\0", "'\\xfff'", "0b2", "12ab", "@", "'é'", "\\",
+            "18446744073709551616",
+            "0x",
+            "1.5",
+            "08",
+            "1e5",
+            "1e+5",
+            "'",
+            "''",
+            "\"abc",
+            "/* x",
+            "é",
+            "\0",
+            "'\\xfff'",
+            "0b2",
+            "12ab",
+            "@",
+            "'é'",
+            "\\",
         ] {
             assert!(lex(text).iter().any(|t| matches!(t, Tok::Bad(_))), "{text:?} {:?}", lex(text));
         }

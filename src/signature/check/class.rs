@@ -42,9 +42,9 @@ impl Class {
             TypeKind::Function(_) => Class::Function,
             TypeKind::Pointer(pointee) => match &pointee.kind {
                 TypeKind::Void => Class::VoidPointer,
-                TypeKind::Integer(
-                    Integer::Char | Integer::SignedChar | Integer::UnsignedChar,
-                ) => Class::Characters,
+                TypeKind::Integer(Integer::Char | Integer::SignedChar | Integer::UnsignedChar) => {
+                    Class::Characters
+                }
                 TypeKind::Pointer(_) => Class::Indirect,
                 TypeKind::Function(_) => Class::Callback,
                 TypeKind::Record(record) if names.is_opaque(record) => Class::Handle,
@@ -55,10 +55,7 @@ impl Class {
 
     /// A pointer to bytes that may be the guest's.
     pub(super) fn is_data_pointer(self) -> bool {
-        matches!(
-            self,
-            Class::VoidPointer | Class::Characters | Class::Indirect | Class::Object
-        )
+        matches!(self, Class::VoidPointer | Class::Characters | Class::Indirect | Class::Object)
     }
 
     pub(super) fn is_pointer(self) -> bool {

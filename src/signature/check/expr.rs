@@ -174,9 +174,7 @@ impl<'a> Checker<'a, '_> {
     fn arrow(&mut self, inner: &Expr, pointer: &'a Type, field: &Ident) -> Value<'a> {
         let Some(TypeKind::Record(record)) = pointer.pointee().map(|p| &p.kind) else {
             let error = format!("`{inner}` does not point at a struct");
-            self.report(
-                Diagnostic::new(inner.span, error).label(format!("this is `{pointer}`")),
-            );
+            self.report(Diagnostic::new(inner.span, error).label(format!("this is `{pointer}`")));
             return Value::Broken;
         };
         let tag = record.tag.as_ref();

@@ -17,7 +17,6 @@ use super::{
     RecordKind, Span, Type, TypeKind, Variadic,
 };
 
-
 /// Whether a prototype may leave out what an interface would have to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
@@ -54,7 +53,8 @@ pub(super) fn record(
 /// Checks the type of a typedef.
 pub(super) fn typedef(ty: &Type, names: &Names<'_>, errors: &mut Vec<Diagnostic>) {
     let mut checker = Checker { names, errors, missing: Missing::Allowed, frames: Vec::new() };
-    checker.ty(ty, &Site { place: Place::Typedef, level: 0, outer: None, name: None, after: false });
+    checker
+        .ty(ty, &Site { place: Place::Typedef, level: 0, outer: None, name: None, after: false });
 }
 
 /// What a type belongs to.
@@ -378,13 +378,10 @@ impl<'a> Checker<'a, '_> {
             && self.missing == Missing::Refused
             && !prototype.has(|kind| matches!(kind, NoteKind::Format(..)))
         {
-            self.report(
-                Diagnostic::new(span, "`...` does not say what may follow")
-                    .help(
-                        "name the types (`..., double, int`), or, if a format string tells them, \
+            self.report(Diagnostic::new(span, "`...` does not say what may follow").help(
+                "name the types (`..., double, int`), or, if a format string tells them, \
                          add `__format(printf, m, n)` after the parameter list",
-                    ),
-            );
+            ));
         }
     }
 

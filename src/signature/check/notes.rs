@@ -102,7 +102,10 @@ impl<'a> Checker<'a, '_> {
             }
             NoteKind::Range(..) => {
                 let integer = class == Class::Integer;
-                (integer && !(place == Place::Result && outermost), "an integer that the guest gives")
+                (
+                    integer && !(place == Place::Result && outermost),
+                    "an integer that the guest gives",
+                )
             }
             NoteKind::Value(_) => (
                 class == Class::Integer && place == Place::Param && outermost,
@@ -149,9 +152,7 @@ impl<'a> Checker<'a, '_> {
             }
             NoteKind::Remember(..) => (class == Class::Handle, "a handle"),
             NoteKind::Handle => (class == Class::Integer, "an integer"),
-            NoteKind::Cookie | NoteKind::Closure(_) => {
-                (class == Class::VoidPointer, "a `void *`")
-            }
+            NoteKind::Cookie | NoteKind::Closure(_) => (class == Class::VoidPointer, "a `void *`"),
             NoteKind::OnTrap(_) => (class == Class::Callback, "a pointer to a function"),
             NoteKind::Leaf
             | NoteKind::Errno
@@ -191,15 +192,15 @@ impl<'a> Checker<'a, '_> {
             Some(whole.declare_as_written(name).to_string())
         };
         let innermost_known = site.level <= 1;
-        let better = moved(true).filter(|_| innermost_known).or_else(|| {
-            moved(false).filter(|_| site.level == 0)
-        });
+        let better = moved(true)
+            .filter(|_| innermost_known)
+            .or_else(|| moved(false).filter(|_| site.level == 0));
         self.report(match (better, &note.kind) {
-            (Some(better), _) => error.help(format!(
-                "an annotation follows the `*` that it describes: write `{better}`"
-            )),
-            (None, NoteKind::Consumes | NoteKind::Borrowed | NoteKind::Invalidates) => error
-                .help("a handle is a pointer to a struct without a body: retype it to one"),
+            (Some(better), _) => error
+                .help(format!("an annotation follows the `*` that it describes: write `{better}`")),
+            (None, NoteKind::Consumes | NoteKind::Borrowed | NoteKind::Invalidates) => {
+                error.help("a handle is a pointer to a struct without a body: retype it to one")
+            }
             (None, _) => error,
         });
     }
@@ -264,7 +265,8 @@ impl<'a> Checker<'a, '_> {
             }
             NoteKind::Closure(callback) => self.closure(callback),
             NoteKind::NullTerminated => {
-                if direction(ty) == Direction::Out && site.level == 0 && site.place == Place::Param {
+                if direction(ty) == Direction::Out && site.level == 0 && site.place == Place::Param
+                {
                     self.report(
                         Diagnostic::new(note.span, "how far C will write is not known beforehand")
                             .help("count what the guest provides: `__counted_by(n)`"),
@@ -361,13 +363,17 @@ impl<'a> Checker<'a, '_> {
             && expr::mentions(e, &name.name)
         {
             self.report(
-                Diagnostic::new(e.span, format!("the value of `{name}` depends on `{name}` itself"))
-                    .help("what the guest passes is not used at all"),
+                Diagnostic::new(
+                    e.span,
+                    format!("the value of `{name}` depends on `{name}` itself"),
+                )
+                .help("what the guest passes is not used at all"),
             );
             return;
         }
         if let Some(Frame::Function(function)) = self.frames.last() {
-            let valued = function.params.iter().filter(|p| p.ty.has(|k| matches!(k, NoteKind::Value(_))));
+            let valued =
+                function.params.iter().filter(|p| p.ty.has(|k| matches!(k, NoteKind::Value(_))));
             let names = valued.filter_map(|p| p.name.as_ref());
             if let Some(other) = names.into_iter().find(|name| expr::mentions(e, &name.name)) {
                 let error = format!("`{other}` has a `__value` of its own");

@@ -8,9 +8,8 @@ use super::{Checker, Frame};
 use std::sync::Arc;
 
 /// Words in the names of parameters that tell how long another one is.
-const LENGTH_WORDS: [&str; 12] = [
-    "len", "size", "count", "num", "cnt", "bytes", "nmemb", "nelem", "sz", "avail", "max", "cap",
-];
+const LENGTH_WORDS: [&str; 12] =
+    ["len", "size", "count", "num", "cnt", "bytes", "nmemb", "nelem", "sz", "avail", "max", "cap"];
 
 impl Checker<'_, '_> {
     /// Looks for pointers without a size among the parameters and the result.
@@ -41,7 +40,14 @@ impl Checker<'_, '_> {
     }
 
     /// A pointer that the guest gives to C.
-    fn given(&mut self, ty: &Type, function: &Function, at: usize, who: &str, name: Option<&Ident>) {
+    fn given(
+        &mut self,
+        ty: &Type,
+        function: &Function,
+        at: usize,
+        who: &str,
+        name: Option<&Ident>,
+    ) {
         let class = self.class(ty);
         if !class.is_data_pointer() {
             return;
@@ -91,13 +97,7 @@ impl Checker<'_, '_> {
     }
 
     /// A pointer that C gives to the guest.
-    fn returned(
-        &mut self,
-        ty: &Type,
-        at: usize,
-        who: &str,
-        name: Option<&Ident>,
-    ) {
+    fn returned(&mut self, ty: &Type, at: usize, who: &str, name: Option<&Ident>) {
         let class = self.class(ty);
         if !class.is_data_pointer() || is_string(ty) {
             return;
@@ -106,9 +106,10 @@ impl Checker<'_, '_> {
         if has(|k| matches!(k, NoteKind::Cookie | NoteKind::Closure(_))) {
             return;
         }
-        let lender = ty.notes.iter().find(|note| {
-            matches!(note.kind, NoteKind::LifetimeBound(_) | NoteKind::FreedBy(_))
-        });
+        let lender = ty
+            .notes
+            .iter()
+            .find(|note| matches!(note.kind, NoteKind::LifetimeBound(_) | NoteKind::FreedBy(_)));
         let span = name.map_or(ty.span, |name| name.span);
         match lender {
             // `__freed_by` has told that already.
@@ -132,12 +133,9 @@ impl Checker<'_, '_> {
                     _ => "",
                 };
                 self.report(
-                    Diagnostic::new(
-                        span,
-                        format!("nobody is said to own what {who} points at"),
-                    )
-                    .label("it cannot point into a parameter, no other pointer goes in")
-                    .help(format!("say who owns it: `__freed_by(fn)`, `{bound}{extent}")),
+                    Diagnostic::new(span, format!("nobody is said to own what {who} points at"))
+                        .label("it cannot point into a parameter, no other pointer goes in")
+                        .help(format!("say who owns it: `__freed_by(fn)`, `{bound}{extent}")),
                 );
             }
         }
@@ -155,9 +153,9 @@ impl Checker<'_, '_> {
                     && function.params.iter().enumerate().any(|(other, param)| {
                         (!own || other != at)
                             && self.class(&param.ty).is_data_pointer()
-                            && !param.ty.has(|k| {
-                                matches!(k, NoteKind::Cookie | NoteKind::Closure(_))
-                            })
+                            && !param
+                                .ty
+                                .has(|k| matches!(k, NoteKind::Cookie | NoteKind::Closure(_)))
                             && !self.only_leads_out(&param.ty)
                     })
             }
@@ -171,13 +169,7 @@ impl Checker<'_, '_> {
     }
 
     /// The declaration with a size.
-    fn size_help(
-        &self,
-        ty: &Type,
-        function: &Function,
-        at: usize,
-        name: Option<&Ident>,
-    ) -> String {
+    fn size_help(&self, ty: &Type, function: &Function, at: usize, name: Option<&Ident>) -> String {
         let label = name.map_or("", |name| &*name.name);
         let void = self.class(ty) == Class::VoidPointer;
         let with = |count: ExprKind| {

@@ -54,16 +54,47 @@ pub(super) const NAMES: [&str; 43] = [
 
 /// Attributes that say nothing about how a function may be called.
 const HARMLESS: [&str; 27] = [
-    "access", "alloc_align", "alloc_size", "always_inline", "cold", "const_ptr", "deprecated",
-    "export_name", "fallthrough", "gnu_inline", "hot", "import_module", "import_name", "leaf",
-    "malloc", "maybe_unused", "may_alias", "nodiscard", "nonnull", "noreturn", "nothrow",
-    "returns_nonnull", "sentinel", "unused", "used", "visibility", "warn_unused_result",
+    "access",
+    "alloc_align",
+    "alloc_size",
+    "always_inline",
+    "cold",
+    "const_ptr",
+    "deprecated",
+    "export_name",
+    "fallthrough",
+    "gnu_inline",
+    "hot",
+    "import_module",
+    "import_name",
+    "leaf",
+    "malloc",
+    "maybe_unused",
+    "may_alias",
+    "nodiscard",
+    "nonnull",
+    "noreturn",
+    "nothrow",
+    "returns_nonnull",
+    "sentinel",
+    "unused",
+    "used",
+    "visibility",
+    "warn_unused_result",
 ];
 
 /// The attributes that mean something here.
 const MEANINGFUL: [&str; 10] = [
-    "aligned", "const", "counted_by", "fd_arg", "format", "lifetimebound", "packed", "pure",
-    "sized_by", "vector_size",
+    "aligned",
+    "const",
+    "counted_by",
+    "fd_arg",
+    "format",
+    "lifetimebound",
+    "packed",
+    "pure",
+    "sized_by",
+    "vector_size",
 ];
 
 /// What stands in one place where annotations may stand.
@@ -232,8 +263,7 @@ impl Parser<'_, '_> {
             "__errno" => NoteKind::Errno,
             "__host_only" => NoteKind::HostOnly,
             _ => {
-                let error =
-                    Diagnostic::new(start, format!("there is no annotation `{word}`"));
+                let error = Diagnostic::new(start, format!("there is no annotation `{word}`"));
                 let similar = did_you_mean(word, NAMES);
                 return self.fail(match similar {
                     Some(similar) => error.help(format!("did you mean `{similar}`?")),
@@ -275,8 +305,9 @@ impl Parser<'_, '_> {
         if !matches!(&*language.name, "printf" | "__printf__" | "gnu_printf") {
             let error = format!("there is no format language `{}`", language.name);
             return self.fail(
-                Diagnostic::new(language.span, error)
-                    .help("only `printf` is known; functions with a dialect of their own have none"),
+                Diagnostic::new(language.span, error).help(
+                    "only `printf` is known; functions with a dialect of their own have none",
+                ),
             );
         }
         self.expect(",", "after the format language")?;
@@ -386,7 +417,8 @@ impl Parser<'_, '_> {
                 let bytes = self.expression_in_parentheses(name)?;
                 let value = self.constant_of(bytes, "the size of a vector")?;
                 let size = u32::try_from(value).ok();
-                let Some(size) = size.filter(|n| n.is_power_of_two() && (1..=64).contains(n)) else {
+                let Some(size) = size.filter(|n| n.is_power_of_two() && (1..=64).contains(n))
+                else {
                     return self.fail(Diagnostic::new(
                         self.since(start),
                         "a vector has 1, 2, 4, 8, 16, 32 or 64 bytes",

@@ -289,9 +289,10 @@ impl Parser<'_, '_> {
             self.report(not_of_a_function(note));
         }
         let mut declarator = self.declarator(Naming::Optional)?;
-        let (function_notes, notes): (Vec<_>, Vec<_>) = std::mem::take(&mut declarator.trailing.notes)
-            .into_iter()
-            .partition(|note| note.kind.describes_function());
+        let (function_notes, notes): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut declarator.trailing.notes)
+                .into_iter()
+                .partition(|note| note.kind.describes_function());
         for note in &function_notes {
             self.report(not_of_a_function(note));
         }

@@ -64,11 +64,7 @@ pub fn parse_declaration(text: &str, scope: &Scope) -> Result<Prototype, Diagnos
     prototype(text, scope, check::Missing::Allowed)
 }
 
-fn prototype(
-    text: &str,
-    scope: &Scope,
-    missing: check::Missing,
-) -> Result<Prototype, Diagnostics> {
+fn prototype(text: &str, scope: &Scope, missing: check::Missing) -> Result<Prototype, Diagnostics> {
     const NAME: &str = "prototype";
     if text.len() > MAX_PROTOTYPE {
         return Err(too_long(NAME, text, MAX_PROTOTYPE));
@@ -114,8 +110,7 @@ fn too_long(name: &str, text: &str, limit: usize) -> Diagnostics {
     while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let message =
-        format!("{} bytes are too long, at most {limit} are read", text.len());
+    let message = format!("{} bytes are too long, at most {limit} are read", text.len());
     let span = Span { start: 0, end: u32::try_from(end).unwrap_or(0) };
     Diagnostics::new(name, &text[..end], vec![Diagnostic::new(span, message)])
 }
@@ -170,9 +165,7 @@ impl<'t, 's> Parser<'t, 's> {
 
     /// Where the next token stands.
     fn span(&self) -> Span {
-        self.tokens
-            .get(self.at)
-            .map_or(Span { start: self.end, end: self.end }, |token| token.span)
+        self.tokens.get(self.at).map_or(Span { start: self.end, end: self.end }, |token| token.span)
     }
 
     /// Where the last token stood.

@@ -82,7 +82,8 @@ impl<'s> Names<'s> {
     pub(super) fn similar_type(&self, word: &str) -> Option<String> {
         let records = self.own.records.keys().chain(self.outer.records.keys());
         let mut known: Vec<&str> = builtin::type_names().collect();
-        known.extend(self.own.typedefs.keys().chain(self.outer.typedefs.keys()).map(|name| &**name));
+        known
+            .extend(self.own.typedefs.keys().chain(self.outer.typedefs.keys()).map(|name| &**name));
         known.extend(records.clone().map(|(_, tag)| &**tag));
         known.extend(self.own.enums.keys().chain(self.outer.enums.keys()).map(|tag| &**tag));
         let found = did_you_mean(word, known)?;

@@ -33,7 +33,8 @@ impl Parser<'_, '_> {
                 return self.fail(self.unexpected("a tag or `{`", &format!("after `{kind}`")));
             };
             let body = self.names.record(kind, &tag.name);
-            let ty = Type { span, ..plain(TypeKind::Record(Record { kind, tag: Some(tag), body })) };
+            let ty =
+                Type { span, ..plain(TypeKind::Record(Record { kind, tag: Some(tag), body })) };
             self.spend(&ty, span)?;
             return Ok(ty);
         }

@@ -34,12 +34,7 @@ impl Parser<'_, '_> {
         self.expr(expr, &Hidden::new());
     }
 
-    fn function_with(
-        &mut self,
-        function: &mut Function,
-        notes: &mut [Note],
-        hidden: &mut Hidden,
-    ) {
+    fn function_with(&mut self, function: &mut Function, notes: &mut [Note], hidden: &mut Hidden) {
         let outer = hidden.len();
         let names = function.params.iter().filter_map(|p| p.name.as_ref());
         hidden.extend(names.map(|name| Arc::clone(&name.name)));

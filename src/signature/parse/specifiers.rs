@@ -1,7 +1,7 @@
 //! The first part of a declaration: `static const unsigned long`, `struct tm`, `size_t`.
+use super::super::builtin::plain;
 use super::super::lexer::Tok;
 use super::super::{Diagnostic, Float, Integer, Note, NoteKind, Qualifiers, Span, Type, TypeKind};
-use super::super::builtin::plain;
 use super::annotation::Attributes;
 use super::names::{self, Size};
 use super::{Parse, Parser, names::unknown};
@@ -37,12 +37,29 @@ struct Words {
 }
 
 const TYPE_WORDS: [&str; 19] = [
-    "void", "_Bool", "bool", "char", "short", "int", "long", "float", "double", "signed",
-    "__signed__", "__signed", "unsigned", "_Complex", "__complex__", "__int128", "__int128_t",
-    "__uint128_t", "complex",
+    "void",
+    "_Bool",
+    "bool",
+    "char",
+    "short",
+    "int",
+    "long",
+    "float",
+    "double",
+    "signed",
+    "__signed__",
+    "__signed",
+    "unsigned",
+    "_Complex",
+    "__complex__",
+    "__int128",
+    "__int128_t",
+    "__uint128_t",
+    "complex",
 ];
 
-const OTHER_WORDS: [&str; 7] = ["struct", "union", "enum", "_BitInt", "typeof", "__typeof__", "_Float16"];
+const OTHER_WORDS: [&str; 7] =
+    ["struct", "union", "enum", "_BitInt", "typeof", "__typeof__", "_Float16"];
 
 pub(super) fn is_qualifier(word: &str) -> bool {
     matches!(
@@ -280,10 +297,8 @@ impl Parser<'_, '_> {
         let kind = words.kind();
         match kind {
             Some(kind) => Ok(Type { span, ..plain(kind) }),
-            None => self.fail(Diagnostic::new(
-                self.since(start),
-                "these words together name no type of C",
-            )),
+            None => self
+                .fail(Diagnostic::new(self.since(start), "these words together name no type of C")),
         }
     }
 }

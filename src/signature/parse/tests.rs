@@ -46,7 +46,10 @@ fn the_prototypes_of_the_design() {
             "const char *sqlite3_errmsg(struct sqlite3 *db)",
             "const char *sqlite3_errmsg(struct sqlite3 *db)",
         ),
-        ("long strtol(const char *s, char **end, int base)", "long strtol(const char *s, char **end, int base)"),
+        (
+            "long strtol(const char *s, char **end, int base)",
+            "long strtol(const char *s, char **end, int base)",
+        ),
         (
             "void qsort(void *__sized_by(n * size) base, size_t n, size_t size, \
              int (*cmp)(const void *__sized_by(size) a, const void *__sized_by(size) b))",
@@ -73,10 +76,19 @@ fn declarators_nest_as_in_c() {
         ("void f(int (*a)[4])", "void f(int (*a)[4])"),
         ("void f(int *const a[static 3])", "void f(int *const *__counted_by(3) a)"),
         ("int (f)(int (g)(int))", "int f(int (*g)(int))"),
-        ("void (*signal(int n, void (*h)(int)))(int)", "void (*signal(int n, void (*h)(int)))(int)"),
+        (
+            "void (*signal(int n, void (*h)(int)))(int)",
+            "void (*signal(int n, void (*h)(int)))(int)",
+        ),
         ("int f(int (*)(int (*)(char), short))", "int f(int (*)(int (*)(char), short))"),
-        ("int f(const int *const volatile restrict p)", "int f(const int *const volatile restrict p)"),
-        ("unsigned f(long long unsigned int x, short y)", "unsigned int f(unsigned long long x, short y)"),
+        (
+            "int f(const int *const volatile restrict p)",
+            "int f(const int *const volatile restrict p)",
+        ),
+        (
+            "unsigned f(long long unsigned int x, short y)",
+            "unsigned int f(unsigned long long x, short y)",
+        ),
         ("int f(_Complex float z, long double w)", "int f(float _Complex z, long double w)"),
         ("_Bool f(void)", "bool f(void)"),
         ("int f()", "int f(void)"),
@@ -113,7 +125,9 @@ fn attributes_of_other_compilers() {
     ] {
         assert_eq!(parse(text), expected, "{text}");
     }
-    assert!(messages("int f(int x) __attribute__((ms_abi))")[0].contains("this attribute is not known"));
+    assert!(
+        messages("int f(int x) __attribute__((ms_abi))")[0].contains("this attribute is not known")
+    );
     let fd = parse("int f(int fd __attribute__((fd_arg(1))))");
     assert!(fd.function.params[0].ty.has(|k| *k == NoteKind::Handle));
 }
