@@ -10,6 +10,7 @@
 //! Cranelift or libloading. What a running call reaches outside its frame is in [`binding`].
 pub mod abi;
 pub mod binding;
+pub mod diagnose;
 pub mod expression;
 pub mod frame;
 pub mod handles;

@@ -105,7 +105,7 @@ pub enum Problem {
     /// A handle cannot be used.
     Handle {
         /// What the guest passed.
-        value: u32,
+        value: u64,
         /// The type that was expected (`struct sqlite3`).
         expected: String,
         /// Why it cannot be used.
@@ -151,6 +151,9 @@ pub enum Problem {
         /// Why.
         reason: String,
     },
+    /// A check failed, and what it saw is no longer there: another thread writes to the guest's
+    /// memory.
+    Changed,
 }
 
 impl fmt::Display for CallError {
@@ -177,10 +180,10 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Problem::Null => f.write_str("the pointer is 0, and NULL is not allowed here"),
-            Problem::OutOfBounds { bytes, address, memory } => write!(
-                f,
-                "{bytes} bytes at {address:#x} reach past the memory of {memory} bytes"
-            ),
+            Problem::OutOfBounds { bytes, address, memory } => {
+                let (noun, verb) = if *bytes == 1 { ("byte", "reaches") } else { ("bytes", "reach") };
+                write!(f, "{bytes} {noun} at {address:#x} {verb} past the memory of {memory} bytes")
+            }
             Problem::Misaligned { address, align } => {
                 write!(f, "the address {address:#x} is not a multiple of {align}")
             }
@@ -234,6 +237,9 @@ impl fmt::Display for Problem {
                 write!(f, "none of the {overloads} granted overloads accepts these arguments")
             }
             Problem::NoMemory { reason } => write!(f, "no guest memory: {reason}"),
+            Problem::Changed => {
+                f.write_str("a check failed, and what it saw has changed since; does another thread write there?")
+            }
         }
     }
 }
