@@ -10,13 +10,16 @@
 //! Cranelift or libloading. What a running call reaches outside its frame is in [`binding`].
 pub mod abi;
 pub mod binding;
+pub mod compile;
 pub mod diagnose;
 pub mod expression;
 pub mod frame;
 pub mod handles;
+pub mod interpret;
 pub mod layout;
 pub mod op;
 pub mod problem;
+pub mod template;
 
 use crate::signature::{Prototype, Record};
 use expression::Expression;

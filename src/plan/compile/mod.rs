@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Ops are collected by what they depend on and put together in one order: scalars, handles, cells,
-//! then what is computed from them, then pointers. The result is always verified.
+//! then what is computed from them, then pointers. The verifier checks the result.
 //!
 //! Not here: whether the guest may call the function at all (`host::grants`), and the language
 //! (`signature`).
@@ -22,7 +22,6 @@ use super::abi::{Abi, Assignment, Location, assign};
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::DataModel;
 use super::op::{At, Fate, Op, Returns, Stub};
-use super::verify::{VerifyError, verify};
 use super::{Callee, Facts, HandleKind, HandleTypes, Lowering, Plan, Purpose};
 use crate::signature::{Diagnostic, NoteKind, Param, Prototype, Record, Scope, Span, Variadic};
 use std::fmt;
@@ -75,9 +74,6 @@ pub enum CompileError {
         /// What the import has.
         found: Lowering,
     },
-    /// The verifier refused the compiler's work: a bug of this crate.
-    #[error("the plan was refused, which is a bug of Portcullis: {0}")]
-    Refused(VerifyError),
 }
 
 fn first(diagnostics: &[Diagnostic]) -> &str {
@@ -88,10 +84,7 @@ fn first(diagnostics: &[Diagnostic]) -> &str {
 ///
 /// # Errors
 /// See [`CompileError`]; all mistakes of a prototype at once.
-pub fn compile(
-    prototype: &Arc<Prototype>,
-    target: &Target<'_>,
-) -> Result<Plan, CompileError> {
+pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, CompileError> {
     let mut compiler = Compiler::new(prototype, target);
     compiler.refuse_what_comes_later();
     let assignment = match assign(&prototype.function, target.scope, target.abi) {
@@ -110,9 +103,7 @@ pub fn compile(
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
     }
-    let plan = compiler.finish(lowering, &assignment, returns)?;
-    verify(&plan, target.abi).map_err(CompileError::Refused)?;
-    Ok(plan)
+    Ok(compiler.finish(lowering, &assignment, returns))
 }
 
 /// Ops of the *before* section by what they depend on; put together in this order.
@@ -285,12 +276,7 @@ impl<'a> Compiler<'a> {
         index_of(self.callees.len() - 1)
     }
 
-    fn finish(
-        mut self,
-        lowering: Lowering,
-        assignment: &Assignment,
-        returns: Returns,
-    ) -> Result<Plan, CompileError> {
+    fn finish(mut self, lowering: Lowering, assignment: &Assignment, returns: Returns) -> Plan {
         self.tell_apart();
         if self.adopts > 0 {
             self.before.conditions.push(Op::Reserve { handles: self.adopts });
@@ -298,9 +284,7 @@ impl<'a> Compiler<'a> {
         let handles = self.before.handles.len() + self.before.taken.len();
         let allocates = !self.after.guest.is_empty();
         let marks = handles > 0
-            && (allocates
-                || !self.target.leaf
-                || (handles > 1 && !self.before.taken.is_empty()));
+            && (allocates || !self.target.leaf || (handles > 1 && !self.before.taken.is_empty()));
         let after = marks || !self.after.is_empty();
         let returns = if after { self.result_apart(returns) } else { returns };
         let before = self.before;
@@ -352,7 +336,7 @@ impl<'a> Compiler<'a> {
             locals: u16::try_from(FrameLayout::STACK + self.stack).unwrap_or(u16::MAX),
             size: u16::try_from(size).unwrap_or(u16::MAX),
         };
-        Ok(Plan {
+        Plan {
             prototype: Arc::clone(self.prototype),
             lowering,
             ops: ops.into(),
@@ -363,7 +347,7 @@ impl<'a> Compiler<'a> {
             callees: self.callees.into(),
             handle_kinds: self.kinds.into(),
             facts,
-        })
+        }
     }
 
     /// Strings that native code reads in place must not be written by the same call.
@@ -448,4 +432,3 @@ fn fate_of(param: &Param) -> Fate {
         Fate::Kept
     }
 }
-

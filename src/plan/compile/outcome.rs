@@ -4,9 +4,7 @@ use super::params::{Pointee, is_text};
 use super::{Compiler, fate_of};
 use crate::plan::frame::FrameLayout;
 use crate::plan::layout::{DataModel, Scalar, layout_of, scalar_of};
-use crate::plan::op::{
-    At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width,
-};
+use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
 use crate::plan::{Lowering, Purpose, WasmType};
 use crate::signature::{Expr, Float, Ident, Lender, NoteKind, Type, TypeKind};
 use std::num::NonZeroU16;
@@ -160,14 +158,7 @@ impl Compiler<'_> {
         Some(to)
     }
 
-    fn lent(
-        &mut self,
-        ty: &Type,
-        from: At,
-        to: At,
-        lender: &Lender,
-        param: u16,
-    ) -> Option<()> {
+    fn lent(&mut self, ty: &Type, from: At, to: At, lender: &Lender, param: u16) -> Option<()> {
         let owner = match lender {
             Lender::Static => Ownership::Static,
             Lender::Param(name) => Ownership::Handle { slot: self.handle_slot(name)? },
@@ -175,14 +166,7 @@ impl Compiler<'_> {
         self.copied(ty, from, to, owner, None, param).map(|_| ())
     }
 
-    fn freed(
-        &mut self,
-        ty: &Type,
-        from: At,
-        to: At,
-        function: &Ident,
-        param: u16,
-    ) -> Option<()> {
+    fn freed(&mut self, ty: &Type, from: At, to: At, function: &Ident, param: u16) -> Option<()> {
         self.copied(ty, from, to, Ownership::Guest, None, param)?;
         let callee = self.callee(&function.name, Purpose::Free);
         self.after.checks.push(Op::FreeNative { from, callee });
@@ -280,7 +264,11 @@ impl Compiler<'_> {
         let (integer, vector) = (FrameLayout::result_integer(), FrameLayout::result_vector());
         let param = super::index_of(self.params.len());
         let mut fits = |from, width| {
-            self.after.checks.push(Op::Fits { from: Operand { at: integer, width: from }, width, param });
+            self.after.checks.push(Op::Fits {
+                from: Operand { at: integer, width: from },
+                width,
+                param,
+            });
             (integer, Returns::Int32)
         };
         let (from, decode) = match returns {

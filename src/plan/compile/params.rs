@@ -262,14 +262,7 @@ impl Compiler<'_> {
         });
     }
 
-    fn counted(
-        &mut self,
-        index: usize,
-        param: &Param,
-        pointee: &Type,
-        note: &NoteKind,
-        to: At,
-    ) {
+    fn counted(&mut self, index: usize, param: &Param, pointee: &Type, note: &NoteKind, to: At) {
         let slot = super::index_of(index);
         let (expr, by_bytes, or_null) = match note {
             NoteKind::CountedBy(expr) => (expr, false, false),
@@ -484,9 +477,7 @@ fn direction(pointer: &Type, pointee: &Type) -> Direction {
 fn constant(expr: &Expr) -> Option<i128> {
     match &expr.kind {
         ExprKind::Integer(value) => Some(*value),
-        ExprKind::Unary(crate::signature::UnaryOp::Negate, inner) => {
-            constant(inner)?.checked_neg()
-        }
+        ExprKind::Unary(crate::signature::UnaryOp::Negate, inner) => constant(inner)?.checked_neg(),
         _ => None,
     }
 }
@@ -559,4 +550,3 @@ fn derefs(expr: &Expr, name: &str) -> bool {
         ExprKind::Builtin(_, all) | ExprKind::Call(_, all) => all.iter().any(|e| derefs(e, name)),
     }
 }
-

@@ -46,14 +46,8 @@ pub unsafe fn run(
     guest: &mut dyn Guest,
 ) -> Result<(), Stop> {
     let space = Space::new(plan, binding, frame);
-    let mut after = After {
-        space,
-        memory,
-        taken: Vec::new(),
-        copied: 0,
-        given: Vec::new(),
-        ended: Vec::new(),
-    };
+    let mut after =
+        After { space, memory, taken: Vec::new(), copied: 0, given: Vec::new(), ended: Vec::new() };
     let first = usize::from(plan.call) + 1;
     let mut outcome = Ok(());
     for (offset, op) in plan.ops[first..].iter().enumerate() {
@@ -217,7 +211,9 @@ impl After<'_> {
         }
         let binding = self.space.binding;
         let base = binding.memory_base.get().addr() as u64;
-        let offset = native.checked_sub(base).filter(|offset| *offset <= binding.memory_len.get());
+        let last = if self.space.plan.facts.wide { u64::MAX } else { u64::from(u32::MAX) };
+        let end = binding.memory_len.get().min(last);
+        let offset = native.checked_sub(base).filter(|offset| *offset <= end);
         offset.or_else(|| {
             let native = usize::try_from(native).ok()?;
             self.memory.as_ref()?.guest_address(native)
@@ -258,7 +254,7 @@ impl After<'_> {
         let limit = space.store().limits.copied_bytes;
         self.copied = self.copied.saturating_add(len as u64);
         if self.copied > limit {
-            return Err(Failure::Known(Problem::Limit { limit: "copied_bytes", value: limit }));
+            return Err(Problem::Limit { limit: "copied_bytes", value: limit }.into());
         }
         // SAFETY: the prototype says that so many bytes are there, and native code does not run
         // meanwhile.
@@ -313,8 +309,7 @@ impl After<'_> {
         }
         // SAFETY: the caller's promise.
         let address = unsafe { self.allocate(&bytes, guest)? };
-        let loan =
-            Loan { instance: space.binding.instance, address, size: bytes.len() as u64 };
+        let loan = Loan { instance: space.binding.instance, address, size: bytes.len() as u64 };
         match owner {
             Ownership::Guest => {}
             Ownership::Static => guest.keep_static_copy(native, address, loan.size),
@@ -325,7 +320,7 @@ impl After<'_> {
                 let lent = space.store().with_handles(|table| table.lend(handle, kind, loan));
                 if lent.is_err() {
                     self.given.push(loan);
-                    return Err(Failure::Known(Problem::LenderGone));
+                    return Err(Problem::LenderGone.into());
                 }
             }
         }
@@ -346,7 +341,7 @@ impl After<'_> {
         let wanted = bytes.len() as u64;
         let address = guest.allocate(wanted.max(1), ALIGN)?;
         guest.refresh(self.space.binding);
-        let failed = || Failure::Known(Problem::Allocation { bytes: wanted, returned: address });
+        let failed = || Failure::from(Problem::Allocation { bytes: wanted, returned: address });
         if address == 0 {
             return Err(failed());
         }
@@ -383,11 +378,12 @@ impl After<'_> {
             unsafe { self.space.callee(callee) }.0
         });
         let native = ptr::with_exposed_provenance_mut(usize_of(native));
-        let adopted = self.space.store().with_handles(|table| {
-            table.adopt(native, kind.id, borrowed, parent, drop)
-        });
+        let adopted = self
+            .space
+            .store()
+            .with_handles(|table| table.adopt(native, kind.id, borrowed, parent, drop));
         let limit = u64::from(self.space.store().limits.handles);
-        adopted.ok_or(Failure::Known(Problem::Limit { limit: "handles", value: limit }))
+        adopted.ok_or_else(|| Problem::Limit { limit: "handles", value: limit }.into())
     }
 
     /// Does what must be done when the ops from `from` on will not run: native memory that was to

@@ -349,8 +349,7 @@ unsafe fn make_copy(
     };
     let limit = space.store().limits.copied_bytes;
     let copy = memory.get_or_insert_default().copy(guest, bytes, limit);
-    let limit = Problem::Limit { limit: "copied_bytes", value: limit };
-    let copy = copy.ok_or(Failure::Known(limit))?;
+    let copy = copy.ok_or(Problem::Limit { limit: "copied_bytes", value: limit })?;
     // SAFETY: the caller's promise.
     unsafe { place(space, to, copy.expose_provenance() as u64) };
     Ok(())

@@ -18,6 +18,7 @@ pub const SUPPORTED: bool = true;
 #[unsafe(naked)]
 pub unsafe extern "sysv64" fn integers(frame: *mut FrameHead, target: *const c_void) {
     naked_asm!(
+        ".cfi_startproc",
         "push rbx",
         ".cfi_adjust_cfa_offset 8",
         ".cfi_rel_offset rbx, 0",
@@ -38,6 +39,7 @@ pub unsafe extern "sysv64" fn integers(frame: *mut FrameHead, target: *const c_v
         ".cfi_adjust_cfa_offset -8",
         ".cfi_restore rbx",
         "ret",
+        ".cfi_endproc",
         integers = const INTEGERS_AT,
         result_integers = const RESULT_INTEGERS_AT,
         result_vectors = const RESULT_VECTORS_AT,
@@ -51,6 +53,7 @@ pub unsafe extern "sysv64" fn integers(frame: *mut FrameHead, target: *const c_v
 #[unsafe(naked)]
 pub unsafe extern "sysv64" fn registers(frame: *mut FrameHead, target: *const c_void) {
     naked_asm!(
+        ".cfi_startproc",
         "push rbx",
         ".cfi_adjust_cfa_offset 8",
         ".cfi_rel_offset rbx, 0",
@@ -80,6 +83,7 @@ pub unsafe extern "sysv64" fn registers(frame: *mut FrameHead, target: *const c_
         ".cfi_adjust_cfa_offset -8",
         ".cfi_restore rbx",
         "ret",
+        ".cfi_endproc",
         integers = const INTEGERS_AT,
         vectors = const VECTORS_AT,
         result_integers = const RESULT_INTEGERS_AT,
@@ -101,6 +105,7 @@ pub unsafe extern "sysv64" fn stack(
     slots: usize,
 ) {
     naked_asm!(
+        ".cfi_startproc",
         "push rbp",
         ".cfi_adjust_cfa_offset 8",
         ".cfi_rel_offset rbp, 0",
@@ -147,6 +152,7 @@ pub unsafe extern "sysv64" fn stack(
         ".cfi_restore rbx",
         ".cfi_restore rbp",
         "ret",
+        ".cfi_endproc",
         integers = const INTEGERS_AT,
         vectors = const VECTORS_AT,
         result_integers = const RESULT_INTEGERS_AT,

@@ -8,23 +8,23 @@
 //! Not here: how a call gets here, native stack limits, memory growth (the host), and what plans
 //! must satisfy (the verifier).
 #![expect(unsafe_code, reason = "the frame and native memory are reached through raw pointers")]
+use super::Plan;
 use super::binding::Binding;
 use super::diagnose::diagnose;
 use super::frame::{CallRecord, FrameHead, FrameLayout, GuestSlot};
 use super::handles::Loan;
 use super::op::{Op, Returns, Stub};
 use super::problem::{Problem, Subject};
-use super::Plan;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::{MaybeUninit, offset_of};
 use std::ptr;
 
 mod after;
 mod before;
-mod space;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
+mod space;
 
 pub use enter::SUPPORTED;
 use space::{CallMemory, Space};
@@ -78,13 +78,30 @@ pub enum Stop {
 /// because of the guest.
 enum Failure {
     Check,
-    Known(Problem),
+    /// Boxed: a small failure keeps the ops' results in registers.
+    Known(Box<Problem>),
     Guest,
+}
+
+impl From<Problem> for Failure {
+    #[cold]
+    fn from(problem: Problem) -> Failure {
+        Failure::Known(Box::new(problem))
+    }
 }
 
 impl From<GuestStopped> for Failure {
     fn from(_: GuestStopped) -> Failure {
         Failure::Guest
+    }
+}
+
+/// A result that does not fit the guest's type.
+pub(super) struct Misfit;
+
+impl From<Misfit> for Failure {
+    fn from(_: Misfit) -> Failure {
+        Failure::Check
     }
 }
 
@@ -196,6 +213,34 @@ unsafe fn run_in(
     }
 }
 
+/// Makes the error of a call that a faster tier has made and whose raw integer result does not fit.
+///
+/// # Errors
+/// Always, unless the result fits after all.
+///
+/// # Safety
+/// As [`run`]; the function has run, once, and returned `integer`.
+#[cold]
+pub unsafe fn resume_with(
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    integer: u64,
+    guest: &mut dyn Guest,
+) -> Result<(), Stop> {
+    let frame = HeapFrame::new(usize::from(plan.frame.size));
+    let head = frame.start.cast::<FrameHead>();
+    // SAFETY: the frame is ours and large enough for its head; nothing else of it is read by plans
+    // without an *after* section.
+    unsafe {
+        (&raw mut (*head).guest).write(slots);
+        (&raw mut (*head).binding).write(binding);
+        (&raw mut (*head).record.integers).write([integer, 0]);
+        (&raw mut (*head).record.vectors).write([[0; 2]; 2]);
+        resume(plan, head, guest)
+    }
+}
+
 /// Runs the *after* section alone: native code has run and left its results in the call record.
 ///
 /// # Errors
@@ -280,7 +325,7 @@ unsafe fn give_result(
     clippy::cast_possible_wrap,
     reason = "this is C's conversion: bits above the width are garbage and are dropped"
 )]
-fn decode(returns: Returns, integer: u64, vector: u64) -> Result<Option<u64>, Failure> {
+pub(super) fn decode(returns: Returns, integer: u64, vector: u64) -> Result<Option<u64>, Misfit> {
     let sign_extended = |value: i32| u64::from(value as u32);
     let value = match returns {
         Returns::Void | Returns::Record => return Ok(None),
@@ -291,10 +336,8 @@ fn decode(returns: Returns, integer: u64, vector: u64) -> Result<Option<u64>, Fa
         Returns::Bool => integer & 1,
         Returns::Int32 => u64::from(integer as u32),
         Returns::Int64 => integer,
-        Returns::Long32 => {
-            sign_extended(i32::try_from(integer.cast_signed()).map_err(|_| Failure::Check)?)
-        }
-        Returns::ULong32 => u64::from(u32::try_from(integer).map_err(|_| Failure::Check)?),
+        Returns::Long32 => sign_extended(i32::try_from(integer.cast_signed()).map_err(|_| Misfit)?),
+        Returns::ULong32 => u64::from(u32::try_from(integer).map_err(|_| Misfit)?),
         Returns::Float32 => u64::from(vector as u32),
         Returns::Float64 => vector,
     };
@@ -320,7 +363,7 @@ unsafe fn stop(
         Failure::Known(problem) => {
             // SAFETY: likewise; only what the error is about is wanted.
             let (subject, _) = unsafe { diagnose(plan, index, frame) };
-            (subject, problem)
+            (subject, *problem)
         }
         Failure::Guest => {
             // SAFETY: likewise.
@@ -358,3 +401,6 @@ const INTEGERS_AT: usize = offset_of!(FrameHead, integers);
 const VECTORS_AT: usize = offset_of!(FrameHead, vectors);
 const RESULT_INTEGERS_AT: usize = offset_of!(FrameHead, record) + offset_of!(CallRecord, integers);
 const RESULT_VECTORS_AT: usize = offset_of!(FrameHead, record) + offset_of!(CallRecord, vectors);
+
+#[cfg(test)]
+mod tests;

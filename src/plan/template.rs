@@ -1,0 +1,363 @@
+//! Templates: ready-made code for calls of popular shapes, chosen when the plan is built.
+//!
+//! A template runs a plan whose arguments all travel in registers and need at most a conversion, a
+//! bounds check or the search for a terminator, and whose result needs at most a conversion:
+//! `cos`, `memset`, `crc32`, `strlen`. There is no frame and no dispatch; integer conversions are
+//! two shifts and a mask whatever the type.
+//!
+//! A template never makes an error. When a check fails it has not called anything and says
+//! [`Fallback::Redo`]: the interpreter runs the whole plan and makes the error. When the result
+//! does not fit, the function has run: [`Fallback::Resume`] carries the raw result.
+//!
+//! Not here: plans with handles, cells, `errno`, conditions, stack arguments or an *after* section;
+//! [`Template::of`] returns `None` for them, and the interpreter runs them.
+#![expect(unsafe_code, reason = "native functions are called through their addresses")]
+use super::Plan;
+use super::binding::Binding;
+use super::frame::{FrameLayout, GuestSlot};
+use super::op::{At, Count, Null, Op, Operand, Returns, Width};
+use std::ffi::c_void;
+use std::mem::transmute;
+
+/// At most so many integer registers: all of the ABI's.
+const WORDS: usize = 6;
+/// At most so many vector registers.
+const DOUBLES: usize = 4;
+/// At most so many pointers.
+const POINTERS: usize = 3;
+
+/// Code and data for one plan.
+#[derive(Clone, Debug)]
+pub struct Template {
+    shape: Shape,
+    words: [Argument; WORDS],
+    doubles: [Argument; DOUBLES],
+    pointers: [Pointer; POINTERS],
+    pointer_count: u8,
+    returns: Returns,
+}
+
+/// How many registers are loaded. Loading one too many costs less than telling them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Up to three integer registers.
+    Few,
+    /// Up to six integer registers.
+    Words,
+    /// Up to two vector registers.
+    Doubles,
+    /// Up to six integer and four vector registers.
+    Mixed,
+}
+
+/// Why the interpreter must take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// A check failed before the call: nothing has happened.
+    Redo,
+    /// The result does not fit: the function has run and returned this.
+    Resume {
+        /// The raw integer result.
+        integer: u64,
+    },
+}
+
+/// Where an argument comes from and how it is converted: the low bits, sign- or zero-extended.
+#[derive(Clone, Copy, Debug, Default)]
+struct Argument {
+    slot: u16,
+    /// 64 less the width in bits.
+    shift: u8,
+    /// All ones to keep the sign, the width's bits to drop it. 0 for a register that is not used
+    /// (then any slot may be read that exists).
+    mask: u64,
+}
+
+/// A word that is a guest pointer, and what is behind it.
+#[derive(Clone, Copy, Debug)]
+struct Pointer {
+    word: u8,
+    align: u8,
+    null: Null,
+    extent: Extent,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Extent {
+    /// So many bytes.
+    Bytes(u64),
+    /// As many elements of `size` bytes as that word says, unsigned.
+    Word { word: u8, size: u32 },
+    /// Up to the first zero byte.
+    Text,
+}
+
+impl Argument {
+    fn new(slot: u16, width: Width) -> Argument {
+        let bits = 8 * width.bytes();
+        let mask = if width.is_signed() || bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+        Argument { slot, shift: u8::try_from(64 - bits).unwrap_or(0), mask }
+    }
+
+    /// # Safety
+    /// The slot exists; its low bytes are initialised as far as the width goes.
+    #[inline]
+    unsafe fn load(self, slots: *const GuestSlot) -> u64 {
+        // SAFETY: the slot exists. Of an `i32` only the low half means something; the shift
+        // drops the rest.
+        let raw = unsafe { (*slots.add(usize::from(self.slot))).low };
+        ((raw << self.shift).cast_signed() >> self.shift).cast_unsigned() & self.mask
+    }
+}
+
+impl Template {
+    /// The template for a plan, if there is one.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Option<Template> {
+        if cfg!(not(all(target_arch = "x86_64", unix)))
+            || plan.facts.after
+            || plan.facts.errno
+            || plan.facts.wide
+            || plan.lowering.params.is_empty() && plan.lowering.results.is_empty()
+        {
+            return None;
+        }
+        let unused = Argument { slot: 0, shift: 0, mask: 0 };
+        let none = Pointer { word: 0, align: 1, null: Null::Refused, extent: Extent::Text };
+        let mut template = Template {
+            shape: Shape::Few,
+            words: [unused; WORDS],
+            doubles: [unused; DOUBLES],
+            pointers: [none; POINTERS],
+            pointer_count: 0,
+            returns: Returns::Void,
+        };
+        for op in &plan.ops[..usize::from(plan.call)] {
+            template.add(op)?;
+        }
+        let Op::Call { returns, .. } = plan.ops.get(usize::from(plan.call))? else { return None };
+        template.returns = *returns;
+        let used = |arguments: &[Argument]| arguments.iter().rposition(|a| a.mask != 0);
+        let words = used(&template.words).map_or(0, |last| last + 1);
+        let doubles = used(&template.doubles).map_or(0, |last| last + 1);
+        template.shape = match (words, doubles) {
+            (0..=3, 0) => Shape::Few,
+            (_, 0) => Shape::Words,
+            (0, 1..=2) => Shape::Doubles,
+            _ => Shape::Mixed,
+        };
+        Some(template)
+    }
+
+    fn add(&mut self, op: &Op) -> Option<()> {
+        match *op {
+            Op::Int8 { slot, to } => self.word(slot, to, Width::I8),
+            Op::UInt8 { slot, to } => self.word(slot, to, Width::U8),
+            Op::Int16 { slot, to } => self.word(slot, to, Width::I16),
+            Op::UInt16 { slot, to } => self.word(slot, to, Width::U16),
+            Op::Int32 { slot, to } | Op::ULong32 { slot, to } => self.word(slot, to, Width::U32),
+            Op::Long32 { slot, to } => self.word(slot, to, Width::I32),
+            Op::Int64 { slot, to } => self.word(slot, to, Width::U64),
+            Op::Float32 { slot, to } => self.double(slot, to, Width::U32),
+            Op::Float64 { slot, to } => self.double(slot, to, Width::U64),
+            Op::Buffer { slot, to, count, size, align, null, param: _, extent: _ } => {
+                self.word(slot, to, Width::U32)?;
+                let extent = match count {
+                    Count::Exactly(count) => {
+                        Extent::Bytes(u64::from(count).checked_mul(u64::from(size))?)
+                    }
+                    Count::Of(Operand { at, width: Width::U32 | Width::U64 }) => {
+                        Extent::Word { word: word_of(at)?, size }
+                    }
+                    Count::Of(_) => return None,
+                };
+                self.pointer(Pointer { word: word_of(to)?, align, null, extent })
+            }
+            Op::Text { slot, to, unit: 1, null, copy: false, extent: _ } => {
+                self.word(slot, to, Width::U32)?;
+                let extent = Extent::Text;
+                self.pointer(Pointer { word: word_of(to)?, align: 1, null, extent })
+            }
+            Op::Text { .. }
+            | Op::Bool { .. }
+            | Op::Range { .. }
+            | Op::Evaluate { .. }
+            | Op::Require { .. }
+            | Op::Value { .. }
+            | Op::Cell { .. }
+            | Op::PointerCell { .. }
+            | Op::TextCell { .. }
+            | Op::Handle { .. }
+            | Op::Apart { .. }
+            | Op::Reserve { .. }
+            | Op::Call { .. }
+            | Op::Consume { .. }
+            | Op::Measure { .. }
+            | Op::Fits { .. }
+            | Op::Inside { .. }
+            | Op::InsideOr { .. }
+            | Op::Take { .. }
+            | Op::FreeNative { .. }
+            | Op::Give { .. }
+            | Op::Adopt { .. }
+            | Op::StoreCell { .. }
+            | Op::EndLoans { .. }
+            | Op::Return { .. } => None,
+        }
+    }
+
+    fn word(&mut self, slot: u16, to: At, width: Width) -> Option<()> {
+        *self.words.get_mut(usize::from(word_of(to)?))? = Argument::new(slot, width);
+        Some(())
+    }
+
+    fn double(&mut self, slot: u16, to: At, width: Width) -> Option<()> {
+        let number = (0..DOUBLES).find(|n| register(*n, FrameLayout::vector) == Some(to))?;
+        self.doubles[number] = Argument::new(slot, width);
+        Some(())
+    }
+
+    fn pointer(&mut self, pointer: Pointer) -> Option<()> {
+        *self.pointers.get_mut(usize::from(self.pointer_count))? = pointer;
+        self.pointer_count += 1;
+        Some(())
+    }
+
+    /// Makes the call.
+    ///
+    /// # Errors
+    /// See [`Fallback`].
+    ///
+    /// # Safety
+    /// As [`super::interpret::run`], for the plan that the template was made of.
+    #[inline]
+    pub unsafe fn run(&self, binding: &Binding, slots: *mut GuestSlot) -> Result<(), Fallback> {
+        // SAFETY: the caller's promise; every argument's slot exists, and a register that the
+        // function does not have is loaded from slot 0, which exists for every template.
+        let both = unsafe {
+            match self.shape {
+                Shape::Few => {
+                    let [a, b, c] = self.load::<3>(binding, slots)?;
+                    type Three = unsafe extern "C" fn(u64, u64, u64) -> Both;
+                    transmute::<*const c_void, Three>(binding.target)(a, b, c)
+                }
+                Shape::Words => {
+                    let [a, b, c, d, e, f] = self.load::<6>(binding, slots)?;
+                    type Six = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64) -> Both;
+                    transmute::<*const c_void, Six>(binding.target)(a, b, c, d, e, f)
+                }
+                Shape::Doubles => {
+                    let [w, x, ..] = self.doubles;
+                    type Two = unsafe extern "C" fn(f64, f64) -> Both;
+                    transmute::<*const c_void, Two>(binding.target)(
+                        f64::from_bits(w.load(slots)),
+                        f64::from_bits(x.load(slots)),
+                    )
+                }
+                Shape::Mixed => {
+                    let [a, b, c, d, e, f] = self.load::<6>(binding, slots)?;
+                    let [w, x, y, z] = self.doubles.map(|d| f64::from_bits(d.load(slots)));
+                    #[rustfmt::skip]
+                    type All = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64, f64, f64, f64, f64) -> Both;
+                    transmute::<*const c_void, All>(binding.target)(a, b, c, d, e, f, w, x, y, z)
+                }
+            }
+        };
+        let integer = both.integer;
+        let misfit = Fallback::Resume { integer };
+        match super::interpret::decode(self.returns, integer, both.vector.to_bits()) {
+            Ok(None) => {}
+            // SAFETY: a plan with a result has a slot for it.
+            Ok(Some(low)) => unsafe { (&raw mut (*slots).low).write(low) },
+            Err(super::interpret::Misfit) => return Err(misfit),
+        }
+        Ok(())
+    }
+
+    /// The first `N` words, pointers checked.
+    ///
+    /// # Safety
+    /// As [`Template::run`].
+    #[inline]
+    unsafe fn load<const N: usize>(
+        &self,
+        binding: &Binding,
+        slots: *const GuestSlot,
+    ) -> Result<[u64; N], Fallback> {
+        let mut words = [0; N];
+        for (word, argument) in words.iter_mut().zip(&self.words) {
+            // SAFETY: the caller's promise.
+            *word = unsafe { argument.load(slots) };
+        }
+        for pointer in &self.pointers[..usize::from(self.pointer_count)] {
+            let address = words.get(usize::from(pointer.word)).copied().unwrap_or(0);
+            let extent = match pointer.extent {
+                Extent::Bytes(bytes) => Some(bytes),
+                Extent::Word { word, size } => {
+                    let count = words.get(usize::from(word)).copied().unwrap_or(u64::MAX);
+                    count.checked_mul(u64::from(size))
+                }
+                // SAFETY: as `run`: this thread has the memory for itself.
+                Extent::Text => unsafe { text_extent(binding, address, pointer.null) },
+            };
+            let native = pointer.check(binding, address, extent.ok_or(Fallback::Redo)?);
+            if let Some(word) = words.get_mut(usize::from(pointer.word)) {
+                *word = native.ok_or(Fallback::Redo)?;
+            }
+        }
+        Ok(words)
+    }
+}
+
+impl Pointer {
+    /// The native address of a range; `None` when the interpreter should say why not.
+    #[inline]
+    fn check(&self, binding: &Binding, address: u64, bytes: u64) -> Option<u64> {
+        let size = binding.memory_len.get();
+        // Guest 0, empty ranges and their rules are rare: the interpreter knows them.
+        if address == 0 || bytes == 0 {
+            let is_null = address == 0
+                && (self.null == Null::Allowed || (bytes == 0 && self.null == Null::IfEmpty));
+            return is_null.then_some(0);
+        }
+        if bytes > size || address > size - bytes || address & (u64::from(self.align) - 1) != 0 {
+            return None;
+        }
+        Some(binding.memory_base.get().expose_provenance() as u64 + address)
+    }
+}
+
+/// Length of the string at `address`, its terminator included.
+///
+/// # Safety
+/// Nothing writes to the binding's memory meanwhile.
+#[inline]
+unsafe fn text_extent(binding: &Binding, address: u64, null: Null) -> Option<u64> {
+    if address == 0 {
+        return (null == Null::Allowed).then_some(0);
+    }
+    let left = binding.memory_len.get().checked_sub(address)?;
+    let start = binding.memory_base.get().wrapping_add(usize::try_from(address).ok()?);
+    // SAFETY: `left` bytes from there on are the rest of the guest's memory.
+    let bytes = unsafe { std::slice::from_raw_parts(start, usize::try_from(left).ok()?) };
+    memchr::memchr(0, bytes).map(|at| at as u64 + 1)
+}
+
+/// What `rax` and `xmm0` hold after a call: the C ABI returns this struct in exactly these two
+/// registers (psABI 3.2.3: one INTEGER and one SSE eightbyte), so that one function type serves
+/// both kinds of results. The register that the function did not set holds garbage.
+#[repr(C)]
+struct Both {
+    integer: u64,
+    vector: f64,
+}
+
+/// Number of the integer register whose image is at `at`.
+fn word_of(at: At) -> Option<u8> {
+    let number = (0..WORDS).find(|number| register(*number, FrameLayout::integer) == Some(at))?;
+    u8::try_from(number).ok()
+}
+
+fn register(number: usize, image: fn(u8) -> Option<At>) -> Option<At> {
+    image(u8::try_from(number).ok()?)
+}
