@@ -17,6 +17,7 @@ mod expression;
 mod lower;
 mod outcome;
 mod params;
+mod reads;
 
 use super::abi::{Abi, Assignment, Location, assign};
 use super::frame::{FrameLayout, MAX_STACK_AREA};

@@ -1,5 +1,6 @@
 //! Parameters: what each one means (DESIGN 5.2), as ops.
 use super::expression::{When, integer_width, width_of};
+use super::reads::is_read;
 use super::{Compiler, Range, fate_of};
 use crate::plan::Lowering;
 use crate::plan::WasmType;
@@ -173,7 +174,7 @@ impl Compiler<'_> {
         };
         let ranged = pointee.has(|note| matches!(note, NoteKind::Range(..)));
         let direction = direction(&param.ty, pointee);
-        if guest == host && !ranged && !self.is_read(index) {
+        if guest == host && !ranged && !is_read(self.prototype, index) {
             return; // in place: see `pointer`
         }
         let slot = super::index_of(index);
@@ -191,15 +192,6 @@ impl Compiler<'_> {
         if ranged {
             self.ranges(index, pointee);
         }
-    }
-
-    /// Whether an expression of the prototype reads what this parameter points at.
-    fn is_read(&self, index: usize) -> bool {
-        let Some(name) = &self.prototype.function.params[index].name else { return false };
-        let function = &self.prototype.function;
-        let types = function.params.iter().map(|p| &p.ty).chain([&function.result]);
-        let notes = self.prototype.notes.iter().chain(types.flat_map(notes_within));
-        notes.flat_map(|note| expressions_of(&note.kind)).any(|expr| derefs(expr, &name.name))
     }
 
     /// Pointers whose bounds may depend on what `readable` has placed.
@@ -479,74 +471,5 @@ fn constant(expr: &Expr) -> Option<i128> {
         ExprKind::Integer(value) => Some(*value),
         ExprKind::Unary(crate::signature::UnaryOp::Negate, inner) => constant(inner)?.checked_neg(),
         _ => None,
-    }
-}
-
-/// The annotations of a type and of everything behind its pointers.
-fn notes_within(ty: &Type) -> Vec<&crate::signature::Note> {
-    let mut all = Vec::new();
-    let mut next = Some(ty);
-    while let Some(ty) = next {
-        all.extend(&ty.notes);
-        next = ty.pointee();
-    }
-    all
-}
-
-fn expressions_of(note: &NoteKind) -> Vec<&Expr> {
-    match note {
-        NoteKind::CountedBy(e)
-        | NoteKind::SizedBy(e)
-        | NoteKind::CountedByOrNull(e)
-        | NoteKind::Requires(e)
-        | NoteKind::Value(e)
-        | NoteKind::ConsumesIf(e)
-        | NoteKind::Remember(_, e)
-        | NoteKind::OnTrap(e) => vec![e],
-        NoteKind::Range(low, high) => vec![low, high],
-        NoteKind::Single
-        | NoteKind::NullTerminated
-        | NoteKind::TerminatedBy(_)
-        | NoteKind::Nullable
-        | NoteKind::Nonnull
-        | NoteKind::In
-        | NoteKind::Out
-        | NoteKind::Inout
-        | NoteKind::Format(..)
-        | NoteKind::Consumes
-        | NoteKind::Retains
-        | NoteKind::Drop(_)
-        | NoteKind::Borrowed
-        | NoteKind::LifetimeBound(_)
-        | NoteKind::Invalidates
-        | NoteKind::CapturedBy(_)
-        | NoteKind::FreedBy(_)
-        | NoteKind::Boxed
-        | NoteKind::Private
-        | NoteKind::Exclusive
-        | NoteKind::Handle
-        | NoteKind::Cookie
-        | NoteKind::Closure(_)
-        | NoteKind::Leaf
-        | NoteKind::Errno
-        | NoteKind::HostOnly
-        | NoteKind::Const
-        | NoteKind::Pure => Vec::new(),
-    }
-}
-
-/// Whether `*name` occurs in an expression.
-fn derefs(expr: &Expr, name: &str) -> bool {
-    match &expr.kind {
-        ExprKind::Deref(inner) => {
-            matches!(&inner.kind, ExprKind::Name(n) if *n.name == *name) || derefs(inner, name)
-        }
-        ExprKind::Integer(_) | ExprKind::Name(_) | ExprKind::Return | ExprKind::SizeOf(_) => false,
-        ExprKind::Member(inner, _) | ExprKind::Arrow(inner, _) | ExprKind::Unary(_, inner) => {
-            derefs(inner, name)
-        }
-        ExprKind::Binary(_, left, right) => derefs(left, name) || derefs(right, name),
-        ExprKind::Conditional(a, b, c) => [a, b, c].iter().any(|e| derefs(e, name)),
-        ExprKind::Builtin(_, all) | ExprKind::Call(_, all) => all.iter().any(|e| derefs(e, name)),
     }
 }

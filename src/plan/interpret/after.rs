@@ -32,6 +32,8 @@ struct After<'a> {
     given: Vec<Loan>,
     /// Guest copies whose loans this call has ended.
     ended: Vec<Loan>,
+    /// The result. It goes over the first argument, so it is written last of all.
+    result: Option<u64>,
 }
 
 /// Runs the whole section.
@@ -46,8 +48,15 @@ pub unsafe fn run(
     guest: &mut dyn Guest,
 ) -> Result<(), Stop> {
     let space = Space::new(plan, binding, frame);
-    let mut after =
-        After { space, memory, taken: Vec::new(), copied: 0, given: Vec::new(), ended: Vec::new() };
+    let mut after = After {
+        space,
+        memory,
+        taken: Vec::new(),
+        copied: 0,
+        given: Vec::new(),
+        ended: Vec::new(),
+        result: None,
+    };
     let first = usize::from(plan.call) + 1;
     let mut outcome = Ok(());
     for (offset, op) in plan.ops[first..].iter().enumerate() {
@@ -75,6 +84,10 @@ pub unsafe fn run(
             }
         }
     }
+    if let (Ok(()), Some(low)) = (&outcome, after.result) {
+        // SAFETY: a plan with a result has a slot for it.
+        unsafe { (&raw mut (*space.slot(0)).low).write(low) };
+    }
     outcome
 }
 
@@ -85,114 +98,96 @@ impl After<'_> {
     /// As [`run`], and every op before it has run.
     unsafe fn step(&mut self, op: &Op, guest: &mut dyn Guest) -> Result<(), Failure> {
         let space = self.space;
-        // SAFETY (of every block below): offsets, slots and tables were checked by the verifier,
-        // and what an op reads was written by the ops before it.
-        match *op {
-            Op::Consume { slot, condition } => {
-                // SAFETY: see above.
-                let handle = unsafe { space.slot32(slot) };
-                if handle != 0 && self.holds(condition) {
-                    let ended = space.store().with_handles(|table| table.consume(handle));
-                    self.ended.extend(ended);
+        // SAFETY: the caller promises that the plan was verified: positions, slots and tables of
+        // its ops exist, and what an op reads has been written by one before it. What native code
+        // left behind is what the prototype says. Guest addresses are checked by `write_guest`.
+        unsafe {
+            match *op {
+                Op::Consume { slot, condition } => {
+                    let handle = space.slot32(slot);
+                    if handle != 0 && self.holds(condition) {
+                        let ended = space.store().with_handles(|table| table.consume(handle));
+                        self.ended.extend(ended);
+                    }
                 }
-            }
-            Op::Measure { expr, to } => {
-                let expression = &space.plan.expressions[usize::from(expr)];
-                let value = evaluate(expression, &mut FrameEnvironment(space));
-                let value = value.map_err(|_| Failure::Check)?;
-                // SAFETY: see above.
-                unsafe { space.write::<i128>(to, value) };
-            }
-            Op::Fits { from, width, param: _ } => {
-                // SAFETY: see above.
-                if !width.holds(unsafe { space.integer(from) }) {
-                    return Err(Failure::Check);
+                Op::Measure { expr, to } => {
+                    let expression = &space.plan.expressions[usize::from(expr)];
+                    let value = evaluate(expression, &mut FrameEnvironment(space));
+                    let value = value.map_err(|_| Failure::Check)?;
+                    space.write::<i128>(to, value);
                 }
-            }
-            Op::Inside { from, to, param: _ } => {
-                // SAFETY: see above.
-                let native = unsafe { space.read::<u64>(from) };
-                let address = self.guest_address(native).ok_or(Failure::Check)?;
-                // SAFETY: see above.
-                unsafe { space.write::<u64>(to, address) };
-            }
-            Op::InsideOr { from, to } => {
-                // SAFETY: see above.
-                let native = unsafe { space.read::<u64>(from) };
-                let address = self.guest_address(native).unwrap_or(ELSEWHERE);
-                // SAFETY: see above.
-                unsafe { space.write::<u64>(to, address) };
-            }
-            Op::Take { from, take, extent, unless, param: _ } => {
-                // SAFETY: see above.
-                unsafe { self.take(from, take, extent, unless)? };
-            }
-            Op::FreeNative { from, callee } => {
-                // SAFETY: see above; the bytes have been taken.
-                unsafe { self.free_native(from, callee) };
-            }
-            Op::Give { take, to, from, owner, unless, param: _ } => {
-                // SAFETY: see above.
-                unsafe { self.give(take, to, from, owner, unless, guest)? };
-            }
-            Op::Adopt { from, to, kind, borrowed, parent } => {
-                // SAFETY: see above.
-                unsafe {
+                Op::Fits { from, width, param: _ } => {
+                    if !width.holds(space.integer(from)) {
+                        return Err(Failure::Check);
+                    }
+                }
+                Op::Inside { from, to, param: _ } => {
+                    let native = space.read::<u64>(from);
+                    let address = self.guest_address(native).ok_or(Failure::Check)?;
+                    space.write::<u64>(to, address);
+                }
+                Op::InsideOr { from, to } => {
+                    let native = space.read::<u64>(from);
+                    let address = self.guest_address(native).unwrap_or(ELSEWHERE);
+                    space.write::<u64>(to, address);
+                }
+                Op::Take { from, take, extent, unless, param: _ } => {
+                    self.take(from, take, extent, unless)?;
+                }
+                Op::FreeNative { from, callee } => {
+                    self.free_native(from, callee);
+                }
+                Op::Give { take, to, from, owner, unless, param: _ } => {
+                    self.give(take, to, from, owner, unless, guest)?;
+                }
+                Op::Adopt { from, to, kind, borrowed, parent } => {
                     let native = space.read::<u64>(from);
                     let parent = parent.map(|slot| space.slot32(slot.number()));
                     let handle = self.adopt(native, kind, borrowed, parent)?;
                     space.write::<u64>(to, u64::from(handle));
                 }
-            }
-            Op::StoreCell { slot, from, width } => {
-                // SAFETY: see above.
-                let (address, value) = unsafe { (space.pointer(slot), space.read::<u64>(from)) };
-                if address != 0 {
-                    let bytes = value.to_le_bytes();
-                    let bytes = &bytes[..width.bytes().min(8)];
-                    // SAFETY: the range was checked before the call, and memories do not shrink.
-                    unsafe { space.write_guest(address, bytes) }.ok_or(Failure::Check)?;
-                }
-            }
-            Op::EndLoans { slot } => {
-                // SAFETY: see above.
-                let handle = unsafe { space.slot32(slot) };
-                let ended = space.store().with_handles(|table| table.end_loans(handle));
-                self.ended.extend(ended);
-            }
-            Op::Return { from, returns } => {
-                // SAFETY: see above; the plan has a result, so there is a slot for it.
-                unsafe {
-                    let raw = space.read::<u64>(from);
-                    if let Some(low) = decode(returns, raw, raw)? {
-                        (&raw mut (*space.slot(0)).low).write(low);
+                Op::StoreCell { slot, from, width } => {
+                    let (address, value) = (space.pointer(slot), space.read::<u64>(from));
+                    if address != 0 {
+                        let bytes = value.to_le_bytes();
+                        let bytes = &bytes[..width.bytes().min(8)];
+                        space.write_guest(address, bytes).ok_or(Failure::Check)?;
                     }
                 }
+                Op::EndLoans { slot } => {
+                    let handle = space.slot32(slot);
+                    let ended = space.store().with_handles(|table| table.end_loans(handle));
+                    self.ended.extend(ended);
+                }
+                Op::Return { from, returns } => {
+                    let raw = space.read::<u64>(from);
+                    self.result = decode(returns, raw, raw)?;
+                }
+                Op::Int8 { .. }
+                | Op::UInt8 { .. }
+                | Op::Int16 { .. }
+                | Op::UInt16 { .. }
+                | Op::Bool { .. }
+                | Op::Int32 { .. }
+                | Op::Int64 { .. }
+                | Op::Long32 { .. }
+                | Op::ULong32 { .. }
+                | Op::Float32 { .. }
+                | Op::Float64 { .. }
+                | Op::Range { .. }
+                | Op::Evaluate { .. }
+                | Op::Require { .. }
+                | Op::Value { .. }
+                | Op::Buffer { .. }
+                | Op::Text { .. }
+                | Op::Cell { .. }
+                | Op::PointerCell { .. }
+                | Op::TextCell { .. }
+                | Op::Handle { .. }
+                | Op::Apart { .. }
+                | Op::Reserve { .. }
+                | Op::Call { .. } => {}
             }
-            Op::Int8 { .. }
-            | Op::UInt8 { .. }
-            | Op::Int16 { .. }
-            | Op::UInt16 { .. }
-            | Op::Bool { .. }
-            | Op::Int32 { .. }
-            | Op::Int64 { .. }
-            | Op::Long32 { .. }
-            | Op::ULong32 { .. }
-            | Op::Float32 { .. }
-            | Op::Float64 { .. }
-            | Op::Range { .. }
-            | Op::Evaluate { .. }
-            | Op::Require { .. }
-            | Op::Value { .. }
-            | Op::Buffer { .. }
-            | Op::Text { .. }
-            | Op::Cell { .. }
-            | Op::PointerCell { .. }
-            | Op::TextCell { .. }
-            | Op::Handle { .. }
-            | Op::Apart { .. }
-            | Op::Reserve { .. }
-            | Op::Call { .. } => {}
         }
         Ok(())
     }
@@ -235,8 +230,10 @@ impl After<'_> {
             self.taken.resize_with(take + 1, || None);
         }
         // SAFETY: the caller's promise.
-        let native = unsafe { space.read::<u64>(from) };
-        if native == 0 || unless.is_some_and(|at| unsafe { space.read::<u64>(at) } != ELSEWHERE) {
+        let (native, found) = unsafe {
+            (space.read::<u64>(from), unless.is_some_and(|at| space.read::<u64>(at) != ELSEWHERE))
+        };
+        if native == 0 || found {
             return Ok(());
         }
         let native = ptr::with_exposed_provenance::<u8>(usize_of(native));
@@ -245,7 +242,7 @@ impl After<'_> {
             TakeExtent::Text(unit) => unsafe { native_text_length(native, unit) },
             TakeExtent::Object(bytes) => usize_of(u64::from(bytes)),
             TakeExtent::Counted { count, size } => {
-                // SAFETY: see above.
+                // SAFETY: the caller's promise: `Measure` has computed the count.
                 let count = unsafe { space.count(count) }.ok_or(Failure::Check)?;
                 let bytes = count.checked_mul(u64::from(size)).ok_or(Failure::Check)?;
                 usize::try_from(bytes).map_err(|_| Failure::Check)?
@@ -286,7 +283,8 @@ impl After<'_> {
         guest: &mut dyn Guest,
     ) -> Result<(), Failure> {
         let space = self.space;
-        if unless.is_some_and(|at| unsafe { space.read::<u64>(at) } != ELSEWHERE) {
+        // SAFETY: the caller's promise.
+        if unless.is_some_and(|at| unsafe { space.read::<u64>(at) != ELSEWHERE }) {
             return Ok(());
         }
         let Some(bytes) = self.taken.get_mut(usize::from(take)).and_then(Option::take) else {

@@ -17,184 +17,151 @@ pub unsafe fn step(
     space: &Space<'_>,
     memory: &mut Option<Box<CallMemory>>,
 ) -> Result<(), Failure> {
-    // SAFETY (of every block below): offsets and slots were checked by the verifier, and what an
-    // op reads was written by the ops before it.
-    match *op {
-        Op::Int8 { slot, to } => unsafe {
-            place(space, to, extend8(space.slot32(slot)));
-        },
-        Op::UInt8 { slot, to } => unsafe {
-            place(space, to, u64::from(space.slot32(slot) & 0xff));
-        },
-        Op::Int16 { slot, to } => unsafe {
-            place(space, to, extend16(space.slot32(slot)));
-        },
-        Op::UInt16 { slot, to } => unsafe {
-            place(space, to, u64::from(space.slot32(slot) & 0xffff));
-        },
-        Op::Bool { slot, to } => unsafe {
-            place(space, to, u64::from(space.slot32(slot) != 0));
-        },
-        Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => unsafe {
-            place(space, to, u64::from(space.slot32(slot)));
-        },
-        Op::Int64 { slot, to } | Op::Float64 { slot, to } => unsafe {
-            place(space, to, space.slot64(slot));
-        },
-        Op::Long32 { slot, to } => unsafe {
-            place(space, to, i64::from(space.slot32(slot).cast_signed()).cast_unsigned());
-        },
-        Op::Range { value, set, param: _ } => {
-            // SAFETY: see above.
-            let value = unsafe { space.integer(value) };
-            let ranges = &space.plan.ranges[usize::from(set)];
-            if !ranges.iter().any(|(low, high)| (*low..=*high).contains(&value)) {
-                return Err(Failure::Check);
+    // SAFETY: the caller promises that the plan was verified: every position and slot of its ops
+    // lies inside the frame and the guest's slots, ranges of the frame that two ops write do not
+    // overlap, and what an op reads has been written by one before it. Guest addresses are checked
+    // here, by `inside`, `guest_bytes` and `buffer`, against the memory of the binding, which
+    // stays as it is until guest code runs.
+    unsafe {
+        match *op {
+            Op::Int8 { slot, to } => place(space, to, extend8(space.slot32(slot))),
+            Op::UInt8 { slot, to } => place(space, to, u64::from(space.slot32(slot) & 0xff)),
+            Op::Int16 { slot, to } => place(space, to, extend16(space.slot32(slot))),
+            Op::UInt16 { slot, to } => place(space, to, u64::from(space.slot32(slot) & 0xffff)),
+            Op::Bool { slot, to } => place(space, to, u64::from(space.slot32(slot) != 0)),
+            Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => {
+                place(space, to, u64::from(space.slot32(slot)))
             }
-        }
-        Op::Evaluate { expr, to, param: _ } => {
-            let value = expression(space, expr)?;
-            // SAFETY: see above.
-            unsafe { space.write::<i128>(to, value) };
-        }
-        Op::Require { expr } => {
-            if expression(space, expr)? == 0 {
-                return Err(Failure::Check);
+            Op::Int64 { slot, to } | Op::Float64 { slot, to } => {
+                place(space, to, space.slot64(slot))
             }
-        }
-        Op::Value { expr, to, width, param: _ } => {
-            let value = expression(space, expr)?;
-            if !width.holds(value) {
-                return Err(Failure::Check);
+            Op::Long32 { slot, to } => {
+                place(space, to, i64::from(space.slot32(slot).cast_signed()).cast_unsigned())
             }
-            // SAFETY: see above.
-            unsafe { place(space, to, low64(value)) };
-        }
-        Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
-            // SAFETY: see above.
-            let (address, bytes) = unsafe { buffer(space, slot, count, size, align, null)? };
-            // SAFETY: see above.
-            unsafe { place(space, to, address) };
-            if let Some(extent) = extent {
-                // SAFETY: see above.
-                unsafe { space.write::<u64>(extent, bytes) };
-            }
-        }
-        Op::Text { slot, to, unit, null, copy, extent } => {
-            // SAFETY: see above.
-            let guest = unsafe { space.pointer(slot) };
-            // SAFETY: see above.
-            unsafe { text(space, guest, to, unit, null, extent)? };
-            if copy {
-                // SAFETY: see above.
-                unsafe { make_copy(space, to, extent, memory)? };
-            }
-        }
-        Op::Cell { slot, to, cell, guest, host: _, direction, null } => {
-            // SAFETY: see above.
-            let address = unsafe { space.pointer(slot) };
-            let bytes = guest.bytes() as u64;
-            // SAFETY: see above.
-            unsafe { space.write::<u64>(cell, 0) };
-            if address == 0 {
-                if null != Null::Allowed {
+            Op::Range { value, set, param: _ } => {
+                let value = space.integer(value);
+                let ranges = &space.plan.ranges[usize::from(set)];
+                if !ranges.iter().any(|(low, high)| (*low..=*high).contains(&value)) {
                     return Err(Failure::Check);
                 }
-                // SAFETY: see above.
-                unsafe { place(space, to, 0) };
-                return Ok(());
             }
-            let at = space.inside(address, bytes).ok_or(Failure::Check)?;
-            if direction.is_in() {
-                // SAFETY: `at` and the width of the guest's value are inside its memory.
-                let value = unsafe { load_integer(at, guest) };
-                // SAFETY: see above.
-                unsafe { space.write::<u64>(cell, low64(value)) };
+            Op::Evaluate { expr, to, param: _ } => {
+                let value = expression(space, expr)?;
+                space.write::<i128>(to, value);
             }
-            // SAFETY: see above.
-            unsafe { place(space, to, space.address(cell)) };
-        }
-        Op::PointerCell { slot, to, cell, null } => {
-            // SAFETY: see above.
-            unsafe { pointer_cell(space, slot, to, cell, null)? };
-        }
-        Op::TextCell { slot, to, cell, null, extent } => {
-            // SAFETY: see above.
-            let at = unsafe { pointer_cell(space, slot, to, cell, null)? };
-            // SAFETY: see above.
-            unsafe { space.write::<u64>(extent, 0) };
-            if let Some(at) = at {
-                let width = if space.plan.facts.wide { Width::U64 } else { Width::U32 };
-                // SAFETY: `at` is the guest's pointer, inside its memory.
-                let inner = u64::try_from(unsafe { load_integer(at, width) })
-                    .map_err(|_| Failure::Check)?;
-                // SAFETY: see above.
-                unsafe { text(space, inner, cell, 1, Null::Allowed, extent)? };
-            }
-        }
-        Op::Handle { slot, to, kind, null, fate } => {
-            // SAFETY: see above.
-            let value = unsafe { space.pointer(slot) };
-            let value = u32::try_from(value).map_err(|_| Failure::Check)?;
-            if value == 0 {
-                if null != Null::Allowed {
+            Op::Require { expr } => {
+                if expression(space, expr)? == 0 {
                     return Err(Failure::Check);
                 }
-                // SAFETY: see above.
-                unsafe { place(space, to, 0) };
-                return Ok(());
             }
-            let kind = space.plan.handle_kinds[usize::from(kind)].id;
-            let marks = space.plan.facts.marks;
-            let pointer = space.store().with_handles(|handles| {
-                match fate {
-                    Fate::Kept => {}
-                    Fate::Invalidated => handles.check_exclusive(value, kind)?,
-                    Fate::Consumed => handles.check_consumable(value, kind)?,
+            Op::Value { expr, to, width, param: _ } => {
+                let value = expression(space, expr)?;
+                if !width.holds(value) {
+                    return Err(Failure::Check);
                 }
-                let pointer = handles.get(value, kind)?.pointer;
-                if marks {
-                    handles.enter(value, kind)?;
-                }
-                Ok::<_, HandleError>(pointer)
-            });
-            let pointer = pointer.map_err(|_| Failure::Check)?;
-            // SAFETY: see above.
-            unsafe { place(space, to, pointer.expose_provenance() as u64) };
-        }
-        Op::Apart { text, text_extent, buffer, buffer_extent } => {
-            // SAFETY: see above.
-            let (text_at, text_len, buffer_at, buffer_len) = unsafe {
-                (
-                    space.read::<u64>(text),
-                    space.read::<u64>(text_extent),
-                    space.read::<u64>(buffer),
-                    space.read::<u64>(buffer_extent),
-                )
-            };
-            // Both are inside one memory: no sum can wrap.
-            if text_at < buffer_at + buffer_len && buffer_at < text_at + text_len {
-                // SAFETY: see above.
-                unsafe { make_copy(space, text, text_extent, memory)? };
+                place(space, to, low64(value));
             }
+            Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
+                let (address, bytes) = buffer(space, slot, count, size, align, null)?;
+                place(space, to, address);
+                if let Some(extent) = extent {
+                    space.write::<u64>(extent, bytes);
+                }
+            }
+            Op::Text { slot, to, unit, null, copy, extent } => {
+                let guest = space.pointer(slot);
+                text(space, guest, to, unit, null, extent)?;
+                if copy {
+                    make_copy(space, to, extent, memory)?;
+                }
+            }
+            Op::Cell { slot, to, cell, guest, host: _, direction, null } => {
+                let address = space.pointer(slot);
+                let bytes = guest.bytes() as u64;
+                space.write::<u64>(cell, 0);
+                if address == 0 {
+                    if null != Null::Allowed {
+                        return Err(Failure::Check);
+                    }
+                    place(space, to, 0);
+                    return Ok(());
+                }
+                let at = space.inside(address, bytes).ok_or(Failure::Check)?;
+                if direction.is_in() {
+                    let value = load_integer(at, guest);
+                    space.write::<u64>(cell, low64(value));
+                }
+                place(space, to, space.address(cell));
+            }
+            Op::PointerCell { slot, to, cell, null } => {
+                pointer_cell(space, slot, to, cell, null)?;
+            }
+            Op::TextCell { slot, to, cell, null, extent } => {
+                let at = pointer_cell(space, slot, to, cell, null)?;
+                space.write::<u64>(extent, 0);
+                if let Some(at) = at {
+                    let width = if space.plan.facts.wide { Width::U64 } else { Width::U32 };
+                    let inner =
+                        u64::try_from(load_integer(at, width)).map_err(|_| Failure::Check)?;
+                    text(space, inner, cell, 1, Null::Allowed, extent)?;
+                }
+            }
+            Op::Handle { slot, to, kind, null, fate } => {
+                let value = space.pointer(slot);
+                let value = u32::try_from(value).map_err(|_| Failure::Check)?;
+                if value == 0 {
+                    if null != Null::Allowed {
+                        return Err(Failure::Check);
+                    }
+                    place(space, to, 0);
+                    return Ok(());
+                }
+                let kind = space.plan.handle_kinds[usize::from(kind)].id;
+                let marks = space.plan.facts.marks;
+                let pointer = space.store().with_handles(|handles| {
+                    match fate {
+                        Fate::Kept => {}
+                        Fate::Invalidated => handles.check_exclusive(value, kind)?,
+                        Fate::Consumed => handles.check_consumable(value, kind)?,
+                    }
+                    let pointer = handles.get(value, kind)?.pointer;
+                    if marks {
+                        handles.enter(value, kind)?;
+                    }
+                    Ok::<_, HandleError>(pointer)
+                });
+                let pointer = pointer.map_err(|_| Failure::Check)?;
+                place(space, to, pointer.expose_provenance() as u64);
+            }
+            Op::Apart { text, text_extent, buffer, buffer_extent } => {
+                let text_at = space.read::<u64>(text);
+                let text_end = text_at + space.read::<u64>(text_extent);
+                let buffer_at = space.read::<u64>(buffer);
+                let buffer_end = buffer_at + space.read::<u64>(buffer_extent);
+                // Both are inside one memory: neither sum can wrap.
+                if text_at < buffer_end && buffer_at < text_end {
+                    make_copy(space, text, text_extent, memory)?;
+                }
+            }
+            Op::Reserve { handles } => {
+                let reserved =
+                    space.store().with_handles(|table| table.reserve(u32::from(handles)));
+                reserved.map_err(|_| Failure::Check)?;
+            }
+            Op::Call { .. }
+            | Op::Consume { .. }
+            | Op::Measure { .. }
+            | Op::Fits { .. }
+            | Op::Inside { .. }
+            | Op::InsideOr { .. }
+            | Op::Take { .. }
+            | Op::FreeNative { .. }
+            | Op::Give { .. }
+            | Op::Adopt { .. }
+            | Op::StoreCell { .. }
+            | Op::EndLoans { .. }
+            | Op::Return { .. } => {}
         }
-        Op::Reserve { handles } => {
-            let reserved = space.store().with_handles(|table| table.reserve(u32::from(handles)));
-            reserved.map_err(|_| Failure::Check)?;
-        }
-        Op::Call { .. }
-        | Op::Consume { .. }
-        | Op::Measure { .. }
-        | Op::Fits { .. }
-        | Op::Inside { .. }
-        | Op::InsideOr { .. }
-        | Op::Take { .. }
-        | Op::FreeNative { .. }
-        | Op::Give { .. }
-        | Op::Adopt { .. }
-        | Op::StoreCell { .. }
-        | Op::EndLoans { .. }
-        | Op::Return { .. } => {}
     }
     Ok(())
 }
@@ -303,7 +270,7 @@ unsafe fn text(
         let left = size.checked_sub(guest).ok_or(Failure::Check)?;
         // SAFETY: nothing writes to guest memory until the slice is gone.
         let bytes = unsafe { space.guest_bytes(guest, left) }.ok_or(Failure::Check)?;
-        if guest % u64::from(unit) != 0 {
+        if !guest.is_multiple_of(u64::from(unit)) {
             return Err(Failure::Check);
         }
         let len = text_length(bytes, unit).ok_or(Failure::Check)?;

@@ -322,7 +322,6 @@ unsafe fn give_result(
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    clippy::cast_possible_wrap,
     reason = "this is C's conversion: bits above the width are garbage and are dropped"
 )]
 pub(super) fn decode(returns: Returns, integer: u64, vector: u64) -> Result<Option<u64>, Misfit> {

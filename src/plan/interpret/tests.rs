@@ -285,6 +285,29 @@ fn handles_go_out_come_in_and_die() {
     assert!(closer.call(&[0x1234]).expect_err("forged").contains("no handle"));
 }
 
+extern "C" fn name_of(_: *mut c_void, n: c_int) -> *const c_char {
+    if n == 0 { std::ptr::null() } else { c"lent".as_ptr() }
+}
+
+#[test]
+fn lent_copies_are_given_recorded_and_freed_and_marks_are_taken_back() {
+    let mut opener = Bench::new("int f(struct thing **_Out_ out)", open as *const c_void);
+    assert_eq!(opener.call(&[64]), Ok(7));
+    let handle = u64::from(opener.memory[64]) | u64::from(opener.memory[66]) << 16;
+    let lend = "const char *__lifetimebound(t) f(struct thing *t, int n)";
+    let mut lender = Bench::new(lend, name_of as *const c_void);
+    lender.binding.store = &raw const *opener.store;
+    assert_eq!(lender.call(&[handle, 0]), Ok(0), "NULL");
+    assert_eq!(lender.call(&[handle, 1]), Ok(4096));
+    assert_eq!(lender.memory[4096..4101], *b"lent\0");
+    let mut stepper = Bench::new("int f(struct thing *t __invalidates)", close as *const c_void);
+    stepper.binding.store = &raw const *opener.store;
+    assert_eq!(stepper.call(&[handle]), Ok(0), "no call is running any more");
+    assert_eq!(stepper.guest.freed, [4096]);
+    assert_eq!(stepper.call(&[handle]), Ok(0));
+    assert_eq!(stepper.guest.freed, [4096], "once");
+}
+
 extern "C" fn too_long() -> u64 {
     1 << 32
 }
