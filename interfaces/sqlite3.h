@@ -11,7 +11,7 @@
  *    turns a blob into a code pointer and a code pointer into a blob: in Debian's build always, in
  *    every build when its argument is a bound parameter. A guest that may run any SQL can run any
  *    native code. sqlite3_guard.c, beside this file, takes the function away from every connection of
- *    the process; without it, grant this to no guest that you do not trust with the process.
+ *    the process. Without it, grant this only to guests that you would run as native code.
  *  - Native stack: LIKE and GLOB recurse up to 25,000 deep (3 MiB of stack), and foreign keys that
  *    cascade through thousands of tables recurse without limit, which ends the process. Give the
  *    thread 8 MiB or more.

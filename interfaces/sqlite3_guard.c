@@ -1,9 +1,9 @@
-/* sqlite3_guard.c: makes SQLite fit for guests that are not trusted with the process.
+/* sqlite3_guard.c: keeps the SQL of a guest from running native code.
  *
  * Not for guests: this is native code of the host. Build it once and load it before Portcullis
  * loads SQLite:
  *
- *     cc -shared -fPIC -O2 -o sqlite3_guard.so interfaces/sqlite3_guard.c -lsqlite3
+ *     cc -shared -fPIC -O2 -o sqlite3_guard.so interfaces/sqlite3_guard.c -l:libsqlite3.so.0
  *     LD_PRELOAD=$PWD/sqlite3_guard.so portcullis run --grant interfaces/sqlite3.h ...
  *
  * An embedder may link it in, or do the same in its own language. From then on every new
@@ -13,13 +13,23 @@
  *  - is "defensive": SQL cannot corrupt the database file on purpose.
  * A connection where that fails does not open.
  *
- * What remains is in the comment of sqlite3.h: files, stack, shared state, time.
+ * What remains is in the comment of sqlite3.h: the files of the host, deep recursion, state that is
+ * shared in the process, time.
  */
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static int guard(sqlite3 *db, char **error, const struct sqlite3_api_routines *api)
+/* Types and constants only; what a guest must never get is declared here. */
+#include "sqlite3.h"
+
+#define SQLITE_DBCONFIG_DEFENSIVE 1010
+int sqlite3_auto_extension(void (*entry)(void));
+int sqlite3_db_config(sqlite3 *db, int op, ...);
+int sqlite3_create_function_v2(sqlite3 *db, const char *name, int arguments, int encoding, void *app,
+                               void (*call)(void), void (*step)(void), void (*final)(void),
+                               void (*destroy)(void *));
+
+static int guard(sqlite3 *db, char **error, const void *api)
 {
     (void)error;
     (void)api;

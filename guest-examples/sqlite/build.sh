@@ -1,12 +1,13 @@
 #!/bin/sh
 # Builds sqlite.wasm. Debian: apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32
 #
-# With an argument, builds the same program for this machine instead, against the library itself:
+# With an argument, builds the same program for this machine instead, against the library itself (no
+# development package is needed: the interface is its header):
 #     ./build.sh native OUTPUT
 set -eu
 cd "$(dirname "$0")"
 if [ "${1:-}" = native ]; then
-    exec "${CC:-cc}" -std=c11 -O2 -Wall -Wextra -I../../interfaces -o "$2" sqlite.c -lsqlite3
+    exec "${CC:-cc}" -std=c11 -O2 -Wall -Wextra -I../../interfaces -o "$2" sqlite.c -l:libsqlite3.so.0
 fi
 
 # --allow-undefined: what the header declares is the host's to define.
