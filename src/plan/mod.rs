@@ -47,7 +47,7 @@ pub struct Plan {
     /// What `Evaluate`, `Require`, `Value`, `Measure` and `Consume` compute.
     pub expressions: Box<[Expression]>,
     /// The intervals of `Range`: any of them.
-    pub ranges: Box<[Box<[(i128, i128)]>]>,
+    pub ranges: Box<[Intervals]>,
     /// Native functions other than the called one.
     pub callees: Box<[Callee]>,
     /// The types of handles.
@@ -55,6 +55,9 @@ pub struct Plan {
     /// What holds for the whole plan.
     pub facts: Facts,
 }
+
+/// Least and greatest values, both included.
+pub type Intervals = Box<[(i128, i128)]>;
 
 /// The wasm type of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

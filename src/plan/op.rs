@@ -246,6 +246,7 @@ pub enum Ownership {
 /// One step of a plan. `Copy`, 24 bytes; tables beside the ops hold what does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "fields have the same meaning everywhere: see the module")]
+#[repr(u8)] // a plain tag: dispatch is one load and one jump
 pub enum Op {
     // ----- before: scalars. `to` is eight bytes of a register image or stack slot.
     /// The low 8 bits, sign-extended.

@@ -156,7 +156,7 @@ struct Compiler<'a> {
     writable: Vec<Range>,
     params: Vec<Placed>,
     expressions: Vec<super::expression::Expression>,
-    ranges: Vec<Box<[(i128, i128)]>>,
+    ranges: Vec<super::Intervals>,
     callees: Vec<Callee>,
     kinds: Vec<HandleKind>,
     stack: usize,

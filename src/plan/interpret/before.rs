@@ -3,15 +3,72 @@
 use super::space::{FrameEnvironment, Space};
 use super::{CallMemory, Failure};
 use crate::plan::expression::evaluate;
+use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::HandleError;
 use crate::plan::op::{At, Count, Fate, Null, Op, Width};
 use crate::plan::problem::Problem;
 
-/// Runs one op.
+/// Decodes and places one scalar. An op that is none does nothing.
+///
+/// # Safety
+/// The op belongs to a verified plan that has this frame and these slots.
+#[inline(always)]
+pub unsafe fn scalar(op: &Op, frame: *mut FrameHead, slots: *const GuestSlot) {
+    // SAFETY: the caller promises that slot and place exist; of an `i32` only the low half of a
+    // slot is read, on hosts that are little-endian.
+    unsafe {
+        let low32 = |slot: u16| slots.add(usize::from(slot)).cast::<u32>().read();
+        let low64 = |slot: u16| slots.add(usize::from(slot)).cast::<u64>().read();
+        let place = |to: At, value: u64| {
+            frame.cast::<u8>().add(to.offset()).cast::<u64>().write(value);
+        };
+        match *op {
+            Op::Int8 { slot, to } => place(to, extend8(low32(slot))),
+            Op::UInt8 { slot, to } => place(to, u64::from(low32(slot) & 0xff)),
+            Op::Int16 { slot, to } => place(to, extend16(low32(slot))),
+            Op::UInt16 { slot, to } => place(to, u64::from(low32(slot) & 0xffff)),
+            Op::Bool { slot, to } => place(to, u64::from(low32(slot) != 0)),
+            Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => {
+                place(to, u64::from(low32(slot)));
+            }
+            Op::Int64 { slot, to } | Op::Float64 { slot, to } => place(to, low64(slot)),
+            Op::Long32 { slot, to } => {
+                place(to, i64::from(low32(slot).cast_signed()).cast_unsigned());
+            }
+            Op::Range { .. }
+            | Op::Evaluate { .. }
+            | Op::Require { .. }
+            | Op::Value { .. }
+            | Op::Buffer { .. }
+            | Op::Text { .. }
+            | Op::Cell { .. }
+            | Op::PointerCell { .. }
+            | Op::TextCell { .. }
+            | Op::Handle { .. }
+            | Op::Apart { .. }
+            | Op::Reserve { .. }
+            | Op::Call { .. }
+            | Op::Consume { .. }
+            | Op::Measure { .. }
+            | Op::Fits { .. }
+            | Op::Inside { .. }
+            | Op::InsideOr { .. }
+            | Op::Take { .. }
+            | Op::FreeNative { .. }
+            | Op::Give { .. }
+            | Op::Adopt { .. }
+            | Op::StoreCell { .. }
+            | Op::EndLoans { .. }
+            | Op::Return { .. } => {}
+        }
+    }
+}
+
+/// Runs one op that is neither a scalar nor a buffer.
 ///
 /// # Safety
 /// The op belongs to a verified plan; every op before it has run in this frame.
-#[inline]
+#[inline(never)]
 pub unsafe fn step(
     op: &Op,
     space: &Space<'_>,
@@ -24,20 +81,6 @@ pub unsafe fn step(
     // stays as it is until guest code runs.
     unsafe {
         match *op {
-            Op::Int8 { slot, to } => place(space, to, extend8(space.slot32(slot))),
-            Op::UInt8 { slot, to } => place(space, to, u64::from(space.slot32(slot) & 0xff)),
-            Op::Int16 { slot, to } => place(space, to, extend16(space.slot32(slot))),
-            Op::UInt16 { slot, to } => place(space, to, u64::from(space.slot32(slot) & 0xffff)),
-            Op::Bool { slot, to } => place(space, to, u64::from(space.slot32(slot) != 0)),
-            Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => {
-                place(space, to, u64::from(space.slot32(slot)))
-            }
-            Op::Int64 { slot, to } | Op::Float64 { slot, to } => {
-                place(space, to, space.slot64(slot))
-            }
-            Op::Long32 { slot, to } => {
-                place(space, to, i64::from(space.slot32(slot).cast_signed()).cast_unsigned())
-            }
             Op::Range { value, set, param: _ } => {
                 let value = space.integer(value);
                 let ranges = &space.plan.ranges[usize::from(set)];
@@ -60,13 +103,6 @@ pub unsafe fn step(
                     return Err(Failure::Check);
                 }
                 place(space, to, low64(value));
-            }
-            Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
-                let (address, bytes) = buffer(space, slot, count, size, align, null)?;
-                place(space, to, address);
-                if let Some(extent) = extent {
-                    space.write::<u64>(extent, bytes);
-                }
             }
             Op::Text { slot, to, unit, null, copy, extent } => {
                 let guest = space.pointer(slot);
@@ -148,7 +184,20 @@ pub unsafe fn step(
                     space.store().with_handles(|table| table.reserve(u32::from(handles)));
                 reserved.map_err(|_| Failure::Check)?;
             }
-            Op::Call { .. }
+            // The loop that calls this one knows these, and the section ends before the others.
+            Op::Int8 { .. }
+            | Op::UInt8 { .. }
+            | Op::Int16 { .. }
+            | Op::UInt16 { .. }
+            | Op::Bool { .. }
+            | Op::Int32 { .. }
+            | Op::Int64 { .. }
+            | Op::Long32 { .. }
+            | Op::ULong32 { .. }
+            | Op::Float32 { .. }
+            | Op::Float64 { .. }
+            | Op::Buffer { .. }
+            | Op::Call { .. }
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }
@@ -204,19 +253,22 @@ fn expression(space: &Space<'_>, expr: u16) -> Result<i128, Failure> {
     evaluate(expression, &mut FrameEnvironment(*space)).map_err(|_| Failure::Check)
 }
 
-/// Native address and length in bytes of a checked buffer.
+/// Checks a buffer and places its native address, and its length in bytes where it is wanted.
 ///
 /// # Safety
 /// As [`step`].
-#[inline]
-unsafe fn buffer(
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "they are the fields of the op")]
+pub unsafe fn buffer(
     space: &Space<'_>,
     slot: u16,
+    to: At,
     count: Count,
     size: u32,
     align: u8,
     null: Null,
-) -> Result<(u64, u64), Failure> {
+    extent: Option<At>,
+) -> Result<(), Failure> {
     // SAFETY: the caller's promise.
     let (guest, count) = unsafe {
         let count = match count {
@@ -226,24 +278,30 @@ unsafe fn buffer(
         (space.pointer(slot), count.ok_or(Failure::Check)?)
     };
     let bytes = count.checked_mul(u64::from(size)).ok_or(Failure::Check)?;
-    let size = space.binding.memory_len.get();
-    let base = space.binding.memory_base.get().expose_provenance() as u64;
-    if guest == 0 && (null == Null::Allowed || (bytes == 0 && null == Null::IfEmpty)) {
-        return Ok((0, 0));
+    let memory = space.binding.memory_len.get();
+    let address = if guest == 0 {
+        if null != Null::Allowed && (bytes != 0 || null != Null::IfEmpty) {
+            return Err(Failure::Check);
+        }
+        0
+    } else {
+        let base = space.binding.memory_base.get().expose_provenance() as u64;
+        if bytes == 0 {
+            base + guest.min(memory)
+        } else if bytes > memory || guest > memory - bytes || guest & (u64::from(align) - 1) != 0 {
+            return Err(Failure::Check);
+        } else {
+            base + guest
+        }
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        place(space, to, address);
+        if let Some(extent) = extent {
+            space.write::<u64>(extent, if address == 0 { 0 } else { bytes });
+        }
     }
-    if guest == 0 {
-        return Err(Failure::Check);
-    }
-    if bytes == 0 {
-        return Ok((base + guest.min(size), 0));
-    }
-    if bytes > size || guest > size - bytes {
-        return Err(Failure::Check);
-    }
-    if guest & (u64::from(align) - 1) != 0 {
-        return Err(Failure::Check);
-    }
-    Ok((base + guest, bytes))
+    Ok(())
 }
 
 /// Finds the end of the string at guest address `guest`; its native address goes to `to`, its

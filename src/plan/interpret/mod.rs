@@ -184,33 +184,76 @@ unsafe fn run_in(
         (&raw mut (*frame).guest).write(slots);
         (&raw mut (*frame).binding).write(binding);
     }
-    let call = usize::from(plan.call);
     let mut memory = None;
-    for (index, op) in plan.ops[..call].iter().enumerate() {
-        // SAFETY: the plan was verified, so that the op stays inside the frame and its tables, and
-        // everything it reads has been written by the ops before it.
-        let done = unsafe { before::step(op, &Space::new(plan, binding, frame), &mut memory) };
+    // Scalars, buffers and the call are handled here, everything else in a function of its own:
+    // a small loop keeps its state in registers.
+    for (index, op) in plan.ops.iter().enumerate() {
+        // SAFETY: the plan was verified, so that the op stays inside the frame, the guest's slots
+        // and its tables, and everything it reads has been written by the ops before it. *Before*
+        // has placed every argument that the function's prototype has, checked, when the `Call` is
+        // met; then native code runs, once, and the record holds what it returned.
+        let done = unsafe {
+            match *op {
+                Op::Call { stub, returns } => {
+                    enter_native(plan, binding, frame, stub);
+                    if plan.facts.after {
+                        return after::run(plan, binding, frame, memory, guest);
+                    }
+                    let given = give_result(returns, &(*frame).record, slots);
+                    return given
+                        .map_err(|misfit| stop(plan, binding, frame, index, misfit.into(), true));
+                }
+                Op::Int8 { .. }
+                | Op::UInt8 { .. }
+                | Op::Int16 { .. }
+                | Op::UInt16 { .. }
+                | Op::Bool { .. }
+                | Op::Int32 { .. }
+                | Op::Int64 { .. }
+                | Op::Long32 { .. }
+                | Op::ULong32 { .. }
+                | Op::Float32 { .. }
+                | Op::Float64 { .. } => {
+                    before::scalar(op, frame, slots);
+                    continue;
+                }
+                Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
+                    let space = Space::new(plan, binding, frame);
+                    before::buffer(&space, slot, to, count, size, align, null, extent)
+                }
+                Op::Range { .. }
+                | Op::Evaluate { .. }
+                | Op::Require { .. }
+                | Op::Value { .. }
+                | Op::Text { .. }
+                | Op::Cell { .. }
+                | Op::PointerCell { .. }
+                | Op::TextCell { .. }
+                | Op::Handle { .. }
+                | Op::Apart { .. }
+                | Op::Reserve { .. }
+                | Op::Consume { .. }
+                | Op::Measure { .. }
+                | Op::Fits { .. }
+                | Op::Inside { .. }
+                | Op::InsideOr { .. }
+                | Op::Take { .. }
+                | Op::FreeNative { .. }
+                | Op::Give { .. }
+                | Op::Adopt { .. }
+                | Op::StoreCell { .. }
+                | Op::EndLoans { .. }
+                | Op::Return { .. } => {
+                    before::step(op, &Space::new(plan, binding, frame), &mut memory)
+                }
+            }
+        };
         if let Err(failure) = done {
             // SAFETY: the frame is as the failed op left it.
             return Err(unsafe { stop(plan, binding, frame, index, failure, false) });
         }
     }
-    let Some(Op::Call { stub, returns }) = plan.ops.get(call) else {
-        return Ok(());
-    };
-    // SAFETY: *before* has placed every argument that the function's prototype has, checked.
-    unsafe { enter_native(plan, binding, frame, *stub) };
-    if plan.facts.after {
-        // SAFETY: native code has run, once; the record holds what it returned.
-        unsafe { after::run(plan, binding, frame, memory, guest) }
-    } else {
-        // SAFETY: `slots` has room for a result where the plan has one.
-        match unsafe { give_result(*returns, &(*frame).record, slots) } {
-            Ok(()) => Ok(()),
-            // SAFETY: the record is as native code left it.
-            Err(failure) => Err(unsafe { stop(plan, binding, frame, call, failure, true) }),
-        }
-    }
+    Ok(()) // not reached: every plan has a call
 }
 
 /// Makes the error of a call that a faster tier has made and whose raw integer result does not fit.
@@ -264,8 +307,10 @@ pub unsafe fn resume(
         // SAFETY: the record is complete, and `slots` has room for a result.
         let given = unsafe { give_result(*returns, &(*frame).record, slots) };
         let call = usize::from(plan.call);
-        // SAFETY: the record is as native code left it.
-        return given.map_err(|failure| unsafe { stop(plan, binding, frame, call, failure, true) });
+        return given.map_err(|misfit| {
+            // SAFETY: the record is as native code left it.
+            unsafe { stop(plan, binding, frame, call, misfit.into(), true) }
+        });
     }
     Ok(())
 }
@@ -309,7 +354,7 @@ unsafe fn give_result(
     returns: Returns,
     record: &CallRecord,
     slots: *mut GuestSlot,
-) -> Result<(), Failure> {
+) -> Result<(), Misfit> {
     if let Some(low) = decode(returns, record.integers[0], record.vectors[0][0])? {
         // SAFETY: there is a slot for the result.
         unsafe { (&raw mut (*slots).low).write(low) };
