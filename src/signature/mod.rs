@@ -1,7 +1,8 @@
 //! The signature language: text in, types with spans out, and back.
 //!
-//! [`parse_prototype`] reads one C declaration, checks it and tells every mistake at once
-//! ([`Diagnostics`]). `Display` writes the canonical text of a prototype.
+//! [`parse_prototype`] reads one C declaration, [`parse_interface`] an annotated header. Both check
+//! what they read and tell every mistake at once ([`Diagnostics`]). `Display` writes the canonical
+//! text of a prototype.
 //!
 //! Pure: this module knows nothing of layouts, ABIs, wasm or native libraries.
 mod builtin;
@@ -11,11 +12,12 @@ mod fold;
 mod interface;
 mod lexer;
 mod parse;
+mod preprocess;
 mod print;
 mod types;
 
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use interface::*;
-pub use parse::{parse_declaration, parse_prototype};
+pub use parse::{parse_declaration, parse_interface, parse_prototype};
 pub use print::AsWritten;
 pub use types::*;

@@ -3,6 +3,7 @@ use super::super::diagnostic::did_you_mean;
 use super::super::parse::is_unknown;
 use super::super::{Diagnostic, Expr, ExprKind, Ident, NoteKind, Type, TypeKind};
 use super::class::Class;
+use super::walk::subexpressions;
 use super::{Checker, Frame};
 
 /// What an expression is.
@@ -269,20 +270,11 @@ pub(super) fn mentions_names(e: &Expr) -> bool {
 }
 
 fn any_name(e: &Expr, test: &dyn Fn(&str) -> bool) -> bool {
-    match &e.kind {
-        ExprKind::Name(name) => test(&name.name),
-        ExprKind::Return => test("return"),
-        ExprKind::Integer(_) | ExprKind::SizeOf(_) => false,
-        ExprKind::Deref(e)
-        | ExprKind::Member(e, _)
-        | ExprKind::Arrow(e, _)
-        | ExprKind::Unary(_, e) => any_name(e, test),
-        ExprKind::Binary(_, a, b) => any_name(a, test) || any_name(b, test),
-        ExprKind::Conditional(c, a, b) => {
-            any_name(c, test) || any_name(a, test) || any_name(b, test)
-        }
-        ExprKind::Builtin(_, arguments) | ExprKind::Call(_, arguments) => {
-            arguments.iter().any(|e| any_name(e, test))
-        }
-    }
+    let mut found = false;
+    subexpressions(e, &mut |e| match &e.kind {
+        ExprKind::Name(name) => found |= test(&name.name),
+        ExprKind::Return => found |= test("return"),
+        _ => {}
+    });
+    found
 }

@@ -6,9 +6,13 @@
 //! pointers say too little. What only a whole interface can tell (is `fn` of `__freed_by(fn)`
 //! granted?) is in `cross`.
 mod class;
+mod cross;
 mod expr;
 mod notes;
 mod size;
+mod walk;
+
+pub(super) use cross::{grants, interface};
 
 use super::diagnostic::MAX_ERRORS;
 use super::parse::{Names, is_unknown};

@@ -41,10 +41,6 @@ impl Declarator {
     pub(super) fn is_function(&self) -> bool {
         matches!(self.derived.first(), Some(Derived::Function { .. }))
     }
-
-    pub(super) fn is_plain(&self) -> bool {
-        self.derived.is_empty()
-    }
 }
 
 impl Parser<'_, '_> {

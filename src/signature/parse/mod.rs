@@ -6,6 +6,7 @@
 mod annotation;
 mod declarator;
 mod expression;
+mod header;
 mod names;
 mod record;
 mod resolve;
@@ -16,6 +17,7 @@ use super::lexer::{Lexer, Tok, Token};
 use super::{Diagnostic, Diagnostics, Ident, Prototype, Scope, Span, check};
 use std::sync::Arc;
 
+pub use header::parse_interface;
 pub(super) use names::{Names, is_unknown};
 
 /// The longest prototype that is read.
@@ -292,5 +294,7 @@ impl<'t, 's> Parser<'t, 's> {
     }
 }
 
+#[cfg(test)]
+mod header_tests;
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,7 @@
 //! That has to wait until all names are known, because `char buf[len]` may stand before `len`, and
 //! a parameter hides a constant of its name.
 use super::super::{
-    Diagnostic, Expr, Field, Function, Note, NoteKind, Param, Prototype, Type, TypeKind, Variadic,
-    fold,
+    Diagnostic, Expr, Field, Function, Note, Param, Prototype, Type, TypeKind, Variadic, fold,
 };
 use super::Parser;
 use std::sync::Arc;
@@ -91,51 +90,6 @@ impl Parser<'_, '_> {
         fold::resolve(expr, &constant, &mut errors);
         for error in errors {
             self.report(error);
-        }
-    }
-}
-
-impl NoteKind {
-    /// The expressions of an annotation.
-    fn exprs_mut(&mut self) -> Vec<&mut Expr> {
-        match self {
-            NoteKind::CountedBy(e)
-            | NoteKind::SizedBy(e)
-            | NoteKind::CountedByOrNull(e)
-            | NoteKind::Requires(e)
-            | NoteKind::Value(e)
-            | NoteKind::ConsumesIf(e)
-            | NoteKind::Remember(_, e)
-            | NoteKind::OnTrap(e) => vec![e],
-            NoteKind::Range(low, high) => vec![low, high],
-            NoteKind::Single
-            | NoteKind::NullTerminated
-            | NoteKind::TerminatedBy(_)
-            | NoteKind::Nullable
-            | NoteKind::Nonnull
-            | NoteKind::In
-            | NoteKind::Out
-            | NoteKind::Inout
-            | NoteKind::Format(..)
-            | NoteKind::Consumes
-            | NoteKind::Retains
-            | NoteKind::Drop(_)
-            | NoteKind::Borrowed
-            | NoteKind::LifetimeBound(_)
-            | NoteKind::Invalidates
-            | NoteKind::CapturedBy(_)
-            | NoteKind::FreedBy(_)
-            | NoteKind::Boxed
-            | NoteKind::Private
-            | NoteKind::Exclusive
-            | NoteKind::Handle
-            | NoteKind::Cookie
-            | NoteKind::Closure(_)
-            | NoteKind::Leaf
-            | NoteKind::Errno
-            | NoteKind::HostOnly
-            | NoteKind::Const
-            | NoteKind::Pure => Vec::new(),
         }
     }
 }
