@@ -375,9 +375,7 @@ fn hostile_interfaces_end_in_an_error_quickly() {
     ] {
         let errors = parse_interface("hostile.h", &text).expect_err("hostile text");
         assert!(!errors.list().is_empty() && errors.list().len() <= MAX_ERRORS);
-        eprintln!("{:?} {}", start.elapsed(), errors.list()[0].message);
-        let shown = errors.to_string();
-        eprintln!("{:?} {}", start.elapsed(), shown.len());
+        assert!(!errors.to_string().is_empty());
     }
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
