@@ -18,6 +18,7 @@ mod calculate;
 mod constant;
 mod print;
 
+pub(super) use calculate::{Body, Calculator, body_of};
 pub use print::describe;
 
 /// Size of the data types that C leaves open.
@@ -357,7 +358,7 @@ pub fn layout_of(ty: &Type, scope: &Scope, guest: DataModel) -> Result<Layout, L
 /// # Errors
 /// As [`layout_of`].
 pub fn extent_of(ty: &Type, scope: &Scope, target: Target) -> Result<Extent, LayoutError> {
-    calculate::Calculator::new(scope, target).extent(ty)
+    Calculator::new(scope, target).extent(ty)
 }
 
 /// Where the fields of a struct or union are, in a guest's memory and in that of this host. `span`
@@ -390,7 +391,8 @@ pub fn record_on(
     scope: &Scope,
     target: Target,
 ) -> Result<(Extent, Vec<Place>), LayoutError> {
-    calculate::Calculator::new(scope, target).record(record, span)
+    let body = Calculator::new(scope, target).record(record, span)?;
+    Ok((body.extent, body.places))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::layout::{DataModel, Extent, LayoutError, Scalar, scalar_of};
 use crate::signature::{Float, Function, Integer, Scope, Span, Type, TypeKind, Variadic};
 
 mod aapcs64;
+mod agreed;
 mod print;
 mod sysv_x86_64;
 
@@ -280,6 +281,13 @@ impl StackArea {
             }
             _ => Err(AbiError::TooMuchStack { span }),
         }
+    }
+
+    /// Takes room for the bytes of a value, in one piece.
+    fn take_whole(&mut self, extent: Extent, align: u32, span: Span) -> Result<Piece, AbiError> {
+        let location = self.take(extent.size, align, span)?;
+        let size = u32::try_from(extent.size).map_err(|_| AbiError::TooMuchStack { span })?;
+        Ok(Piece { offset: 0, size, location })
     }
 
     /// Size of the whole area, rounded up so that the stack pointer stays aligned.

@@ -9,11 +9,21 @@ use std::sync::Arc;
 /// Records, arrays and expressions may be nested so deeply; C asks for 63 levels.
 const MAX_DEPTH: usize = 128;
 
+/// A struct or union, laid out.
+pub(in crate::plan) struct Body {
+    /// Size and alignment.
+    pub(in crate::plan) extent: Extent,
+    /// What its alignment would be without an attribute on the whole; AAPCS64 asks.
+    pub(in crate::plan) natural_align: u32,
+    /// Where the fields are, in order.
+    pub(in crate::plan) places: Vec<Place>,
+}
+
 /// Lays out types for one target.
 ///
 /// Each body is laid out once: records that mention each other by tag would otherwise take time
 /// exponential in the length of their text.
-pub(super) struct Calculator<'a> {
+pub(in crate::plan) struct Calculator<'a> {
     scope: &'a Scope,
     target: Target,
     known: FxHashMap<*const RecordBody, Extent>,
@@ -23,11 +33,11 @@ pub(super) struct Calculator<'a> {
 }
 
 impl<'a> Calculator<'a> {
-    pub(super) fn new(scope: &'a Scope, target: Target) -> Self {
+    pub(in crate::plan) fn new(scope: &'a Scope, target: Target) -> Self {
         Calculator { scope, target, known: FxHashMap::default(), active: Vec::new(), depth: 0 }
     }
 
-    pub(super) fn extent(&mut self, ty: &'a Type) -> Result<Extent, LayoutError> {
+    pub(in crate::plan) fn extent(&mut self, ty: &'a Type) -> Result<Extent, LayoutError> {
         if self.depth == MAX_DEPTH {
             return Err(LayoutErrorKind::TooDeep(MAX_DEPTH).at(ty.span));
         }
@@ -129,15 +139,15 @@ impl<'a> Calculator<'a> {
         if let Some(extent) = self.known.get(&std::ptr::from_ref(body)) {
             return Ok(*extent);
         }
-        self.record(record, span).map(|(extent, _)| extent)
+        Ok(self.record(record, span)?.extent)
     }
 
     /// Size, alignment and places of the fields of a struct or union.
-    pub(super) fn record(
+    pub(in crate::plan) fn record(
         &mut self,
         record: &'a Record,
         span: Span,
-    ) -> Result<(Extent, Vec<Place>), LayoutError> {
+    ) -> Result<Body, LayoutError> {
         let body = body_of(record, self.scope, span)?;
         if self.active.contains(&std::ptr::from_ref(body)) {
             return Err(LayoutErrorKind::Recursive(name_of(record)).at(span));
@@ -145,9 +155,9 @@ impl<'a> Calculator<'a> {
         self.active.push(body);
         let laid_out = self.body(record.kind, body, span);
         self.active.pop();
-        let (extent, places) = laid_out?;
-        self.known.insert(body, extent);
-        Ok((extent, places))
+        let laid_out = laid_out?;
+        self.known.insert(body, laid_out.extent);
+        Ok(laid_out)
     }
 
     fn body(
@@ -155,7 +165,7 @@ impl<'a> Calculator<'a> {
         kind: RecordKind,
         body: &'a RecordBody,
         span: Span,
-    ) -> Result<(Extent, Vec<Place>), LayoutError> {
+    ) -> Result<Body, LayoutError> {
         let mut cursor = Cursor { kind, bits: 0, end: 0, align: 1 };
         let mut places = Vec::with_capacity(body.fields.len());
         for (index, field) in body.fields.iter().enumerate() {
@@ -174,7 +184,8 @@ impl<'a> Calculator<'a> {
         }
         let align = cursor.align.max(explicit(body.align, span)?);
         let size = cursor.end.div_ceil(8).next_multiple_of(align.into());
-        Ok((self.sized(Some(size), align, span)?, places))
+        let extent = self.sized(Some(size), align, span)?;
+        Ok(Body { extent, natural_align: cursor.align, places })
     }
 
     /// Size and alignment of a field that is no bit-field; a flexible array member takes no room.
@@ -270,7 +281,7 @@ impl Cursor {
 }
 
 /// The body of a record: its own, or that of its tag.
-pub(super) fn body_of<'a>(
+pub(in crate::plan) fn body_of<'a>(
     record: &'a Record,
     scope: &'a Scope,
     span: Span,
