@@ -142,7 +142,7 @@ fn expected(value: &Value) -> Vec<Location> {
 }
 
 fn signature(generator: &mut Generator) -> Function {
-    let mut any = |generator: &mut Generator| {
+    let any = |generator: &mut Generator| {
         if generator.rng.once_in(2) {
             let index = generator.rng.below(generator.records.len());
             return ty(TypeKind::Record(generator.records[index].clone()));
@@ -208,11 +208,17 @@ fn functions_compiled_by_clang_take_everything_from_where_we_say() {
         }
     }
 
-    let (mut compared, mut wrong) = (0, 0);
+    let (mut compared, mut wrong, mut unreadable) = (0, 0, 0);
     for (index, (function, assignment)) in cases.iter().enumerate() {
         let mut faults = Vec::new();
         for (number, value) in assignment.params.iter().enumerate() {
-            let (found, _) = origins(&functions[&*format!("take_{index}_{number}")]);
+            let lines = &functions[&*format!("take_{index}_{number}")];
+            if lines.iter().any(|line| line.trim().starts_with("sub\tsp, sp,")) {
+                // It goes through a frame of its own to get at the first bytes of a vector.
+                unreadable += 1;
+                continue;
+            }
+            let (found, _) = origins(lines);
             compared += 1;
             if found != expected(value) {
                 faults.push(format!("parameter {}: {found:?}", number + 1));
@@ -238,6 +244,10 @@ fn functions_compiled_by_clang_take_everything_from_where_we_say() {
             }
         }
     }
-    println!("{compared} values, {wrong} of {SIGNATURES} signatures differ, {refused} are refused");
+    println!(
+        "{compared} values, {unreadable} unreadable; {wrong} of {SIGNATURES} signatures differ"
+    );
+    println!("{refused} signatures were refused");
     assert_eq!(wrong, 0);
+    assert!(unreadable < compared / 50 && refused < SIGNATURES / 10);
 }
