@@ -18,7 +18,7 @@ mod calculate;
 mod constant;
 mod print;
 
-pub(super) use calculate::{Body, Calculator, body_of};
+pub(super) use calculate::{Calculator, body_of};
 pub use print::describe;
 
 /// Size of the data types that C leaves open.

@@ -7,7 +7,7 @@
 //! Registers are numbered in the order in which the ABI hands them out, parameters and results
 //! apart: on x86-64 [`Location::Integer`]`(0)` of a parameter is `rdi`, of a result `rax`.
 //! [`Abi::register_name`] gives the names.
-use super::layout::{DataModel, Extent, LayoutError, Scalar, scalar_of};
+use super::layout::{Extent, LayoutError, Scalar, scalar_of};
 use crate::signature::{Float, Function, Integer, Scope, Span, Type, TypeKind, Variadic};
 
 mod aapcs64;
@@ -303,17 +303,6 @@ impl Value {
             extent: Extent { size: 0, align: 1 },
             scalar: None,
             pieces: Vec::new(),
-            indirect: None,
-        }
-    }
-
-    /// A scalar in one place.
-    fn of_scalar(scalar: Scalar, location: Location) -> Value {
-        let size = scalar.size(DataModel::Lp64);
-        Value {
-            extent: Extent { size: size.into(), align: size },
-            scalar: Some(scalar),
-            pieces: vec![Piece { offset: 0, size, location }],
             indirect: None,
         }
     }

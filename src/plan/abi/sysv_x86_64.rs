@@ -234,7 +234,7 @@ impl<'a> Classifier<'a> {
                     merge(&mut classes, &self.classify(element, offset + start)?);
                 }
             }
-            _ if offset % u64::from(extent.align) != 0 => return Err(Refusal::Memory),
+            _ if !offset.is_multiple_of(extent.align.into()) => return Err(Refusal::Memory),
             TypeKind::Complex(Float::LongDouble) => return Err(Refusal::Memory),
             TypeKind::Complex(Float::Float | Float::Double) => {
                 let last = offset + extent.size - 1;
@@ -329,7 +329,7 @@ impl<'a> Classifier<'a> {
     }
 
     fn unaligned(&mut self, field: &'a Field, offset: u64) -> Result<bool, LayoutError> {
-        Ok(offset % u64::from(self.layouts.extent(&field.ty)?.align) != 0)
+        Ok(!offset.is_multiple_of(self.layouts.extent(&field.ty)?.align.into()))
     }
 }
 
