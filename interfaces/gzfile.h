@@ -23,9 +23,8 @@
 
 #ifdef __PORTCULLIS__
 #pragma portcullis library "libz.so.1" module "gzfile"
-#else
-PORTCULLIS_MODULE("gzfile")
 #endif
+PORTCULLIS_MODULE("gzfile")
 
 typedef struct gzFile_s gzFile_s __drop(gzclose);
 typedef gzFile_s *gzFile;
@@ -60,8 +59,6 @@ int gzdirect(gzFile file);
 const char *_Nullable __lifetimebound(file) gzerror(gzFile file, int *_Nullable _Out_ errnum);
 void gzclearerr(gzFile file);
 
-#ifndef __PORTCULLIS__
 PORTCULLIS_END
-#endif
 
 #endif /* PORTCULLIS_GZFILE_H */

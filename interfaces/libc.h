@@ -42,9 +42,8 @@
 
 #ifdef __PORTCULLIS__
 #pragma portcullis library "libc.so.6" module "libc"
-#else
-PORTCULLIS_MODULE("libc")
 #endif
+PORTCULLIS_MODULE("libc")
 
 /* Bytes. The results point into the guest's own memory. */
 void *memcpy(void *_Out_ __sized_by(n) dest, const void *__sized_by(n) src, size_t n);
@@ -131,8 +130,6 @@ const char *_Nullable strerrorname_np(int error);
 const char *_Nullable sigdescr_np(int signal);
 const char *_Nullable sigabbrev_np(int signal);
 
-#ifndef __PORTCULLIS__
 PORTCULLIS_END
-#endif
 
 #endif /* PORTCULLIS_LIBC_H */

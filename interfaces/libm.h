@@ -34,9 +34,8 @@
 
 #ifdef __PORTCULLIS__
 #pragma portcullis library "libm.so.6" module "libm" also "libc.so.6"
-#else
-PORTCULLIS_MODULE("libm")
 #endif
+PORTCULLIS_MODULE("libm")
 
 /* Angles */
 double sin(double x);
@@ -265,8 +264,6 @@ int setpayloadf(float *_Out_ result, float payload);
 int setpayloadsig(double *_Out_ result, double payload);
 int setpayloadsigf(float *_Out_ result, float payload);
 
-#ifndef __PORTCULLIS__
 PORTCULLIS_END
-#endif
 
 #endif /* PORTCULLIS_LIBM_H */

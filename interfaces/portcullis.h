@@ -10,15 +10,12 @@
  *
  *     #ifdef __PORTCULLIS__
  *     #pragma portcullis library "libmylib.so.1" module "mylib"
- *     #else
- *     PORTCULLIS_MODULE("mylib")
  *     #endif
+ *     PORTCULLIS_MODULE("mylib")
  *
  *     int mylib_sum(const int *__counted_by(n) values, size_t n);
  *
- *     #ifndef __PORTCULLIS__
  *     PORTCULLIS_END
- *     #endif
  *     #endif
  *
  * The host grants this file; a guest includes it. Compiled with clang for wasm, every function
@@ -26,10 +23,11 @@
  * -Wl,--allow-undefined); compiled for anything else, it is the library's own function. In C++ the
  * two macros also open and close extern "C".
  *
- * Portcullis itself never reads this file. It defines __PORTCULLIS__, knows this name and the
- * standard headers by heart, and understands #define NAME INTEGER, #ifdef, #ifndef, #else, #endif
- * and #pragma portcullis. What C refuses (two grants of one function with different types) belongs
- * under #ifdef __PORTCULLIS__.
+ * Portcullis itself never reads this file. It defines __PORTCULLIS__, knows what this file and the
+ * standard headers declare by heart, and understands conditions, #define NAME INTEGER and #pragma
+ * portcullis (hidden above because C compilers warn of pragmas that they do not know). What C
+ * refuses, such as two grants of one function with different types, goes under #ifdef
+ * __PORTCULLIS__ too.
  *
  * The names are those of Clang's bounds-safety and nullability, of SAL and of GCC's attributes. All
  * are reserved identifiers, and a standard library may use one as a name of its own (__value and

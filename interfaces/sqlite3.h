@@ -57,9 +57,8 @@
 
 #ifdef __PORTCULLIS__
 #pragma portcullis library "libsqlite3.so.0" module "sqlite3"
-#else
-PORTCULLIS_MODULE("sqlite3")
 #endif
+PORTCULLIS_MODULE("sqlite3")
 
 typedef struct sqlite3 sqlite3 __drop(sqlite3_close);
 typedef struct sqlite3_stmt sqlite3_stmt __drop(sqlite3_finalize);
@@ -303,8 +302,6 @@ int sqlite3_blob_bytes(sqlite3_blob *blob);
 int sqlite3_blob_read(sqlite3_blob *blob, void *_Out_ __sized_by(n) data, int n, int offset);
 int sqlite3_blob_write(sqlite3_blob *blob, const void *__sized_by(n) data, int n, int offset);
 
-#ifndef __PORTCULLIS__
 PORTCULLIS_END
-#endif
 
 #endif /* PORTCULLIS_SQLITE3_H */

@@ -26,9 +26,8 @@
 
 #ifdef __PORTCULLIS__
 #pragma portcullis library "libz.so.1" module "zlib"
-#else
-PORTCULLIS_MODULE("zlib")
 #endif
+PORTCULLIS_MODULE("zlib")
 
 typedef unsigned char Byte;
 typedef Byte Bytef;
@@ -85,8 +84,6 @@ uLong crc32_combine_gen(z_off_t len2) __requires(len2 >= 0);
 uLong crc32_combine_op(uLong crc1, uLong crc2, uLong op) __requires((op & 0xffffffff) != 0);
 const z_crc_t *__counted_by(256) __lifetimebound(static) get_crc_table(void);
 
-#ifndef __PORTCULLIS__
 PORTCULLIS_END
-#endif
 
 #endif /* PORTCULLIS_ZLIB_H */
