@@ -20,6 +20,7 @@ pub mod layout;
 pub mod op;
 pub mod problem;
 pub mod template;
+pub mod verify;
 
 use crate::signature::{Prototype, Record};
 use expression::Expression;

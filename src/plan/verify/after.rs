@@ -1,0 +1,494 @@
+//! The call and the *after* section: what native code has left becomes the guest's.
+use super::demand::{Argument, Incoming, Owner, Reach};
+use super::error::Fault;
+use super::meaning::Tree;
+use super::written::What;
+use super::{Checked, Verifier};
+use crate::plan::frame::FrameLayout;
+use crate::plan::layout::{DataModel, scalar_of};
+use crate::plan::op::{
+    At, Fate, Op, Operand, Ownership, Returns, Slot, Stub, TakeExtent, Width,
+};
+use crate::plan::Purpose;
+use crate::signature::{Expr, Ident, NoteKind, TypeKind};
+use std::collections::HashMap;
+use std::num::NonZeroU16;
+
+/// What the ops of the section have done so far. Where it is by parameter, the result comes last.
+pub(super) struct Outcome {
+    /// What the guest gets instead of a native pointer.
+    guest: Vec<Option<At>>,
+    /// The `to` of an `InsideOr`.
+    pending: Vec<Option<At>>,
+    /// The number under which a copy was taken.
+    taken: Vec<Option<u8>>,
+    takes: u8,
+    given: Vec<bool>,
+    freed: Vec<bool>,
+    /// Whether a value was tested to fit what the guest can hold.
+    fits: Vec<bool>,
+    /// Whether the call's effect on a handle was recorded.
+    recorded: Vec<bool>,
+    /// Whether what a cell holds was stored.
+    stored: Vec<bool>,
+    /// What was computed where.
+    measured: HashMap<At, Tree>,
+    /// Handles that were made.
+    adopted: u16,
+    returned: bool,
+}
+
+impl Outcome {
+    pub(super) fn new(params: usize) -> Outcome {
+        let places = params + 1;
+        Outcome {
+            guest: vec![None; places],
+            pending: vec![None; places],
+            taken: vec![None; places],
+            takes: 0,
+            given: vec![false; places],
+            freed: vec![false; places],
+            fits: vec![false; places],
+            recorded: vec![false; places],
+            stored: vec![false; places],
+            measured: HashMap::new(),
+            adopted: 0,
+            returned: false,
+        }
+    }
+}
+
+/// Notes that something was done, which must not be done twice.
+fn once(done: &mut bool) -> Checked {
+    if std::mem::replace(done, true) { Err(Fault::Unasked) } else { Ok(()) }
+}
+
+impl<'p> Verifier<'p> {
+    /// Checks the call itself.
+    pub(super) fn call(&mut self, op: &Op) -> Checked {
+        let Op::Call { stub, returns } = *op else { return Err(Fault::Call) };
+        let needs = if self.plan.frame.stack > 0 {
+            Stub::Stack
+        } else if self.assignment.vector_registers > 0 {
+            Stub::Registers
+        } else {
+            Stub::Integers
+        };
+        let result = self.params.len();
+        self.agrees(stub == needs, "the stub", result)?;
+        let expected = match self.direct()? {
+            Some(_) if self.plan.facts.after => Returns::Record,
+            Some(direct) => direct,
+            None if self.result.is_some() => Returns::Record,
+            None => Returns::Void,
+        };
+        self.agrees(returns == expected, "the conversion", result)?;
+        let what = match self.integer_result() {
+            Some(operand) => Some((operand.at, What::Integer(operand.width))),
+            None if self.result.is_some() => Some((FrameLayout::result_integer(), What::Native)),
+            None if self.plan.prototype.function.result.kind == TypeKind::Void => None,
+            None => Some((FrameLayout::result_vector(), What::Float)),
+        };
+        what.map_or(Ok(()), |(at, what)| self.written.add(at, 8, what, self.index))
+    }
+
+    /// How a scalar result is decoded; `None` for pointers and `void`.
+    fn direct(&self) -> Checked<Option<Returns>> {
+        let ty = &self.plan.prototype.function.result;
+        if self.result.is_some() || ty.kind == TypeKind::Void {
+            return Ok(None);
+        }
+        let wasm = self.plan.lowering.results.first();
+        let returns = scalar_of(ty).zip(wasm).and_then(|(s, wasm)| self.reader.returns(s, *wasm));
+        returns.map(Some).ok_or_else(|| Fault::Lowering(self.subject(self.params.len())))
+    }
+
+    /// Checks one op of the section.
+    pub(super) fn after(&mut self, op: &Op) -> Checked {
+        if self.outcome.returned {
+            return Err(Fault::Sequence("behind `Return`, which overwrites guest slot 0"));
+        }
+        match *op {
+            Op::Consume { slot, condition } => self.consume(slot, condition),
+            Op::Measure { expr, to } => {
+                let tree = self.expression(expr.into())?;
+                self.outcome.measured.insert(to, tree);
+                self.written.add_local(to, 16, What::Integer(Width::I128), self.index)
+            }
+            Op::Fits { from, width, param } => self.fits(from, width, param),
+            Op::Inside { from, to, param } => {
+                let index = self.source(from)?;
+                self.agrees(usize::from(param) == index, "the number", index)?;
+                let inside = matches!(self.incoming(index), Some(Incoming::Inside));
+                self.agrees(inside, "the way to the guest", index)?;
+                self.reaches_guest(index, to)
+            }
+            Op::InsideOr { from, to } => {
+                let index = self.source(from)?;
+                let owner = self.copy_of(index)?.1;
+                let either = matches!(owner, Owner::StaticUnlessInside);
+                self.agrees(either, "the way to the guest", index)?;
+                self.outcome.pending[index] = Some(to);
+                self.written.add_local(to, 8, What::Pending, self.index)
+            }
+            Op::Take { from, take, extent, unless, param } => {
+                self.take(from, take, extent, unless, param)
+            }
+            Op::FreeNative { from, callee } => {
+                let index = self.source(from)?;
+                let Owner::Guest(function) = self.copy_of(index)?.1 else {
+                    return Err(self.disagrees("the owner", index));
+                };
+                let name = function.name.clone();
+                let callee = self.callee(callee, &Purpose::Free)?;
+                self.agrees(callee.symbol == name, "the function that frees", index)?;
+                if self.outcome.taken[index].is_none() {
+                    return Err(Fault::Sequence("before its bytes are taken"));
+                }
+                once(&mut self.outcome.freed[index])
+            }
+            Op::Give { take, to, from, owner, unless, param } => {
+                self.give(take, to, from, owner, unless, param)
+            }
+            Op::Adopt { from, to, kind, borrowed, parent } => {
+                self.adopt(from, to, kind, borrowed, parent)
+            }
+            Op::StoreCell { slot, from, width } => self.store(slot, from, width),
+            Op::EndLoans { slot } => self.record(slot, Fate::Invalidated),
+            Op::Return { from, returns } => {
+                self.gives_result(from, returns)?;
+                once(&mut self.outcome.returned)
+            }
+            Op::Int8 { .. }
+            | Op::UInt8 { .. }
+            | Op::Int16 { .. }
+            | Op::UInt16 { .. }
+            | Op::Bool { .. }
+            | Op::Int32 { .. }
+            | Op::Int64 { .. }
+            | Op::Long32 { .. }
+            | Op::ULong32 { .. }
+            | Op::Float32 { .. }
+            | Op::Float64 { .. }
+            | Op::Range { .. }
+            | Op::Evaluate { .. }
+            | Op::Require { .. }
+            | Op::Value { .. }
+            | Op::Buffer { .. }
+            | Op::Text { .. }
+            | Op::Cell { .. }
+            | Op::PointerCell { .. }
+            | Op::TextCell { .. }
+            | Op::Handle { .. }
+            | Op::Apart { .. }
+            | Op::Reserve { .. }
+            | Op::Call { .. } => Err(Fault::Unasked),
+        }
+    }
+
+    /// Notes that the call's effect on the handle in `slot` is recorded, which must be `fate`.
+    fn record(&mut self, slot: u16, fate: Fate) -> Checked {
+        let index = usize::from(slot);
+        match self.params.get(index).map(|param| &param.wants) {
+            Some(Argument::Handle { fate: f, .. }) if *f == fate => {
+                once(&mut self.outcome.recorded[index])
+            }
+            _ => Err(Fault::Slot(slot)),
+        }
+    }
+
+    fn consume(&mut self, slot: u16, condition: Option<NonZeroU16>) -> Checked {
+        self.record(slot, Fate::Consumed)?;
+        let index = usize::from(slot);
+        let annotation = self.params[index].ty.notes.iter().find_map(|note| match &note.kind {
+            NoteKind::ConsumesIf(expr) => Some(expr),
+            _ => None,
+        });
+        let same = match (condition, annotation) {
+            (None, None) => true,
+            (Some(condition), Some(annotation)) => {
+                let tree = self.expression(usize::from(condition.get()) - 1)?;
+                self.means(&tree, annotation, true)
+            }
+            _ => false,
+        };
+        self.agrees(same, "the condition", index)
+    }
+
+    fn fits(&mut self, from: Operand, width: Width, param: u16) -> Checked {
+        let index = usize::from(param);
+        self.written.read(from, false)?;
+        let expected = match self.params.get(index).map(|param| &param.wants) {
+            Some(Argument::Integer { guest, .. }) => (self.cell_of(index), Some(*guest)),
+            Some(_) => return Err(Fault::Unasked),
+            None if index == self.params.len() => {
+                let fits = match self.direct()? {
+                    Some(Returns::Long32) => Some(Width::I32),
+                    Some(Returns::ULong32) => Some(Width::U32),
+                    _ => None,
+                };
+                (self.integer_result(), fits)
+            }
+            None => return Err(Fault::Slot(param)),
+        };
+        self.agrees(expected == (Some(from), Some(width)), "what must fit", index)?;
+        once(&mut self.outcome.fits[index])
+    }
+
+    /// Whose native pointer is at `from`: a parameter's, or the result (one past the last).
+    fn source(&self, from: At) -> Checked<usize> {
+        if self.written.at(from) != Some(What::Native) {
+            return Err(Fault::Unknown { what: "native pointer", at: from });
+        }
+        let cell = (0..self.params.len()).find(|index| self.made.cell(*index) == Some(from));
+        Ok(cell.unwrap_or(self.params.len()))
+    }
+
+    fn incoming(&self, index: usize) -> Option<&Incoming<'p>> {
+        match self.params.get(index) {
+            Some(param) => param.incoming.as_ref(),
+            None => self.result.as_ref(),
+        }
+    }
+
+    /// Extent and owner of the copy that the guest gets.
+    fn copy_of(&self, index: usize) -> Checked<(&Reach<'p>, &Owner<'p>)> {
+        match self.incoming(index) {
+            Some(Incoming::Copy { extent, owner }) => Ok((extent, owner)),
+            _ => Err(self.disagrees("the way to the guest", index)),
+        }
+    }
+
+    /// Notes where the guest's pointer is.
+    fn reaches_guest(&mut self, index: usize, to: At) -> Checked {
+        self.written.add_local(to, 8, What::ForGuest, self.index)?;
+        match self.outcome.guest[index].replace(to) {
+            None => Ok(()),
+            Some(_) => Err(Fault::Unasked),
+        }
+    }
+
+    fn take(
+        &mut self,
+        from: At,
+        take: u8,
+        extent: TakeExtent,
+        unless: Option<At>,
+        param: u16,
+    ) -> Checked {
+        let index = self.source(from)?;
+        self.agrees(usize::from(param) == index, "the number", index)?;
+        let (reach, owner) = self.copy_of(index)?;
+        let same = match (extent, reach) {
+            (TakeExtent::Text(unit), Reach::Text(expected)) => u32::from(unit) == *expected,
+            (TakeExtent::Object(size), Reach::Object(expected)) => u64::from(size) == *expected,
+            (TakeExtent::Counted { count, size }, Reach::Counted(annotation, expected)) => {
+                self.written.read(count, false)?;
+                u64::from(size) == *expected && self.is_measured(count, annotation)
+            }
+            _ => false,
+        };
+        self.agrees(same, "the extent", index)?;
+        self.unless(index, owner, unless)?;
+        if take != self.outcome.takes || self.outcome.taken[index].is_some() {
+            return Err(Fault::Sequence("under a number that is not the next one"));
+        }
+        self.outcome.taken[index] = Some(take);
+        self.outcome.takes = take.checked_add(1).ok_or(Fault::Unasked)?;
+        Ok(())
+    }
+
+    fn is_measured(&self, count: Operand, annotation: &Expr) -> bool {
+        let measured = self.outcome.measured.get(&count.at);
+        measured.is_some_and(|tree| self.means(tree, annotation, true))
+    }
+
+    /// A copy is left out when the pointer was found inside the guest's memory, and only then.
+    fn unless(&self, index: usize, owner: &Owner<'_>, unless: Option<At>) -> Checked {
+        let expected = match owner {
+            Owner::StaticUnlessInside => self.outcome.pending[index],
+            Owner::Guest(_) | Owner::Lent(_) | Owner::Static => None,
+        };
+        let needs = matches!(owner, Owner::StaticUnlessInside);
+        self.agrees(unless == expected && unless.is_some() == needs, "the copy", index)
+    }
+
+    fn give(
+        &mut self,
+        take: u8,
+        to: At,
+        from: At,
+        owner: Ownership,
+        unless: Option<At>,
+        param: u16,
+    ) -> Checked {
+        let index = self.source(from)?;
+        self.agrees(usize::from(param) == index, "the number", index)?;
+        if self.outcome.taken[index] != Some(take) {
+            return Err(Fault::Sequence("without its bytes having been taken"));
+        }
+        let expected = self.copy_of(index)?.1;
+        let same = match (owner, expected) {
+            (Ownership::Guest, Owner::Guest(_))
+            | (Ownership::Static, Owner::Static | Owner::StaticUnlessInside) => true,
+            (Ownership::Handle { slot }, Owner::Lent(name)) => {
+                self.is_handle_slot(slot.into(), name)
+            }
+            _ => false,
+        };
+        self.agrees(same, "the owner", index)?;
+        self.unless(index, expected, unless)?;
+        once(&mut self.outcome.given[index])?;
+        match unless {
+            None => self.reaches_guest(index, to),
+            Some(pending) => {
+                self.agrees(to == pending, "the copy", index)?;
+                self.written.settle(to)?;
+                self.outcome.guest[index] = Some(to);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether guest slot `slot` holds the handle parameter of that name.
+    fn is_handle_slot(&self, slot: usize, name: &Ident) -> bool {
+        let params = &self.plan.prototype.function.params;
+        let named = params.get(slot).and_then(|param| param.name.as_ref());
+        let is_handle = matches!(
+            self.params.get(slot).map(|param| &param.wants),
+            Some(Argument::Handle { .. })
+        );
+        is_handle && named.is_some_and(|param| param.name == name.name)
+    }
+
+    fn adopt(
+        &mut self,
+        from: At,
+        to: At,
+        kind: u16,
+        borrowed: bool,
+        parent: Option<Slot>,
+    ) -> Checked {
+        let index = self.source(from)?;
+        let Some(Incoming::Object { name, borrowed: b, lender }) = self.incoming(index) else {
+            return Err(self.disagrees("the way to the guest", index));
+        };
+        self.agrees(borrowed == *b, "the owner", index)?;
+        let same = match (parent, lender) {
+            (None, None) => true,
+            (Some(slot), Some(name)) => self.is_handle_slot(slot.number().into(), name),
+            _ => false,
+        };
+        self.agrees(same, "the lender", index)?;
+        let name = name.clone();
+        self.kind(kind, &name, index)?;
+        self.outcome.adopted += 1;
+        self.reaches_guest(index, to)
+    }
+
+    fn pointer_width(&self) -> Width {
+        match self.reader.model {
+            DataModel::Ilp32 => Width::U32,
+            DataModel::Lp64 => Width::U64,
+        }
+    }
+
+    fn store(&mut self, slot: u16, from: At, width: Width) -> Checked {
+        let index = usize::from(slot);
+        match self.params.get(index).map(|param| &param.wants) {
+            Some(Argument::Integer { guest, host, direction, .. }) if direction.is_out() => {
+                let same = self.made.cell(index) == Some(from) && width == *guest;
+                self.agrees(same, "what is stored", index)?;
+                if guest != host && !self.outcome.fits[index] {
+                    return Err(Fault::Sequence("before the value was tested to fit"));
+                }
+            }
+            Some(Argument::Pointer { .. }) => {
+                let same = self.outcome.guest[index] == Some(from)
+                    && self.written.at(from) == Some(What::ForGuest)
+                    && width == self.pointer_width();
+                self.agrees(same, "what is stored", index)?;
+            }
+            _ => return Err(Fault::Slot(slot)),
+        }
+        once(&mut self.outcome.stored[index])
+    }
+
+    fn gives_result(&self, from: At, returns: Returns) -> Checked {
+        let index = self.params.len();
+        let expected = match self.direct()? {
+            Some(direct) => {
+                if !self.plan.facts.after {
+                    return Err(Fault::Unasked);
+                }
+                let decoded = match direct {
+                    Returns::Long32 | Returns::ULong32 => {
+                        if !self.outcome.fits[index] {
+                            return Err(Fault::Sequence("before the result was tested to fit"));
+                        }
+                        Returns::Int32
+                    }
+                    _ => direct,
+                };
+                let at = self.integer_result().map(|operand| operand.at);
+                (at.unwrap_or_else(FrameLayout::result_vector), decoded)
+            }
+            None => {
+                let at = self.outcome.guest[index].ok_or(Fault::Unasked)?;
+                let returns = match self.reader.model {
+                    DataModel::Ilp32 => Returns::Int32,
+                    DataModel::Lp64 => Returns::Int64,
+                };
+                (at, returns)
+            }
+        };
+        self.agrees((from, returns) == expected, "the result", index)
+    }
+
+    /// Everything that must happen after the call has.
+    pub(super) fn done(&self) -> Checked {
+        let undone = |what, index| Fault::Undone { what, subject: self.subject(index) };
+        for (index, param) in self.params.iter().enumerate() {
+            match &param.wants {
+                Argument::Handle { fate, .. } => {
+                    if *fate != Fate::Kept && !self.outcome.recorded[index] {
+                        return Err(undone("records what becomes of", index));
+                    }
+                }
+                Argument::Integer { direction, .. } => {
+                    let out = self.made.cell(index).is_some() && direction.is_out();
+                    if out && !self.outcome.stored[index] {
+                        return Err(undone("stores", index));
+                    }
+                }
+                Argument::Pointer { .. } => {
+                    if !self.outcome.stored[index] {
+                        return Err(undone("stores", index));
+                    }
+                }
+                Argument::Scalar(_)
+                | Argument::Computed(..)
+                | Argument::Buffer { .. }
+                | Argument::Text { .. } => {}
+            }
+        }
+        for index in 0..=self.params.len() {
+            if let Some(Incoming::Copy { owner: Owner::Guest(_), .. }) = self.incoming(index)
+                && !self.outcome.freed[index]
+            {
+                return Err(undone("frees the native memory of", index));
+            }
+        }
+        let record = self.result.is_some() || (self.plan.facts.after && self.direct()?.is_some());
+        if record && !self.outcome.returned {
+            return Err(undone("gives", self.params.len()));
+        }
+        let reserved = self.made.reserved.unwrap_or(0);
+        let needless = self.made.reserved == Some(0);
+        if reserved != self.outcome.adopted || needless {
+            let subject = "the handles that are made".to_owned();
+            return Err(Fault::Disagrees { what: "the number", subject });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,438 @@
+//! The *before* section: every argument is made, as its type and annotations ask.
+use super::demand::{Argument, Elements};
+use super::error::Fault;
+use super::meaning::Tree;
+use super::written::What;
+use super::{Checked, Verifier};
+use crate::plan::layout::DataModel;
+use crate::plan::op::{At, Count, Fate, Null, Op, Operand, Width};
+use crate::signature::{BinaryOp, Expr, ExprKind, NoteKind, Type, UnaryOp};
+use std::collections::HashMap;
+
+/// What the ops of the section have made so far.
+pub(super) struct Made {
+    /// Whether the argument of a parameter has been placed.
+    placed: Vec<bool>,
+    /// The cell of a parameter.
+    cells: Vec<Option<At>>,
+    /// The parameter whose count was computed there.
+    counts: HashMap<At, usize>,
+    /// Strings that native code only reads, and passed in place: places of address and length.
+    texts: Vec<(At, At)>,
+    /// All strings that native code only reads.
+    const_texts: Vec<(At, At)>,
+    /// Ranges that native code may write to.
+    writable: Vec<(At, At)>,
+    /// Strings and writable ranges that were told apart.
+    apart: Vec<(At, At)>,
+    /// Parameters whose `__range`s were tested: of themselves, of what is behind them.
+    ranged: Vec<[bool; 2]>,
+    /// The meanings of the conditions that were tested.
+    required: Vec<Tree>,
+    /// Whether a handle was seen that the call takes something from.
+    taken: bool,
+    /// Handles that were reserved.
+    pub(super) reserved: Option<u16>,
+}
+
+impl Made {
+    pub(super) fn new(params: usize) -> Made {
+        Made {
+            placed: vec![false; params],
+            cells: vec![None; params],
+            counts: HashMap::new(),
+            texts: Vec::new(),
+            const_texts: Vec::new(),
+            writable: Vec::new(),
+            apart: Vec::new(),
+            ranged: vec![[false; 2]; params],
+            required: Vec::new(),
+            taken: false,
+            reserved: None,
+        }
+    }
+
+    /// The cell of a parameter.
+    pub(super) fn cell(&self, index: usize) -> Option<At> {
+        self.cells.get(index).copied().flatten()
+    }
+}
+
+impl Verifier<'_> {
+    /// Checks one op of the section.
+    pub(super) fn before(&mut self, op: &Op) -> Checked {
+        match *op {
+            Op::Int8 { slot, to }
+            | Op::UInt8 { slot, to }
+            | Op::Int16 { slot, to }
+            | Op::UInt16 { slot, to }
+            | Op::Bool { slot, to }
+            | Op::Int32 { slot, to }
+            | Op::Int64 { slot, to }
+            | Op::Long32 { slot, to }
+            | Op::ULong32 { slot, to }
+            | Op::Float32 { slot, to }
+            | Op::Float64 { slot, to } => self.scalar(op, slot, to),
+            Op::Range { value, set, param } => self.range(value, set, param),
+            Op::Evaluate { expr, to, param } => self.evaluate(expr, to, param),
+            Op::Require { expr } => self.require(expr),
+            Op::Value { expr, to, width, param } => self.value(expr, to, width, param),
+            Op::Buffer { slot, to, count, size, align, null, param, extent } => {
+                let index = self.place(slot, to, What::Address)?;
+                let named = u8::try_from(index).unwrap_or(u8::MAX);
+                self.agrees(param == named, "the number", index)?;
+                self.buffer(index, count, size, align, null)?;
+                self.extent(index, to, extent)
+            }
+            Op::Text { slot, to, unit, null, copy, extent } => {
+                let index = self.place(slot, to, What::Address)?;
+                self.text(index, to, unit, null, copy, extent)
+            }
+            Op::Cell { slot, to, cell, guest, host, direction, null } => {
+                let index = self.place(slot, to, What::Address)?;
+                let Argument::Integer { guest: g, host: h, direction: d, null: n, .. } =
+                    self.params[index].wants
+                else {
+                    return Err(self.disagrees("the type", index));
+                };
+                self.agrees((guest, host) == (g, h), "the width", index)?;
+                self.agrees(direction == d, "the direction", index)?;
+                self.agrees(null == n, "the meaning of 0", index)?;
+                self.made.cells[index] = Some(cell);
+                self.written.add_local(cell, 8, What::Integer(host), self.index)
+            }
+            Op::PointerCell { slot, to, cell, null } => {
+                self.pointer_cell(slot, to, cell, null, false)
+            }
+            Op::TextCell { slot, to, cell, null, extent } => {
+                self.pointer_cell(slot, to, cell, null, true)?;
+                self.written.add_local(extent, 8, What::Length, self.index)
+            }
+            Op::Handle { slot, to, kind, null, fate } => self.handle(slot, to, kind, null, fate),
+            Op::Apart { text, text_extent, buffer, buffer_extent } => {
+                if !self.made.const_texts.contains(&(text, text_extent)) {
+                    return Err(Fault::Unknown { what: "string", at: text });
+                }
+                if !self.made.writable.contains(&(buffer, buffer_extent)) {
+                    return Err(Fault::Unknown { what: "writable range", at: buffer });
+                }
+                self.made.apart.push((text, buffer));
+                Ok(())
+            }
+            Op::Reserve { handles } => match self.made.reserved.replace(handles) {
+                None => Ok(()),
+                Some(_) => Err(Fault::Unasked),
+            },
+            Op::Call { .. }
+            | Op::Consume { .. }
+            | Op::Measure { .. }
+            | Op::Fits { .. }
+            | Op::Inside { .. }
+            | Op::InsideOr { .. }
+            | Op::Take { .. }
+            | Op::FreeNative { .. }
+            | Op::Give { .. }
+            | Op::Adopt { .. }
+            | Op::StoreCell { .. }
+            | Op::EndLoans { .. }
+            | Op::Return { .. } => Err(Fault::Unasked),
+        }
+    }
+
+    /// The parameter whose argument travels at `to`; it is placed by this op, from its own slot.
+    fn place(&mut self, slot: u16, to: At, what: What) -> Checked<usize> {
+        let index = self.travels(to)?;
+        if usize::from(slot) != index {
+            return Err(Fault::Slot(slot));
+        }
+        self.written.add(to, 8, what, self.index)?;
+        self.made.placed[index] = true;
+        Ok(index)
+    }
+
+    fn travels(&self, to: At) -> Checked<usize> {
+        let index = self.params.iter().position(|param| param.place == to);
+        index.ok_or(Fault::Area { at: to, bytes: 8, area: "places of arguments" })
+    }
+
+    fn scalar(&mut self, op: &Op, slot: u16, to: At) -> Checked {
+        let index = self.travels(to)?;
+        let Argument::Scalar(scalar) = self.params[index].wants else {
+            return Err(self.disagrees("the type", index));
+        };
+        let width = self.reader.width(scalar, DataModel::Lp64);
+        self.place(slot, to, width.map_or(What::Float, What::Integer))?;
+        let wasm = self.plan.lowering.params.get(index).ok_or(Fault::Slot(slot))?;
+        let expected = self.reader.scalar_op(scalar, *wasm, slot, to);
+        self.agrees(expected == Some(*op), "the conversion", index)
+    }
+
+    fn value(&mut self, expr: u16, to: At, width: Width, param: u16) -> Checked {
+        let index = self.travels(to)?;
+        let Argument::Computed(scalar, annotation) = self.params[index].wants else {
+            return Err(self.disagrees("the type", index));
+        };
+        self.agrees(usize::from(param) == index, "the number", index)?;
+        let expected = self.reader.width(scalar, DataModel::Lp64);
+        self.agrees(expected == Some(width), "the width", index)?;
+        let tree = self.expression(expr.into())?;
+        self.agrees(self.means(&tree, annotation, false), "the value", index)?;
+        self.written.add(to, 8, What::Integer(width), self.index)?;
+        self.made.placed[index] = true;
+        Ok(())
+    }
+
+    fn range(&mut self, value: Operand, set: u16, param: u16) -> Checked {
+        let (index, set) = (usize::from(param), usize::from(set));
+        let Some(ranges) = self.plan.ranges.get(set) else {
+            return Err(Fault::Table { table: "ranges", index: set });
+        };
+        self.used.ranges[set] = true;
+        let ty = self.params.get(index).ok_or(Fault::Slot(param))?.ty;
+        self.written.read(value, false)?;
+        let (behind, ty) = if self.value_of(index) == Some(value) {
+            (false, ty)
+        } else if self.cell_of(index) == Some(value) {
+            (true, ty.pointee().ok_or(Fault::Unasked)?)
+        } else {
+            return Err(self.disagrees("the value that is tested", index));
+        };
+        let expected = constant_ranges(ty);
+        self.agrees(expected.as_deref() == Some(ranges), "the range", index)?;
+        self.made.ranged[index][usize::from(behind)] = true;
+        Ok(())
+    }
+
+    fn evaluate(&mut self, expr: u16, to: At, param: u16) -> Checked {
+        let index = usize::from(param);
+        let tree = self.expression(expr.into())?;
+        match self.params.get(index).map(|param| &param.wants) {
+            Some(Argument::Buffer { count: Elements::Counted(annotation), .. }) => {
+                self.agrees(self.means(&tree, annotation, false), "the count", index)?;
+            }
+            _ => return Err(Fault::Unasked),
+        }
+        self.made.counts.insert(to, index);
+        self.written.add_local(to, 16, What::Integer(Width::I128), self.index)
+    }
+
+    fn require(&mut self, expr: u16) -> Checked {
+        let tree = self.expression(expr.into())?;
+        if !self.conditions().iter().flatten().any(|condition| tree.means(condition)) {
+            return Err(Fault::Unasked);
+        }
+        self.made.required.push(tree);
+        Ok(())
+    }
+
+    /// Everything that must hold before the call: `__requires`, and `__range`s whose bounds are no
+    /// constants. `None` for one that mentions something that is not known (yet).
+    fn conditions(&self) -> Vec<Option<Tree>> {
+        let mut all = Vec::new();
+        for note in &self.plan.prototype.notes {
+            if let NoteKind::Requires(expr) = &note.kind {
+                all.push(self.annotation(expr, false));
+            }
+        }
+        for (index, param) in self.params.iter().enumerate() {
+            let behind = param.ty.pointee().map(|pointee| (pointee, self.cell_of(index)));
+            for (ty, value) in [Some((param.ty, self.value_of(index))), behind].into_iter().flatten()
+            {
+                let bounds = ranges(ty);
+                if !bounds.is_empty() && constant_ranges(ty).is_none() {
+                    all.push(value.and_then(|value| self.within(&bounds, value)));
+                }
+            }
+        }
+        all
+    }
+
+    /// `lo <= value && value <= hi || ...`
+    fn within(&self, bounds: &[(&Expr, &Expr)], value: Operand) -> Option<Tree> {
+        let less = |a: Tree, b: Tree| Tree::Binary(BinaryOp::LessEqual, a.into(), b.into());
+        let mut all: Option<Tree> = None;
+        for (low, high) in bounds {
+            let above = less(self.annotation(low, false)?, Tree::Load(value));
+            let below = less(Tree::Load(value), self.annotation(high, false)?);
+            let one = Tree::and(above, below);
+            all = Some(match all {
+                None => one,
+                Some(others) => Tree::or(others, one),
+            });
+        }
+        all
+    }
+
+    fn buffer(&self, index: usize, count: Count, size: u32, align: u8, null: Null) -> Checked {
+        if !align.is_power_of_two() || size == 0 {
+            return Err(self.disagrees("the element", index));
+        }
+        match &self.params[index].wants {
+            Argument::Buffer { count: elements, size: s, align: a, null: n, .. } => {
+                let same = u64::from(size) == *s && u32::from(align) == *a;
+                self.agrees(same, "the element", index)?;
+                self.agrees(null == *n, "the meaning of 0", index)?;
+                match elements {
+                    Elements::One => {
+                        self.agrees(count == Count::Exactly(1), "the count", index)
+                    }
+                    Elements::Counted(expr) => self.count(index, count, expr),
+                }
+            }
+            Argument::Integer { guest, host, null: n, .. } => {
+                self.agrees(guest == host, "the layout", index)?;
+                let bytes = host.bytes();
+                let same = usize::try_from(size) == Ok(bytes) && usize::from(align) == bytes;
+                self.agrees(same, "the element", index)?;
+                self.agrees(null == *n, "the meaning of 0", index)?;
+                self.agrees(count == Count::Exactly(1), "the count", index)
+            }
+            Argument::Scalar(_)
+            | Argument::Computed(..)
+            | Argument::Handle { .. }
+            | Argument::Text { .. }
+            | Argument::Pointer { .. } => Err(self.disagrees("the type", index)),
+        }
+    }
+
+    /// The count is what the annotation says: a constant, what it names, or what was computed.
+    fn count(&self, index: usize, count: Count, annotation: &Expr) -> Checked {
+        let tree = self.annotation(annotation, false);
+        let same = match count {
+            Count::Exactly(count) => tree == Some(Tree::Constant(count.into())),
+            Count::Of(operand) => {
+                self.written.read(operand, false)?;
+                tree == Some(Tree::Load(operand))
+                    || self.made.counts.get(&operand.at) == Some(&index)
+            }
+        };
+        self.agrees(same, "the count", index)
+    }
+
+    /// The length of a range is kept exactly when native code may write there.
+    fn extent(&mut self, index: usize, to: At, extent: Option<At>) -> Checked {
+        let is_writable = match self.params[index].wants {
+            Argument::Buffer { writable, .. }
+            | Argument::Integer { writable, .. }
+            | Argument::Text { writable, .. } => writable,
+            Argument::Scalar(_)
+            | Argument::Computed(..)
+            | Argument::Handle { .. }
+            | Argument::Pointer { .. } => false,
+        };
+        self.agrees(extent.is_some() == is_writable, "whether it is written to", index)?;
+        let Some(extent) = extent else { return Ok(()) };
+        self.made.writable.push((to, extent));
+        self.written.add_local(extent, 8, What::Length, self.index)
+    }
+
+    fn text(
+        &mut self,
+        index: usize,
+        to: At,
+        unit: u8,
+        null: Null,
+        copy: bool,
+        extent: At,
+    ) -> Checked {
+        let Argument::Text { unit: u, null: n, writable } = self.params[index].wants else {
+            return Err(self.disagrees("the type", index));
+        };
+        self.agrees(u32::from(unit) == u, "the element", index)?;
+        self.agrees(null == n, "the meaning of 0", index)?;
+        let needs_copy = !writable && !self.plan.facts.leaf;
+        self.agrees(copy == needs_copy, "whether it is copied", index)?;
+        if writable {
+            return self.extent(index, to, Some(extent));
+        }
+        self.made.const_texts.push((to, extent));
+        if !copy {
+            self.made.texts.push((to, extent));
+        }
+        self.written.add_local(extent, 8, What::Length, self.index)
+    }
+
+    fn pointer_cell(&mut self, slot: u16, to: At, cell: At, null: Null, text: bool) -> Checked {
+        let index = self.place(slot, to, What::Address)?;
+        let Argument::Pointer { null: n, text: t } = self.params[index].wants else {
+            return Err(self.disagrees("the type", index));
+        };
+        self.agrees(text == t, "the direction", index)?;
+        self.agrees(null == n, "the meaning of 0", index)?;
+        self.made.cells[index] = Some(cell);
+        self.written.add_local(cell, 8, What::Native, self.index)
+    }
+
+    fn handle(&mut self, slot: u16, to: At, kind: u16, null: Null, fate: Fate) -> Checked {
+        let index = self.place(slot, to, What::Object)?;
+        let Argument::Handle { name, null: n, fate: f } = &self.params[index].wants else {
+            return Err(self.disagrees("the type", index));
+        };
+        self.agrees(null == *n, "the meaning of 0", index)?;
+        self.agrees(fate == *f, "the fate", index)?;
+        let name = name.clone();
+        self.kind(kind, &name, index)?;
+        if fate == Fate::Kept && self.made.taken {
+            return Err(Fault::Sequence("behind a handle that the call takes something from"));
+        }
+        self.made.taken |= fate != Fate::Kept;
+        Ok(())
+    }
+
+    /// Everything that must have happened before the call has.
+    pub(super) fn ready(&self) -> Checked {
+        let undone = |what, index| Fault::Undone { what, subject: self.subject(index) };
+        for (index, param) in self.params.iter().enumerate() {
+            if !self.made.placed[index] {
+                return Err(Fault::Missing(self.subject(index)));
+            }
+            let [own, behind] = self.made.ranged[index];
+            let needed = |ty: &Type| !ranges(ty).is_empty() && constant_ranges(ty).is_some();
+            if needed(param.ty) && !own {
+                return Err(undone("tests the range of", index));
+            }
+            if param.ty.pointee().is_some_and(needed) && !behind {
+                return Err(undone("tests the range behind", index));
+            }
+        }
+        for condition in self.conditions() {
+            let tested = |condition| self.made.required.iter().any(|tree| tree.means(&condition));
+            if !condition.is_some_and(tested) {
+                let subject = "a condition of the prototype".to_owned();
+                return Err(Fault::Undone { what: "tests", subject });
+            }
+        }
+        for (text, _) in &self.made.texts {
+            for (buffer, _) in &self.made.writable {
+                if !self.made.apart.contains(&(*text, *buffer)) {
+                    let index = self.travels(*text)?;
+                    return Err(undone("tells what is written from", index));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The `__range`s of a type.
+fn ranges(ty: &Type) -> Vec<(&Expr, &Expr)> {
+    let notes = ty.notes.iter();
+    notes
+        .filter_map(|note| match &note.kind {
+            NoteKind::Range(low, high) => Some((low, high)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// They, if all their bounds are constants.
+fn constant_ranges(ty: &Type) -> Option<Box<[(i128, i128)]>> {
+    fn constant(expr: &Expr) -> Option<i128> {
+        match &expr.kind {
+            ExprKind::Integer(value) => Some(*value),
+            ExprKind::Unary(UnaryOp::Negate, inner) => constant(inner)?.checked_neg(),
+            _ => None,
+        }
+    }
+    ranges(ty).into_iter().map(|(low, high)| Some((constant(low)?, constant(high)?))).collect()
+}

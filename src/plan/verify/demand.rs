@@ -1,0 +1,413 @@
+//! What a prototype demands of a plan, read from its types and annotations alone (DESIGN 5.1, 5.2).
+//!
+//! This is the verifier's own reading: the compiler has another one, and neither uses the other.
+use crate::plan::abi::Abi;
+use crate::plan::layout::{DataModel, Extent, Scalar, Target, extent_of, scalar_of};
+use crate::plan::op::{Direction, Fate, Null, Op, Returns, Width};
+use crate::plan::{Lowering, WasmType};
+use crate::signature::{
+    Expr, Float, Ident, Integer, Lender, NoteKind, Record, RecordKind, Scope, Type, TypeKind,
+};
+
+/// For whom a prototype is read.
+#[derive(Clone, Copy)]
+pub(super) struct Reader {
+    pub(super) abi: Abi,
+    /// The guest's data model.
+    pub(super) model: DataModel,
+}
+
+/// How an argument must be made.
+pub(super) enum Argument<'p> {
+    /// The guest's value, converted as C does it.
+    Scalar(Scalar),
+    /// The value of an expression (`__value`).
+    Computed(Scalar, &'p Expr),
+    /// A handle.
+    Handle { name: String, null: Null, fate: Fate },
+    /// Elements in the guest's memory.
+    Buffer { count: Elements<'p>, size: u64, align: u32, null: Null, writable: bool },
+    /// A string in the guest's memory.
+    Text { unit: u32, null: Null, writable: bool },
+    /// One integer: in place, if nothing depends on it and the layouts agree, or in a cell.
+    Integer { guest: Width, host: Width, direction: Direction, null: Null, writable: bool },
+    /// A pointer that native code fills in; with `text` a string goes in.
+    Pointer { null: Null, text: bool },
+}
+
+/// How many elements a buffer has.
+pub(super) enum Elements<'p> {
+    One,
+    Counted(&'p Expr),
+}
+
+/// How a pointer from native code becomes the guest's.
+pub(super) enum Incoming<'p> {
+    /// As a handle.
+    Object { name: String, borrowed: bool, lender: Option<&'p Ident> },
+    /// It points into the guest's memory.
+    Inside,
+    /// As a copy.
+    Copy { extent: Reach<'p>, owner: Owner<'p> },
+}
+
+/// How far a native pointer reaches.
+pub(super) enum Reach<'p> {
+    Text(u32),
+    Counted(&'p Expr, u64),
+    Object(u64),
+}
+
+/// Who owns a guest copy.
+pub(super) enum Owner<'p> {
+    /// The guest; native memory is freed by that function.
+    Guest(&'p Ident),
+    /// A handle parameter.
+    Lent(&'p Ident),
+    /// The library.
+    Static,
+    /// The library, unless the pointer points into the guest's memory.
+    StaticUnlessInside,
+}
+
+type Reading<T> = Result<T, String>;
+
+impl Reader {
+    /// How the argument of a parameter must be made.
+    pub(super) fn argument<'p>(&self, ty: &'p Type) -> Reading<Argument<'p>> {
+        refuse_later(ty)?;
+        let scalar = scalar_of(ty).ok_or("an argument that is no scalar")?;
+        if scalar != Scalar::Pointer {
+            return Ok(match find(ty, |kind| match kind {
+                NoteKind::Value(expr) => Some(expr),
+                _ => None,
+            }) {
+                Some(expr) if !scalar.is_float() => Argument::Computed(scalar, expr),
+                _ => Argument::Scalar(scalar),
+            });
+        }
+        let pointee = ty.pointee().ok_or("a pointer without a pointee")?;
+        let writable = !pointee.quals.is_const;
+        let null = if has(ty, &NoteKind::Nullable) { Null::Allowed } else { Null::Refused };
+        if let TypeKind::Record(record) = &pointee.kind {
+            return Ok(Argument::Handle { name: name_of(record), null, fate: fate(ty) });
+        }
+        if let Some((expr, by_bytes)) = counted(ty) {
+            let element = self.element(pointee)?;
+            let or_null = matches!(expr, NoteKind::CountedByOrNull(_));
+            let null = match (has(ty, &NoteKind::Nonnull), or_null) {
+                (true, _) => Null::Refused,
+                (false, true) => Null::Allowed,
+                (false, false) => Null::IfEmpty,
+            };
+            let size = if by_bytes { 1 } else { element.size };
+            let count = Elements::Counted(count_of(expr)?);
+            return Ok(Argument::Buffer { count, size, align: element.align, null, writable });
+        }
+        if let TypeKind::Pointer(_) = pointee.kind {
+            let text = has(ty, &NoteKind::Inout);
+            if text && !(is_text(pointee) && self.text_unit(pointee)? == 1) {
+                return Err("a pointer to a pointer that goes both ways".to_owned());
+            }
+            return Ok(Argument::Pointer { null, text });
+        }
+        if is_text(ty) {
+            return Ok(Argument::Text { unit: self.text_unit(ty)?, null, writable });
+        }
+        match scalar_of(pointee) {
+            Some(scalar @ (Scalar::Bool | Scalar::Integer(_))) => {
+                let guest = self.width(scalar, self.model).ok_or("a 128-bit integer")?;
+                let host = self.width(scalar, DataModel::Lp64).ok_or("a 128-bit integer")?;
+                let direction = direction(ty, pointee);
+                Ok(Argument::Integer { guest, host, direction, null, writable })
+            }
+            Some(Scalar::Float(_)) => {
+                let Extent { size, align } = self.element(pointee)?;
+                Ok(Argument::Buffer { count: Elements::One, size, align, null, writable })
+            }
+            Some(Scalar::Pointer) | None => Err("a pointer to something without size".to_owned()),
+        }
+    }
+
+    /// How a pointer of that type, from native code, becomes the guest's. `is_result`: it is the
+    /// function's result.
+    pub(super) fn incoming<'p>(&self, ty: &'p Type, is_result: bool) -> Reading<Incoming<'p>> {
+        refuse_later(ty)?;
+        let pointee = ty.pointee().ok_or("a pointer without a pointee")?;
+        let lender = find(ty, |kind| match kind {
+            NoteKind::LifetimeBound(lender) => Some(lender),
+            _ => None,
+        });
+        if let TypeKind::Record(record) = &pointee.kind {
+            let lender = match lender {
+                Some(Lender::Param(name)) => Some(name),
+                Some(Lender::Static) | None => None,
+            };
+            let borrowed = has(ty, &NoteKind::Borrowed);
+            return Ok(Incoming::Object { name: name_of(record), borrowed, lender });
+        }
+        let freed = find(ty, |kind| match kind {
+            NoteKind::FreedBy(function) => Some(function),
+            _ => None,
+        });
+        let owner = match (freed, lender) {
+            (Some(function), _) => Owner::Guest(function),
+            (None, Some(Lender::Param(name))) => Owner::Lent(name),
+            (None, Some(Lender::Static)) => Owner::Static,
+            (None, None) if is_result && is_text(ty) && pointee.quals.is_const => {
+                Owner::StaticUnlessInside
+            }
+            (None, None) => return Ok(Incoming::Inside),
+        };
+        let extent = if let Some((note, by_bytes)) = counted(ty) {
+            let size = if by_bytes { 1 } else { self.element(pointee)?.size };
+            Reach::Counted(count_of(note)?, size)
+        } else if is_text(ty) {
+            Reach::Text(self.text_unit(ty)?)
+        } else {
+            Reach::Object(self.element(pointee)?.size)
+        };
+        Ok(Incoming::Copy { extent, owner })
+    }
+
+    /// Size and alignment of the elements behind a pointer: scalars that look the same to the
+    /// guest and to the host. `void` counts bytes.
+    fn element(&self, ty: &Type) -> Reading<Extent> {
+        if ty.kind == TypeKind::Void {
+            return Ok(Extent { size: 1, align: 1 });
+        }
+        match scalar_of(ty) {
+            None | Some(Scalar::Pointer) => return Err("elements that are no numbers".to_owned()),
+            Some(_) => {}
+        }
+        let scope = Scope::default();
+        let on = |target| extent_of(ty, &scope, target).map_err(|error| error.to_string());
+        let host = on(Target::Host(self.abi))?;
+        if on(Target::Guest(self.model))?.size != host.size {
+            return Err("elements whose layouts differ".to_owned());
+        }
+        Ok(host)
+    }
+
+    /// Size of the elements of a string.
+    fn text_unit(&self, ty: &Type) -> Reading<u32> {
+        let scalar = ty.pointee().and_then(scalar_of).ok_or("a string of no characters")?;
+        let (guest, host) = (scalar.guest_size(self.model), scalar.host_size());
+        if guest == host && host <= 4 && scalar != Scalar::Pointer {
+            Ok(host)
+        } else {
+            Err("a string of wide elements".to_owned())
+        }
+    }
+
+    /// How an integer of that type is stored under a data model. Signs are those of the host, who
+    /// is the one to use the value.
+    pub(super) fn width(&self, scalar: Scalar, model: DataModel) -> Option<Width> {
+        if scalar.is_float() || scalar == Scalar::Pointer {
+            return None;
+        }
+        Some(match (scalar.size(model), self.abi.is_signed(scalar)) {
+            (1, true) => Width::I8,
+            (1, false) => Width::U8,
+            (2, true) => Width::I16,
+            (2, false) => Width::U16,
+            (4, true) => Width::I32,
+            (4, false) => Width::U32,
+            (8, true) => Width::I64,
+            (8, false) => Width::U64,
+            _ => return None,
+        })
+    }
+
+    /// The one op that makes an argument of that type from a guest value.
+    pub(super) fn scalar_op(
+        &self,
+        scalar: Scalar,
+        wasm: WasmType,
+        slot: u16,
+        to: crate::plan::op::At,
+    ) -> Option<Op> {
+        if scalar == Scalar::Bool {
+            return Some(Op::Bool { slot, to });
+        }
+        match scalar {
+            Scalar::Float(Float::Float) => return Some(Op::Float32 { slot, to }),
+            Scalar::Float(Float::Double) => return Some(Op::Float64 { slot, to }),
+            _ => {}
+        }
+        Some(match (self.width(scalar, DataModel::Lp64)?, wasm) {
+            (Width::I8, _) => Op::Int8 { slot, to },
+            (Width::U8, _) => Op::UInt8 { slot, to },
+            (Width::I16, _) => Op::Int16 { slot, to },
+            (Width::U16, _) => Op::UInt16 { slot, to },
+            (Width::I32 | Width::U32, _) => Op::Int32 { slot, to },
+            (Width::I64 | Width::U64, WasmType::I64) => Op::Int64 { slot, to },
+            (Width::I64, _) => Op::Long32 { slot, to },
+            (Width::U64, _) => Op::ULong32 { slot, to },
+            (Width::I128, _) => return None,
+        })
+    }
+
+    /// How a scalar result becomes the guest's.
+    pub(super) fn returns(&self, scalar: Scalar, wasm: WasmType) -> Option<Returns> {
+        if scalar == Scalar::Bool {
+            return Some(Returns::Bool);
+        }
+        match scalar {
+            Scalar::Float(Float::Float) => return Some(Returns::Float32),
+            Scalar::Float(Float::Double) => return Some(Returns::Float64),
+            _ => {}
+        }
+        Some(match (self.width(scalar, DataModel::Lp64)?, wasm) {
+            (Width::I8, _) => Returns::Int8,
+            (Width::U8, _) => Returns::UInt8,
+            (Width::I16, _) => Returns::Int16,
+            (Width::U16, _) => Returns::UInt16,
+            (Width::I32 | Width::U32, _) => Returns::Int32,
+            (Width::I64 | Width::U64, WasmType::I64) => Returns::Int64,
+            (Width::I64, _) => Returns::Long32,
+            (Width::U64, _) => Returns::ULong32,
+            (Width::I128, _) => return None,
+        })
+    }
+
+    /// Whether a value of that C type may cross as that wasm type.
+    fn crosses(&self, ty: &Type, wasm: WasmType) -> bool {
+        let word = match self.model {
+            DataModel::Ilp32 => WasmType::I32,
+            DataModel::Lp64 => WasmType::I64,
+        };
+        match scalar_of(ty) {
+            Some(Scalar::Pointer) => wasm == word,
+            Some(Scalar::Float(Float::Float)) => wasm == WasmType::F32,
+            Some(Scalar::Float(Float::Double)) => wasm == WasmType::F64,
+            Some(Scalar::Integer(Integer::Long | Integer::UnsignedLong)) => {
+                matches!(wasm, WasmType::I32 | WasmType::I64)
+            }
+            Some(scalar @ (Scalar::Bool | Scalar::Integer(_))) => match scalar.host_size() {
+                1..=4 => wasm == WasmType::I32,
+                8 => wasm == WasmType::I64,
+                _ => false,
+            },
+            Some(Scalar::Float(Float::LongDouble)) | None => false,
+        }
+    }
+
+    /// The first parameter (or, past the last, the result) whose wasm type is wrong.
+    pub(super) fn misfit(
+        &self,
+        lowering: &Lowering,
+        params: &[&Type],
+        result: &Type,
+    ) -> Option<usize> {
+        let wrong = |index: usize| {
+            let wasm = lowering.params.get(index);
+            !wasm.is_some_and(|wasm| self.crosses(params[index], *wasm))
+        };
+        if let Some(index) = (0..params.len()).find(|index| wrong(*index)) {
+            return Some(index);
+        }
+        if lowering.params.len() != params.len() {
+            return Some(params.len());
+        }
+        let fits = match lowering.results.as_slice() {
+            [] => result.kind == TypeKind::Void,
+            [one] => self.crosses(result, *one),
+            _ => false,
+        };
+        (!fits).then_some(params.len())
+    }
+}
+
+/// Annotations that ask for more than plans can do.
+fn refuse_later(ty: &Type) -> Reading<()> {
+    let later = |kind: &NoteKind| {
+        use NoteKind as N;
+        matches!(
+            kind,
+            N::CapturedBy(_)
+                | N::Cookie
+                | N::Closure(_)
+                | N::Boxed
+                | N::Retains
+                | N::Exclusive
+                | N::Remember(..)
+                | N::TerminatedBy(_)
+                | N::Handle
+        )
+    };
+    let mut next = Some(ty);
+    while let Some(ty) = next {
+        if let Some(note) = ty.notes.iter().find(|note| later(&note.kind)) {
+            return Err(format!("`{}`", note.kind));
+        }
+        next = ty.pointee();
+    }
+    Ok(())
+}
+
+fn has(ty: &Type, kind: &NoteKind) -> bool {
+    ty.notes.iter().any(|note| note.kind == *kind)
+}
+
+fn find<'p, T>(ty: &'p Type, f: impl Fn(&'p NoteKind) -> Option<T>) -> Option<T> {
+    ty.notes.iter().find_map(|note| f(&note.kind))
+}
+
+/// The annotation that counts what is behind a pointer, and whether it counts bytes.
+fn counted(ty: &Type) -> Option<(&NoteKind, bool)> {
+    find(ty, |kind| match kind {
+        NoteKind::CountedBy(_) | NoteKind::CountedByOrNull(_) => Some((kind, false)),
+        NoteKind::SizedBy(_) => Some((kind, true)),
+        _ => None,
+    })
+}
+
+fn count_of(note: &NoteKind) -> Reading<&Expr> {
+    match note {
+        NoteKind::CountedBy(e) | NoteKind::CountedByOrNull(e) | NoteKind::SizedBy(e) => Ok(e),
+        _ => Err("a count that is none".to_owned()),
+    }
+}
+
+/// Whether a pointer is to a string: said so, or `const char *` with nothing said.
+fn is_text(ty: &Type) -> bool {
+    if has(ty, &NoteKind::NullTerminated) {
+        return true;
+    }
+    let Some(pointee) = ty.pointee() else { return false };
+    pointee.kind == TypeKind::Integer(Integer::Char)
+        && pointee.quals.is_const
+        && !has(ty, &NoteKind::Single)
+        && counted(ty).is_none()
+}
+
+fn direction(ty: &Type, pointee: &Type) -> Direction {
+    if has(ty, &NoteKind::Out) {
+        Direction::Out
+    } else if has(ty, &NoteKind::In) || pointee.quals.is_const {
+        Direction::In
+    } else {
+        Direction::InOut
+    }
+}
+
+fn fate(ty: &Type) -> Fate {
+    let mut fate = Fate::Kept;
+    for note in &ty.notes {
+        match note.kind {
+            NoteKind::Consumes | NoteKind::ConsumesIf(_) => return Fate::Consumed,
+            NoteKind::Invalidates => fate = Fate::Invalidated,
+            _ => {}
+        }
+    }
+    fate
+}
+
+fn name_of(record: &Record) -> String {
+    let keyword = match record.kind {
+        RecordKind::Struct => "struct",
+        RecordKind::Union => "union",
+    };
+    record.tag.as_ref().map_or_else(|| keyword.to_owned(), |tag| format!("{keyword} {tag}"))
+}

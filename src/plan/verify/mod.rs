@@ -1,0 +1,385 @@
+//! The verifier: decides whether a plan may run.
+//!
+//! The interpreter and compiled code do what a plan says without looking twice; that they stay
+//! inside the frame, that every pointer was checked, that no native address reaches the guest
+//! rests on this module. It reads the prototype itself ([`demand`]) and asks the ABI itself where
+//! arguments travel; it shares no code with the compiler, whose mistakes it is there to find.
+//!
+//! # What it proves
+//!
+//! *Shape.* There is one `Call`, at `Plan::call`; phases are in order; `Return` comes last, for it
+//! overwrites guest slot 0; handles that the call takes come after those that it keeps.
+//!
+//! *Frame.* The parts of the frame follow each other, are 16-aligned and as large as the prototype
+//! and the ops need. Every register image and stack slot that the C ABI asks for is written exactly
+//! once before the call, by an op that reads that parameter's own guest slot. Cells, lengths and
+//! computed values lie among the locals, aligned, never over each other.
+//!
+//! *Flow.* What an op reads was written by an earlier one, at the same place, with the same width.
+//! Integers are read as integers only; native addresses by nothing; a handle's pointer only by pure
+//! functions that take 64 bits.
+//!
+//! *Arguments.* A scalar is converted as its C type and wasm type ask. A pointer comes from the op
+//! that checks what its type and annotations say: element size, alignment, meaning of 0, direction,
+//! widths on both sides; its count *is* the annotation: the parameter itself, the cell behind it,
+//! or an expression whose steps, read back, are the annotation. Each `__range`, `__requires` and
+//! `__value` is there, and nothing that the prototype does not ask for.
+//!
+//! *Strings.* One that native code only reads is passed in place only by leaf functions, and is
+//! told apart from every range that the call may write to.
+//!
+//! *After.* A pointer from native code reaches the guest only as a handle, as an address inside the
+//! guest's memory or as a copy, whichever its type and annotations ask for; copies are taken once,
+//! with the annotated extent, before the native memory is freed by the annotated function, and given
+//! once, to the annotated owner. Handles are consumed and their loans ended as annotated. What goes
+//! out through a cell, and a `long` result, was tested to fit. Room for new handles is reserved.
+//!
+//! *Tables.* Indices are in bounds, expressions can be evaluated (see [`meaning`]), callees are
+//! called for their purpose, no entry is unused. Facts agree with the ops.
+//!
+//! # What it does not prove
+//!
+//! - That annotations are true: they are the promise of whoever grants the prototype.
+//! - What only the interface knows: that the function is a leaf, which function destroys a handle,
+//!   the types of pure functions, which numbers handle types have, sizes of types in `sizeof` whose
+//!   bodies stand elsewhere.
+//! - That two *writable* ranges of one call, or a writable string and a buffer, do not overlap.
+//! - That ops do what they say: differential tests of the tiers show that.
+mod after;
+mod before;
+mod demand;
+mod error;
+mod facts;
+mod meaning;
+mod written;
+
+pub use error::{Fault, VerifyError};
+
+use super::abi::{Abi, Assignment, Location, assign};
+use super::expression::Step;
+use super::frame::{FrameLayout, MAX_STACK_AREA};
+use super::layout::{DataModel, scalar_of};
+use super::op::{At, Op, Operand, Phase, Width};
+use super::{Callee, Plan, Purpose};
+use crate::signature::{Expr, Scope, Type, TypeKind, Variadic};
+use after::Outcome;
+use before::Made;
+use demand::{Argument, Incoming, Reader};
+use meaning::{Names, Tree};
+use written::Written;
+
+/// Decides whether `plan` may run on a host with that ABI.
+///
+/// # Errors
+/// The first reason why it may not.
+pub fn verify(plan: &Plan, abi: Abi) -> Result<(), VerifyError> {
+    let whole = |context| move |fault| VerifyError { op: None, context, fault };
+    let mut verifier = Verifier::new(plan, abi).map_err(whole("prototype"))?;
+    verifier.frame_parts().map_err(whole("frame"))?;
+    verifier.phases()?;
+    for (index, op) in plan.ops.iter().enumerate() {
+        verifier.index = index;
+        let checked = match op.phase() {
+            Phase::Before => verifier.before(op),
+            Phase::Call => verifier.ready().and_then(|()| verifier.call(op)),
+            Phase::Facts | Phase::Checks | Phase::Guest | Phase::Commit => verifier.after(op),
+        };
+        checked.map_err(|fault| VerifyError {
+            op: Some(index),
+            context: error::name(op),
+            fault,
+        })?;
+    }
+    verifier.done().map_err(whole("end"))?;
+    verifier.frame_end().map_err(whole("frame"))?;
+    verifier.facts().map_err(whole("facts"))?;
+    verifier.tables().map_err(whole("tables"))
+}
+
+type Checked<T = ()> = Result<T, Fault>;
+
+/// A plan that is being read, op by op.
+struct Verifier<'p> {
+    plan: &'p Plan,
+    reader: Reader,
+    assignment: Assignment,
+    params: Vec<Parameter<'p>>,
+    /// How the result, if it is a pointer, becomes the guest's.
+    result: Option<Incoming<'p>>,
+    written: Written,
+    made: Made,
+    outcome: Outcome,
+    used: Used,
+    /// The op that is being read.
+    index: usize,
+}
+
+/// One parameter of the prototype.
+struct Parameter<'p> {
+    ty: &'p Type,
+    /// Where its argument travels.
+    place: At,
+    wants: Argument<'p>,
+    /// What becomes of the pointer that native code leaves behind it.
+    incoming: Option<Incoming<'p>>,
+}
+
+/// Which entries of the plan's tables ops use.
+struct Used {
+    expressions: Vec<bool>,
+    ranges: Vec<bool>,
+    callees: Vec<bool>,
+    kinds: Vec<bool>,
+}
+
+impl<'p> Verifier<'p> {
+    fn new(plan: &'p Plan, abi: Abi) -> Checked<Verifier<'p>> {
+        let function = &plan.prototype.function;
+        let model = if plan.facts.wide { DataModel::Lp64 } else { DataModel::Ilp32 };
+        let reader = Reader { abi, model };
+        if function.variadic != Variadic::No {
+            return Err(Fault::Prototype("it is variadic".to_owned()));
+        }
+        let assignment = assign(function, &Scope::default(), abi)
+            .map_err(|error| Fault::Prototype(error.to_string()))?;
+        let mut params = Vec::with_capacity(function.params.len());
+        for (param, value) in function.params.iter().zip(&assignment.params) {
+            let ty = &param.ty;
+            let place = match value.pieces.as_slice() {
+                [piece] if value.indirect.is_none() => image(piece.location),
+                _ => None,
+            };
+            let place = place.ok_or_else(|| Fault::Prototype(format!("no place for `{ty}`")))?;
+            let wants = reader.argument(ty).map_err(Fault::Prototype)?;
+            let incoming = match (&wants, ty.pointee()) {
+                (Argument::Pointer { .. }, Some(inner)) => {
+                    Some(reader.incoming(inner, false).map_err(Fault::Prototype)?)
+                }
+                _ => None,
+            };
+            params.push(Parameter { ty, place, wants, incoming });
+        }
+        let result = match function.result.kind {
+            TypeKind::Pointer(_) => {
+                Some(reader.incoming(&function.result, true).map_err(Fault::Prototype)?)
+            }
+            _ => None,
+        };
+        let types: Vec<&Type> = params.iter().map(|param| param.ty).collect();
+        let count = params.len();
+        let verifier = Verifier {
+            plan,
+            reader,
+            assignment,
+            params,
+            result,
+            written: Written::new(plan.frame),
+            made: Made::new(count),
+            outcome: Outcome::new(count),
+            used: Used {
+                expressions: vec![false; plan.expressions.len()],
+                ranges: vec![false; plan.ranges.len()],
+                callees: vec![false; plan.callees.len()],
+                kinds: vec![false; plan.handle_kinds.len()],
+            },
+            index: 0,
+        };
+        match reader.misfit(&plan.lowering, &types, &function.result) {
+            Some(index) => Err(Fault::Lowering(verifier.subject(index))),
+            None => Ok(verifier),
+        }
+    }
+
+    /// What messages call a parameter, or, past the last one, the result.
+    fn subject(&self, index: usize) -> String {
+        match self.plan.prototype.function.params.get(index) {
+            None => "the result".to_owned(),
+            Some(param) => match &param.name {
+                Some(name) => format!("parameter {} \"{name}\"", index + 1),
+                None => format!("parameter {}", index + 1),
+            },
+        }
+    }
+
+    fn disagrees(&self, what: &'static str, index: usize) -> Fault {
+        Fault::Disagrees { what, subject: self.subject(index) }
+    }
+
+    /// Fails with [`Fault::Disagrees`] unless `holds`.
+    fn agrees(&self, holds: bool, what: &'static str, index: usize) -> Checked {
+        if holds { Ok(()) } else { Err(self.disagrees(what, index)) }
+    }
+
+    /// The parts of the frame are where stubs and ops look for them.
+    fn frame_parts(&self) -> Checked {
+        let FrameLayout { stack, locals, size } = self.plan.frame;
+        let (stack, locals, size) = (usize::from(stack), usize::from(locals), usize::from(size));
+        let expected = usize::try_from(self.assignment.stack_size).unwrap_or(usize::MAX);
+        let part = |part, expected, found| {
+            if expected == found { Ok(()) } else { Err(Fault::Frame { part, expected, found }) }
+        };
+        part("stack area", expected.next_multiple_of(16).min(MAX_STACK_AREA), stack)?;
+        part("start of cells and locals", FrameLayout::STACK + stack, locals)?;
+        part("size", size.max(locals).next_multiple_of(16), size)
+    }
+
+    /// The frame ends where the last op writes.
+    fn frame_end(&self) -> Checked {
+        let (expected, found) =
+            (self.written.end().next_multiple_of(16), usize::from(self.plan.frame.size));
+        if expected == found {
+            Ok(())
+        } else {
+            Err(Fault::Frame { part: "size", expected, found })
+        }
+    }
+
+    /// Phases are in order, and there is one call, where the plan says.
+    fn phases(&self) -> Result<(), VerifyError> {
+        let mut last = Phase::Before;
+        for (index, op) in self.plan.ops.iter().enumerate() {
+            let fault = if op.phase() < last {
+                Fault::Order { phase: op.phase(), after: last }
+            } else if (op.phase() == Phase::Call) != (index == usize::from(self.plan.call)) {
+                Fault::Call
+            } else {
+                last = op.phase();
+                continue;
+            };
+            return Err(VerifyError { op: Some(index), context: error::name(op), fault });
+        }
+        if last < Phase::Call {
+            return Err(VerifyError { op: None, context: "ops", fault: Fault::Call });
+        }
+        Ok(())
+    }
+
+    /// Where an integer argument can be read.
+    fn value_of(&self, index: usize) -> Option<Operand> {
+        let param = self.params.get(index)?;
+        let width = match param.wants {
+            Argument::Scalar(scalar) | Argument::Computed(scalar, _) => {
+                self.reader.width(scalar, DataModel::Lp64)?
+            }
+            Argument::Handle { .. } => Width::U64,
+            Argument::Buffer { .. }
+            | Argument::Text { .. }
+            | Argument::Integer { .. }
+            | Argument::Pointer { .. } => return None,
+        };
+        Some(Operand { at: param.place, width })
+    }
+
+    /// Where the integer behind a pointer can be read.
+    fn cell_of(&self, index: usize) -> Option<Operand> {
+        match self.params.get(index)?.wants {
+            Argument::Integer { host, .. } => {
+                Some(Operand { at: self.made.cell(index)?, width: host })
+            }
+            _ => None,
+        }
+    }
+
+    /// Where an integer result can be read.
+    fn integer_result(&self) -> Option<Operand> {
+        let scalar = scalar_of(&self.plan.prototype.function.result)?;
+        let width = self.reader.width(scalar, DataModel::Lp64)?;
+        Some(Operand { at: FrameLayout::result_integer(), width })
+    }
+
+    /// Checks that an expression can be evaluated at this point, and returns what it means.
+    fn expression(&mut self, index: usize) -> Checked<Tree> {
+        let table = || Fault::Table { table: "expressions", index };
+        let steps = &self.plan.expressions.get(index).ok_or_else(table)?.steps;
+        self.used.expressions[index] = true;
+        let tree = Tree::of_steps(steps, &self.plan.callees)
+            .map_err(|reason| Fault::Expression { index, reason })?;
+        for step in steps {
+            if let Step::Call { callee, .. } = step {
+                self.used.callees[usize::from(*callee)] = true;
+            }
+        }
+        let mut read = Ok(());
+        let mut load = |operand, as_handle| {
+            if read.is_ok() {
+                read = self.written.read(operand, as_handle);
+            }
+        };
+        tree.loads(&mut load, &self.plan.callees);
+        read.map(|()| tree)
+    }
+
+    /// What an annotation says, read with the names that are known in this part of the plan.
+    fn annotation(&self, expr: &Expr, after: bool) -> Option<Tree> {
+        let names = Scene { verifier: self, after };
+        Tree::of_annotation(expr, &names, self.reader.abi)
+    }
+
+    /// Whether `tree` is what an annotation says.
+    fn means(&self, tree: &Tree, expr: &Expr, after: bool) -> bool {
+        self.annotation(expr, after).is_some_and(|annotation| tree.means(&annotation))
+    }
+
+    /// A callee that is called for that purpose.
+    fn callee(&mut self, index: u16, purpose: &Purpose) -> Checked<&'p Callee> {
+        let index = usize::from(index);
+        match self.plan.callees.get(index) {
+            None => Err(Fault::Table { table: "callees", index }),
+            Some(callee) if callee.purpose == *purpose => {
+                self.used.callees[index] = true;
+                Ok(callee)
+            }
+            Some(_) => Err(Fault::Unasked),
+        }
+    }
+
+    /// Checks that an entry of the table of handle types is the type of that name.
+    fn kind(&mut self, kind: u16, name: &str, index: usize) -> Checked {
+        let entry = usize::from(kind);
+        let Some(found) = self.plan.handle_kinds.get(entry) else {
+            return Err(Fault::Table { table: "handle kinds", index: entry });
+        };
+        self.used.kinds[entry] = true;
+        self.agrees(*found.name == *name, "the handle type", index)
+    }
+}
+
+/// Where an argument's register or stack slot is in the frame.
+fn image(location: Location) -> Option<At> {
+    match location {
+        Location::Integer(number) => FrameLayout::integer(number),
+        Location::Vector(number) => FrameLayout::vector(number),
+        Location::Stack(offset) => FrameLayout::stack_slot(offset),
+        Location::X87(_) => None,
+    }
+}
+
+/// The names of annotations, before or after the call.
+struct Scene<'v, 'p> {
+    verifier: &'v Verifier<'p>,
+    after: bool,
+}
+
+impl Scene<'_, '_> {
+    fn index(&self, name: &str) -> Option<usize> {
+        let params = &self.verifier.plan.prototype.function.params;
+        params.iter().position(|param| param.name.as_ref().is_some_and(|n| *n.name == *name))
+    }
+}
+
+impl Names for Scene<'_, '_> {
+    fn param(&self, name: &str) -> Option<Operand> {
+        self.verifier.value_of(self.index(name)?)
+    }
+
+    fn behind(&self, name: &str) -> Option<Operand> {
+        self.verifier.cell_of(self.index(name)?)
+    }
+
+    fn result(&self) -> Option<Operand> {
+        if self.after { self.verifier.integer_result() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests;
