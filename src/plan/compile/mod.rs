@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Ops are collected by what they depend on and put together in one order: scalars, handles, cells,
-//! then what is computed from them, then pointers. The verifier checks the result.
+//! then what is computed from them, then pointers. The result is always verified.
 //!
 //! Not here: whether the guest may call the function at all (`host::grants`), and the language
 //! (`signature`).
@@ -23,6 +23,7 @@ use super::abi::{Abi, Assignment, Location, assign};
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::DataModel;
 use super::op::{At, Fate, Op, Returns, Stub};
+use super::verify::{VerifyError, verify};
 use super::{Callee, Facts, HandleKind, HandleTypes, Lowering, Plan, Purpose};
 use crate::signature::{Diagnostic, NoteKind, Param, Prototype, Record, Scope, Span, Variadic};
 use std::fmt;
@@ -75,6 +76,9 @@ pub enum CompileError {
         /// What the import has.
         found: Lowering,
     },
+    /// The verifier refused the compiler's work: a bug of this crate.
+    #[error("the plan was refused, which is a bug of Portcullis: {0}")]
+    Refused(VerifyError),
 }
 
 fn first(diagnostics: &[Diagnostic]) -> &str {
@@ -104,7 +108,9 @@ pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, 
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
     }
-    Ok(compiler.finish(lowering, &assignment, returns))
+    let plan = compiler.finish(lowering, &assignment, returns);
+    verify(&plan, target.abi).map_err(CompileError::Refused)?;
+    Ok(plan)
 }
 
 /// Ops of the *before* section by what they depend on; put together in this order.

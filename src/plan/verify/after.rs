@@ -4,12 +4,10 @@ use super::error::Fault;
 use super::meaning::Tree;
 use super::written::What;
 use super::{Checked, Verifier};
+use crate::plan::Purpose;
 use crate::plan::frame::FrameLayout;
 use crate::plan::layout::{DataModel, scalar_of};
-use crate::plan::op::{
-    At, Fate, Op, Operand, Ownership, Returns, Slot, Stub, TakeExtent, Width,
-};
-use crate::plan::Purpose;
+use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, Stub, TakeExtent, Width};
 use crate::signature::{Expr, Ident, NoteKind, TypeKind};
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -106,7 +104,7 @@ impl<'p> Verifier<'p> {
     /// Checks one op of the section.
     pub(super) fn after(&mut self, op: &Op) -> Checked {
         if self.outcome.returned {
-            return Err(Fault::Sequence("behind `Return`, which overwrites guest slot 0"));
+            return Err(Fault::Sequence("behind `Return`"));
         }
         match *op {
             Op::Consume { slot, condition } => self.consume(slot, condition),

@@ -236,7 +236,8 @@ impl Verifier<'_> {
         }
         for (index, param) in self.params.iter().enumerate() {
             let behind = param.ty.pointee().map(|pointee| (pointee, self.cell_of(index)));
-            for (ty, value) in [Some((param.ty, self.value_of(index))), behind].into_iter().flatten()
+            for (ty, value) in
+                [Some((param.ty, self.value_of(index))), behind].into_iter().flatten()
             {
                 let bounds = ranges(ty);
                 if !bounds.is_empty() && constant_ranges(ty).is_none() {
@@ -273,9 +274,7 @@ impl Verifier<'_> {
                 self.agrees(same, "the element", index)?;
                 self.agrees(null == *n, "the meaning of 0", index)?;
                 match elements {
-                    Elements::One => {
-                        self.agrees(count == Count::Exactly(1), "the count", index)
-                    }
+                    Elements::One => self.agrees(count == Count::Exactly(1), "the count", index),
                     Elements::Counted(expr) => self.count(index, count, expr),
                 }
             }

@@ -78,13 +78,15 @@ impl Reader {
         refuse_later(ty)?;
         let scalar = scalar_of(ty).ok_or("an argument that is no scalar")?;
         if scalar != Scalar::Pointer {
-            return Ok(match find(ty, |kind| match kind {
-                NoteKind::Value(expr) => Some(expr),
-                _ => None,
-            }) {
-                Some(expr) if !scalar.is_float() => Argument::Computed(scalar, expr),
-                _ => Argument::Scalar(scalar),
-            });
+            return Ok(
+                match find(ty, |kind| match kind {
+                    NoteKind::Value(expr) => Some(expr),
+                    _ => None,
+                }) {
+                    Some(expr) if !scalar.is_float() => Argument::Computed(scalar, expr),
+                    _ => Argument::Scalar(scalar),
+                },
+            );
         }
         let pointee = ty.pointee().ok_or("a pointer without a pointee")?;
         let writable = !pointee.quals.is_const;

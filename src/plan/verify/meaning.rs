@@ -70,9 +70,7 @@ impl Tree {
             ExprKind::Binary(op, left, right) => {
                 Tree::Binary(*op, of(left)?.into(), of(right)?.into())
             }
-            ExprKind::Conditional(condition, yes, no) => {
-                choice(of(condition)?, of(yes)?, of(no)?)
-            }
+            ExprKind::Conditional(condition, yes, no) => choice(of(condition)?, of(yes)?, of(no)?),
             ExprKind::Builtin(Builtin::Abs, arguments) => match arguments.as_slice() {
                 [one] => Tree::Abs(of(one)?.into()),
                 _ => return None,
@@ -105,9 +103,7 @@ impl Tree {
             (T::Unary(a, x), T::Unary(b, y)) => a == b && x.means(y),
             (T::Binary(a, x, v), T::Binary(b, y, w)) => a == b && x.means(y) && v.means(w),
             (T::Abs(x), T::Abs(y)) | (T::Truth(x), T::Truth(y)) => x.means(y),
-            (T::Min(x, v), T::Min(y, w)) | (T::Max(x, v), T::Max(y, w)) => {
-                x.means(y) && v.means(w)
-            }
+            (T::Min(x, v), T::Min(y, w)) | (T::Max(x, v), T::Max(y, w)) => x.means(y) && v.means(w),
             (T::If(c, a, b), T::If(d, x, y)) => c.means(d) && a.means(x) && b.means(y),
             (T::Call(f, a), T::Call(g, b)) => {
                 f == g && a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.means(b))
@@ -241,11 +237,7 @@ fn block(
 }
 
 /// The two arms of a choice whose `JumpIfZero(by)` stands before `start`, and the step after it.
-fn arms(
-    steps: &[Step],
-    start: usize,
-    by: u16,
-) -> Result<(&[Step], &[Step], usize), &'static str> {
+fn arms(steps: &[Step], start: usize, by: u16) -> Result<(&[Step], &[Step], usize), &'static str> {
     const OUTSIDE: &str = "a jump leaves the expression";
     let no = start + usize::from(by);
     let yes = steps.get(start..no).ok_or(OUTSIDE)?;
@@ -257,11 +249,7 @@ fn arms(
 }
 
 /// The one value of an arm.
-fn arm(
-    steps: &[Step],
-    callees: &[Callee],
-    stack: &mut Vec<Tree>,
-) -> Result<Tree, &'static str> {
+fn arm(steps: &[Step], callees: &[Callee], stack: &mut Vec<Tree>) -> Result<Tree, &'static str> {
     let below = stack.len();
     block(steps, callees, stack, below)?;
     match stack.pop() {
@@ -348,10 +336,7 @@ mod tests {
                 &[S::Constant(1), S::Call { callee: 0, arguments: 1 }],
                 "it calls a function with a wrong number of arguments",
             ),
-            (
-                &[S::Constant(1), S::Call { callee: 0, arguments: 2 }],
-                "a step finds too few values",
-            ),
+            (&[S::Constant(1), S::Call { callee: 0, arguments: 2 }], "a step finds too few values"),
             (
                 &[S::Constant(1), S::Constant(1), S::Binary(BinaryOp::And)],
                 "`&&` and `||` must be made of jumps",

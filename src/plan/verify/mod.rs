@@ -7,8 +7,8 @@
 //!
 //! # What it proves
 //!
-//! *Shape.* There is one `Call`, at `Plan::call`; phases are in order; `Return` comes last, for it
-//! overwrites guest slot 0; handles that the call takes come after those that it keeps.
+//! *Shape.* There is one `Call`, at `Plan::call`; phases are in order; `Return` comes last;
+//! handles that the call takes come after those that it keeps.
 //!
 //! *Frame.* The parts of the frame follow each other, are 16-aligned and as large as the prototype
 //! and the ops need. Every register image and stack slot that the C ABI asks for is written exactly
@@ -59,7 +59,7 @@ use super::abi::{Abi, Assignment, Location, assign};
 use super::expression::Step;
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::{DataModel, scalar_of};
-use super::op::{At, Op, Operand, Phase, Width};
+use super::op::{At, Operand, Phase, Width};
 use super::{Callee, Plan, Purpose};
 use crate::signature::{Expr, Scope, Type, TypeKind, Variadic};
 use after::Outcome;
@@ -227,11 +227,7 @@ impl<'p> Verifier<'p> {
     fn frame_end(&self) -> Checked {
         let (expected, found) =
             (self.written.end().next_multiple_of(16), usize::from(self.plan.frame.size));
-        if expected == found {
-            Ok(())
-        } else {
-            Err(Fault::Frame { part: "size", expected, found })
-        }
+        if expected == found { Ok(()) } else { Err(Fault::Frame { part: "size", expected, found }) }
     }
 
     /// Phases are in order, and there is one call, where the plan says.

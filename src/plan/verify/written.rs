@@ -46,13 +46,7 @@ impl Written {
     }
 
     /// Notes that op `by` writes there. Nothing is written twice.
-    pub(super) fn add(
-        &mut self,
-        at: At,
-        bytes: usize,
-        what: What,
-        by: usize,
-    ) -> Result<(), Fault> {
+    pub(super) fn add(&mut self, at: At, bytes: usize, what: What, by: usize) -> Result<(), Fault> {
         let overlaps = |other: &&Bytes| {
             at.offset() < other.at.offset() + other.bytes && other.at.offset() < at.offset() + bytes
         };

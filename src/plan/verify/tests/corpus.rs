@@ -1,0 +1,115 @@
+//! Prototypes whose plans have every op, every fate and every owner in them.
+use crate::plan::abi::Abi;
+use crate::plan::compile::{Target, compile};
+use crate::plan::handles::HandleType;
+use crate::plan::layout::DataModel;
+use crate::plan::{HandleTypes, Plan};
+use crate::signature::{Prototype, Record, Scope, parse_prototype};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The prototypes. The interfaces' own are verified whenever one is compiled; these are for taking
+/// apart.
+pub(super) const PROTOTYPES: &[&str] = &[
+    "int atoi(const char *s)",
+    "double cos(double x)",
+    "float ldexpf(float x, int exponent)",
+    "void tick(void)",
+    "bool all(bool a, char b, signed char c, unsigned char d, short e, unsigned short f, int g, \
+     unsigned h, long i, unsigned long j, long long k, float l, double m)",
+    "long wide(long a, unsigned long b)",
+    "unsigned long checked(unsigned long n) __errno",
+    "void fill(uint8_t *_Out_ __counted_by(n) s, int c, size_t n)",
+    "unsigned long crc32(unsigned long crc, const uint8_t *__counted_by(len) buf, unsigned len)",
+    "int compress(uint8_t *_Out_ __counted_by(*destLen) dest, unsigned long *_Inout_ destLen, \
+     const uint8_t *__counted_by(sourceLen) source, unsigned long sourceLen)",
+    "long strtol(const char *s, char **_Nullable _Out_ end, int base) __errno",
+    "int pick(int mode __range(0, 3) __range(7), int __range(-1, 1) *_Inout_ out)",
+    "int between(int low, int high, int value __range(low, high) __range(0))",
+    "int both(int n, int m) __requires(n >= 0 && m >= 0 || n == m) __requires(n != 5)",
+    "int whole(unsigned size __value(sizeof(long)), long other __value(-4))",
+    "int scan(const char *text, char *_Out_ __counted_by(room) out, size_t room, \
+     double *_Nullable sum, char *__null_terminated _Inout_ name)",
+    "int items(int n, const uint32_t *__counted_by(n > 0 ? min(n * 4, 100) : abs(n)) at, \
+     const uint16_t *__counted_by_or_null(max(n, 2, 3)) more, void *__sized_by(8) fixed)",
+    "int next(const char **_Inout_ cursor, char *_Out_ __counted_by(16) word)",
+    "int open_db(const char *name, struct db **_Out_ db)",
+    "int close_db(struct db *_Nullable db __consumes_if(return == 0))",
+    "int swap_db(struct db *a, struct db *b __consumes, struct db *c __invalidates)",
+    "int step(struct stmt *stmt __invalidates)",
+    "struct stmt *__borrowed __lifetimebound(db) _Nullable first(struct db *db, int index)",
+    "const char *version(void)",
+    "const unsigned *__counted_by(256) __lifetimebound(static) table(void)",
+    "const char *_Nullable __lifetimebound(stmt) column_text(struct stmt *stmt, int i)",
+    "const void *_Nullable __sized_by(column_bytes(stmt, i)) __lifetimebound(stmt) \
+     column_blob(struct stmt *stmt, int i)",
+    "int exec(struct db *db, const char *sql, \
+     char *__null_terminated __freed_by(db_free) *_Nullable _Out_ errmsg)",
+    "char *__null_terminated __freed_by(db_free) message(struct db *db, uint64_t *_Out_ code)",
+    "long spread(int a, int b, int c, int d, int e, int f, const char *text, double g, double h, \
+     double i, double j, double k, double l, double m, double n, double o, \
+     uint8_t *__counted_by(length) at, long length)",
+];
+
+/// Other prototypes of the same library.
+const GRANTS: &[&str] = &["__attribute__((pure)) int column_bytes(struct stmt *stmt, int i)"];
+
+/// Handle types numbered by tag.
+struct ByTag;
+
+impl HandleTypes for ByTag {
+    fn number(&self, record: &Record) -> HandleType {
+        let tag = record.tag.as_ref().map_or("", |tag| &tag.name);
+        HandleType(tag.bytes().fold(7, |all, byte| all * 31 + u32::from(byte)))
+    }
+}
+
+/// For whom a plan of the corpus is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct For {
+    pub(super) model: DataModel,
+    pub(super) abi: Abi,
+    pub(super) leaf: bool,
+}
+
+impl For {
+    /// Every combination.
+    pub(super) fn all() -> impl Iterator<Item = For> {
+        [DataModel::Ilp32, DataModel::Lp64].into_iter().flat_map(|model| {
+            Abi::ALL.into_iter().flat_map(move |abi| {
+                [true, false].into_iter().map(move |leaf| For { model, abi, leaf })
+            })
+        })
+    }
+
+    /// The plan of one prototype.
+    pub(super) fn plan(self, text: &str) -> Plan {
+        let parse = |text: &str| -> Arc<Prototype> {
+            match parse_prototype(text, &Scope::default()) {
+                Ok(prototype) => Arc::new(prototype),
+                Err(errors) => panic!("{errors}"),
+            }
+        };
+        let grants: HashMap<String, Arc<Prototype>> =
+            GRANTS.iter().map(|text| parse(text)).map(|p| (p.name.to_string(), p)).collect();
+        let target = Target {
+            model: self.model,
+            abi: self.abi,
+            leaf: self.leaf,
+            scope: &Scope::default(),
+            import: None,
+            handle_types: &ByTag,
+            grants: &|name| grants.get(name).map(Arc::clone),
+        };
+        match compile(&parse(text), &target) {
+            Ok(plan) => plan,
+            Err(error) => panic!("{text}: {error}"),
+        }
+    }
+}
+
+/// All plans, with the ABI that they are for.
+pub(super) fn plans() -> Vec<(&'static str, Plan, Abi)> {
+    let each = |one: For| PROTOTYPES.iter().map(move |text| (*text, one.plan(text), one.abi));
+    For::all().flat_map(each).collect()
+}
