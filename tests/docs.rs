@@ -1,0 +1,114 @@
+//! The documents must stay true: every path that they name exists, every test that they cite
+//! exists, and what they show of golden files is what these files say.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The repository's own Markdown files: at the top, in docs/ and beside the guests.
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for folder in [root(), root().join("docs")] {
+        let Ok(entries) = fs::read_dir(folder) else { continue };
+        for entry in entries {
+            let path = entry.expect("the folder can be read").path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let text = fs::read_to_string(&path).expect("a document is text");
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(found.len() >= 3, "README, ARCHITECTURE and CHANGELOG at least");
+    found
+}
+
+/// What stands between backticks, outside of fenced blocks.
+fn code_spans(text: &str) -> Vec<&str> {
+    let mut spans = Vec::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            spans.extend(line.split('`').skip(1).step_by(2));
+        }
+    }
+    spans
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    let tops = ["src/", "tests/", "benches/", "interfaces/", "guest-examples/", "docs/", ".ci/"];
+    let mut seen = 0;
+    for (document, text) in documents() {
+        for span in code_spans(&text) {
+            let is_path = tops.iter().any(|top| span.starts_with(top))
+                && !span.contains(|c: char| c.is_whitespace() || "*<>{}".contains(c))
+                && !span.contains("NAME");
+            if is_path {
+                seen += 1;
+                let exists = root().join(span).exists();
+                assert!(exists, "{} names {span}, which is not there", document.display());
+            }
+        }
+    }
+    assert!(seen >= 20, "only {seen} paths were found: has the way of writing them changed?");
+}
+
+/// All Rust sources of library and tests, as one text.
+fn sources(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&fs::read_to_string(&path).expect("a source is text"));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_guards_a_trust_rule_exists() {
+    let mut all = String::new();
+    sources(&root().join("src"), &mut all);
+    sources(&root().join("tests"), &mut all);
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("it is there");
+    let (_, trust) = text.split_once("## Trust").expect("ARCHITECTURE.md has a section on trust");
+    let trust = trust.split("\n## ").next().unwrap_or(trust);
+    let mut seen = 0;
+    for row in trust.lines().filter(|line| line.starts_with('|')).skip(2) {
+        let guards = row.trim_end_matches('|').rsplit('|').next().unwrap_or_default();
+        let names: Vec<&str> = code_spans(guards);
+        assert!(!names.is_empty(), "no test guards: {row}");
+        for name in names {
+            seen += 1;
+            assert!(all.contains(&format!("fn {name}(")), "there is no test `{name}`");
+        }
+    }
+    assert!(seen >= 20, "only {seen} tests are named");
+}
+
+#[test]
+fn what_documents_show_of_golden_files_is_what_these_say() {
+    let mut seen = 0;
+    for (document, text) in documents() {
+        let mut rest = text.as_str();
+        while let Some((_, after)) = rest.split_once("<!-- golden: ") {
+            let (path, after) = after.split_once(" -->").expect("the comment ends");
+            let block = after.trim_start().strip_prefix("```").expect("a fenced block follows");
+            let (_, block) = block.split_once('\n').expect("the fence is a line");
+            let (shown, after) = block.split_once("\n```").expect("the block ends");
+            let golden = fs::read_to_string(root().join(path)).expect("the golden file is there");
+            assert!(
+                golden.contains(shown),
+                "{} shows something else than {path}:\n{shown}",
+                document.display()
+            );
+            seen += 1;
+            rest = after;
+        }
+    }
+    assert!(seen >= 3, "only {seen} golden texts are shown");
+}
