@@ -142,6 +142,7 @@ impl Compiler<'_> {
                 self.later(ty.span, "pointers to pointers that native code returns");
                 return None;
             }
+            Pointee::Bytes => self.after.checks.push(Op::Inside { from, to, param }),
             Pointee::Text | Pointee::Counted(_) | Pointee::Integer(_) | Pointee::Floating(_) => {
                 if let Some(function) = freed {
                     self.freed(ty, from, to, function, param)?;

@@ -25,6 +25,8 @@ pub(super) enum Pointee<'t> {
     Floating(Float),
     /// A pointer that native code fills in.
     Pointer,
+    /// Bytes of which nothing more is said.
+    Bytes,
     /// Something that plans cannot do yet.
     Later(&'static str),
 }
@@ -208,6 +210,11 @@ impl Compiler<'_> {
         match self.pointee(&param.ty) {
             Pointee::Opaque(_) => {}
             Pointee::Later(what) => self.later(param.span, what),
+            Pointee::Bytes => {
+                let name = param.name.as_ref().map_or("the parameter", |name| &*name.name);
+                let message = format!("`{name}` has no size");
+                self.error(param.span, message, "write `__sized_by(n)` after its `*`");
+            }
             Pointee::Counted(note) => self.counted(index, param, pointee, note, to),
             Pointee::Text => self.text(index, param, pointee, to),
             Pointee::Integer(scalar) => {
@@ -422,6 +429,9 @@ impl Compiler<'_> {
         }
         if is_text(ty) {
             return Pointee::Text;
+        }
+        if pointee.kind == TypeKind::Void {
+            return Pointee::Bytes;
         }
         match scalar_of(pointee) {
             Some(Scalar::Float(kind)) => Pointee::Floating(kind),
