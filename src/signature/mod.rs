@@ -2,9 +2,10 @@
 //!
 //! [`parse_prototype`] reads one C declaration, [`parse_interface`] an annotated header. Both check
 //! what they read and tell every mistake at once ([`Diagnostics`]). `Display` writes the canonical
-//! text of a prototype.
+//! text of a prototype. [`agree`] compares what a guest wrote with what the host grants.
 //!
 //! Pure: this module knows nothing of layouts, ABIs, wasm or native libraries.
+mod agree;
 mod builtin;
 mod check;
 mod diagnostic;
@@ -16,6 +17,7 @@ mod preprocess;
 mod print;
 mod types;
 
+pub use agree::{Difference, Disagreement, agree};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use interface::*;
 pub use parse::{parse_declaration, parse_interface, parse_prototype};

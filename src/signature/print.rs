@@ -20,8 +20,50 @@ struct Printer {
     as_written: bool,
     /// Records and enums with tags get their bodies where they come first.
     bodies: bool,
+    /// The types and annotations that are marked in the text, by address.
+    marks: Vec<*const ()>,
     /// The tags whose bodies were written already.
     seen: RefCell<Vec<(&'static str, Arc<str>)>>,
+}
+
+/// What encloses a marked part while a text is put together; no identifier can hold it.
+const MARK: [char; 2] = ['\u{1}', '\u{2}'];
+
+/// The canonical text of a prototype with parts of it marked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Marked {
+    pub(super) text: String,
+    /// The marked ranges, in bytes.
+    ranges: Vec<std::ops::Range<usize>>,
+}
+
+impl Marked {
+    /// Marks the [`Type`]s and [`Note`]s of a prototype that stand at these addresses.
+    pub(super) fn new(prototype: &Prototype, marks: &[*const ()]) -> Self {
+        let printer = Printer { marks: marks.to_vec(), ..Printer::default() };
+        let mut marked = Marked { text: String::new(), ranges: Vec::new() };
+        let mut open = Vec::new();
+        for c in printer.prototype(prototype).chars() {
+            if c == MARK[0] {
+                open.push(marked.text.len());
+            } else if c == MARK[1] {
+                let end = marked.text.len();
+                marked.ranges.extend(open.pop().map(|start| start..end));
+            } else {
+                marked.text.push(c);
+            }
+        }
+        marked
+    }
+
+    /// The line below the text; empty if nothing is marked.
+    pub(super) fn carets(&self) -> String {
+        // The text is ASCII: a byte is a column.
+        let marked = |at: usize| self.ranges.iter().any(|range| range.contains(&at));
+        let line: String =
+            (0..self.text.len()).map(|at| if marked(at) { '^' } else { ' ' }).collect();
+        line.trim_end().to_owned()
+    }
 }
 
 /// Text in which typedefs keep their names, as [`Type::as_written`] and
@@ -204,15 +246,14 @@ impl Printer {
         }
         match &ty.kind {
             TypeKind::Pointer(pointee) => {
-                let mut star = format!("*{}", qualifiers(ty.quals));
+                let quals = qualifiers(ty.quals);
+                let mut star = self.mark(ty, format!("*{quals}"));
                 let notes = self.notes(&ty.notes);
-                if !notes.is_empty() {
-                    if star.len() > 1 {
-                        star.push(' ');
-                    }
-                    star.push_str(&notes);
+                if !quals.is_empty() && !notes.is_empty() {
+                    star.push(' ');
                 }
-                if star.len() > 1 && !declarator.is_empty() {
+                star.push_str(&notes);
+                if !(quals.is_empty() && notes.is_empty() || declarator.is_empty()) {
                     star.push(' ');
                 }
                 star.push_str(&declarator);
@@ -225,12 +266,13 @@ impl Printer {
             }
             TypeKind::Array { element, length } => {
                 let length = length.as_ref().map_or(String::new(), |e| self.expr(e, LOOSEST));
-                let mut text = self.declare(element, format!("{declarator}[{length}]"));
+                let length = self.mark(ty, format!("[{length}]"));
+                let mut text = self.declare(element, format!("{declarator}{length}"));
                 push_word(&mut text, &self.notes(&ty.notes));
                 text
             }
             TypeKind::Function(function) => {
-                let parameters = self.parameters(function);
+                let parameters = self.mark(ty, self.parameters(function));
                 self.declare(&function.result, format!("{declarator}{parameters}"))
             }
             TypeKind::Void => self.base(ty, "void", declarator),
@@ -254,12 +296,13 @@ impl Printer {
     fn base(&self, ty: &Type, name: &str, declarator: String) -> String {
         let mut text = qualifiers(ty.quals);
         push_word(&mut text, name);
+        text = self.mark(ty, text);
         let from_typedef = |note: &&Note| {
             let same = note.span.start == ty.span.start && note.span.end == ty.span.end;
             self.as_written && ty.alias.is_some() && same
         };
         for note in ty.notes.iter().filter(|note| !from_typedef(note)) {
-            push_word(&mut text, &self.note(&note.kind));
+            push_word(&mut text, &self.mark(note, self.note(&note.kind)));
         }
         push_word(&mut text, &declarator);
         text
@@ -338,8 +381,14 @@ impl Printer {
         first
     }
 
+    /// The text of a type or annotation, enclosed if it is marked.
+    fn mark<T>(&self, thing: &T, text: String) -> String {
+        let marked = self.marks.contains(&std::ptr::from_ref(thing).cast());
+        if marked { format!("{}{text}{}", MARK[0], MARK[1]) } else { text }
+    }
+
     fn notes(&self, notes: &[Note]) -> String {
-        let list = notes.iter().map(|note| self.note(&note.kind));
+        let list = notes.iter().map(|note| self.mark(note, self.note(&note.kind)));
         list.collect::<Vec<_>>().join(" ")
     }
 

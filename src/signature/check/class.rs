@@ -65,14 +65,14 @@ impl Class {
 
 /// Which way the bytes behind a pointer go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(in super::super) enum Direction {
     In,
     Out,
     Inout,
 }
 
 /// The direction that annotations name, else the one that the type suggests.
-pub(super) fn direction(pointer: &Type) -> Direction {
+pub(in super::super) fn direction(pointer: &Type) -> Direction {
     let named = pointer.notes.iter().find_map(|note| match note.kind {
         NoteKind::In => Some(Direction::In),
         NoteKind::Out => Some(Direction::Out),
@@ -115,7 +115,7 @@ pub(super) fn has_extent(pointer: &Type, class: Class) -> bool {
 }
 
 /// `const char *`, which ends with a zero.
-pub(super) fn is_string(pointer: &Type) -> bool {
+pub(in super::super) fn is_string(pointer: &Type) -> bool {
     pointer.pointee().is_some_and(|pointee| {
         pointee.quals.is_const && pointee.kind == TypeKind::Integer(Integer::Char)
     })

@@ -12,7 +12,9 @@ mod notes;
 mod size;
 mod walk;
 
+pub(super) use class::{Direction, direction, is_string};
 pub(super) use cross::{grants, interface};
+pub(super) use notes::bare;
 
 use super::diagnostic::MAX_ERRORS;
 use super::parse::{Names, is_unknown};

@@ -433,7 +433,7 @@ impl<'a> Checker<'a, '_> {
 }
 
 /// A type without its own annotations: what it is, not what is said of it.
-pub(super) fn bare(ty: &Type) -> String {
+pub(in super::super) fn bare(ty: &Type) -> String {
     let mut ty = ty.clone();
     ty.notes.clear();
     if let TypeKind::Pointer(inner) = &mut ty.kind {
