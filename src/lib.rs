@@ -1,3 +1,5 @@
 //! Calls native C libraries from WebAssembly, by signature.
+pub mod host;
+pub mod interfaces;
 pub mod plan;
 pub mod signature;

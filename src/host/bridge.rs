@@ -1,0 +1,328 @@
+//! The bridge: what is granted, and everything that stores and threads share.
+use super::builder::BridgeBuilder;
+use super::denial;
+use super::error::{LinkError, LinkProblem};
+use super::grants::{Candidate, Grants, Meaning, Refusal};
+use super::library::Libraries;
+use super::link::{self, Link, Request};
+use super::link_cache::{Key, LinkCache};
+use super::memory::GuestMemory;
+use super::module_view::ModuleView;
+use super::plans::{HandleNumbers, Plans};
+use super::tier::Tier;
+use super::wasm_type::{describe, lowering_of, pointer};
+use crate::plan::layout::DataModel;
+use crate::plan::{Limits, Lowering, WasmType};
+use crate::signature::Prototype;
+use std::fmt;
+use std::sync::Arc;
+use wasmtime::{Engine, ExternType, FuncType, ImportType};
+
+/// Lets guests call native libraries: the functions that were granted, and nothing else.
+///
+/// Made once, shared by every store and thread; a clone is another reference to the same bridge.
+///
+/// ```
+/// use portcullis::{host::{Bridge, Natives}, interfaces};
+/// use wasmtime::{Engine, Linker, Module, Store};
+///
+/// #[derive(Default)]
+/// struct State { natives: Natives }
+///
+/// # fn main() -> wasmtime::Result<()> {
+/// let engine = Engine::default();
+/// let bridge = Bridge::builder(&engine).grant(interfaces::libm())?.build()?;
+/// let module = Module::new(&engine, r#"(module
+///     (import "libm.so.6" "double cos(double)" (func $cos (param f64) (result f64)))
+///     (func (export "cos_of") (param f64) (result f64) (call $cos (local.get 0))))"#)?;
+/// let mut store = Store::new(&engine, State::default());
+/// let linker = Linker::new(&engine);
+/// let instance =
+///     bridge.instantiate(&mut store, &linker, &module, |state: &mut State| &mut state.natives)?;
+/// let cos_of = instance.get_typed_func::<f64, f64>(&mut store, "cos_of")?;
+/// assert_eq!(cos_of.call(&mut store, 0.0)?, 1.0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Bridge {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What is behind a bridge.
+pub(super) struct Shared {
+    pub engine: Engine,
+    pub grants: Grants,
+    pub libraries: Libraries,
+    pub limits: Limits,
+    pub max_tier: Tier,
+    pub plans: Plans,
+    pub handle_numbers: HandleNumbers,
+    pub links: LinkCache,
+}
+
+/// What an import of a module is to the bridge.
+pub(super) enum Resolved {
+    /// A native function.
+    Native(Arc<Link>),
+    /// The guest's own `free`, which takes a 64-bit address if `wide`. `name` is what errors call
+    /// the import.
+    GuestFree { wide: bool, name: String },
+    /// `errno` of the last call that kept it, in the host's or in WASI's numbering.
+    Errno { wasi: bool },
+}
+
+/// The module of the bridge's own imports.
+const OWN_MODULE: &str = "portcullis";
+
+impl Bridge {
+    /// A bridge that grants nothing yet.
+    #[must_use]
+    pub fn builder(engine: &Engine) -> BridgeBuilder {
+        BridgeBuilder::new(engine)
+    }
+
+    /// The engine that it was built for.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    /// The bounds on what one store's guests may use.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.shared.limits
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let interfaces: Vec<&str> =
+            self.shared.grants.interfaces().map(|interface| &*interface.name).collect();
+        f.debug_struct("Bridge")
+            .field("interfaces", &interfaces)
+            .field("limits", &self.shared.limits)
+            .field("max_tier", &self.shared.max_tier)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// What `import` is, `None` when it is not for the bridge: the embedder's linker may have it.
+    pub(super) fn resolve(
+        &self,
+        view: &ModuleView<'_>,
+        import: &ImportType<'_>,
+    ) -> Result<Option<(Resolved, FuncType)>, Box<LinkError>> {
+        let ExternType::Func(ty) = import.ty() else { return Ok(None) };
+        let (module, name) = (import.module(), import.name());
+        let resolved = self.resolve_function(view, module, name, &ty);
+        resolved.map(|found| Some((found?, ty))).map_err(|problem| {
+            let (module, name) = (module.to_owned(), name.to_owned());
+            let error = LinkError { module, name, problem };
+            tracing::debug!(%error, "an import cannot be linked");
+            Box::new(error)
+        })
+    }
+
+    /// Why an import that nobody has is refused.
+    pub(super) fn unknown(&self, import: &ImportType<'_>) -> LinkError {
+        let (module, name) = (import.module(), import.name());
+        let candidates = self.grants.candidates(module);
+        let hint = if candidates.is_empty() && !self.grants.is_trusted(module) {
+            denial::library_not_granted(module, name, &self.grants)
+        } else {
+            Some(denial::symbol_not_granted(name, &candidates))
+        };
+        let problem = hint.map_or(LinkProblem::Unknown, |hint| LinkProblem::Denied { hint });
+        tracing::info!(module, name, %problem, "denied an import");
+        LinkError { module: module.to_owned(), name: name.to_owned(), problem }
+    }
+
+    fn resolve_function(
+        &self,
+        view: &ModuleView<'_>,
+        module: &str,
+        name: &str,
+        ty: &FuncType,
+    ) -> Result<Option<Resolved>, LinkProblem> {
+        if module == OWN_MODULE {
+            return own_import(name, ty);
+        }
+        let candidates = self.grants.candidates(module);
+        if candidates.is_empty() {
+            return match self.grants.is_trusted(module) {
+                true => self.resolve_among(view, module, name, ty, &[], None),
+                false => Ok(None),
+            };
+        }
+        // A call works on one memory, so that grants for different ones never form one set.
+        let mut rest = candidates.as_slice();
+        let mut seen: Vec<Option<&str>> = Vec::new();
+        while let Some((first, others)) = rest.split_first() {
+            rest = others;
+            let memory = first.library().memory.as_deref();
+            if seen.contains(&memory) {
+                continue;
+            }
+            seen.push(memory);
+            let same = |one: &&Candidate<'_>| one.library().memory.as_deref() == memory;
+            let group: Vec<_> = candidates.iter().filter(same).copied().collect();
+            let found = self.resolve_among(view, module, name, ty, &group, memory)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// As [`Shared::resolve_function`], among grants for one memory.
+    fn resolve_among(
+        &self,
+        view: &ModuleView<'_>,
+        module: &str,
+        name: &str,
+        ty: &FuncType,
+        candidates: &[Candidate<'_>],
+        memory_name: Option<&str>,
+    ) -> Result<Option<Resolved>, LinkProblem> {
+        let memory = view.memory(memory_name);
+        let lowering = lowering_of(ty);
+        let wasm_type = describe(ty);
+        let request = Request {
+            module,
+            lowering: lowering.as_ref(),
+            wasm_type: &wasm_type,
+            model: memory.as_ref().map_or(DataModel::Ilp32, |memory| memory.model),
+            memory: memory_name,
+        };
+        // What a trusted guest's import means depends on its other imports too.
+        let key = match self.grants.is_trusted(module) {
+            true => None,
+            false => Key::new(name, &request),
+        };
+        if let Some(link) = key.as_ref().and_then(|key| self.links.get(key)) {
+            check_instance(view, &link, &memory)?;
+            return Ok(Some(Resolved::Native(link)));
+        }
+        match self.link(view, request, name, candidates)? {
+            Some(Linked::Native(link)) => {
+                check_instance(view, &link, &memory)?;
+                let link = Arc::new(link);
+                if let Some(key) = key {
+                    self.links.insert(key, &link);
+                }
+                Ok(Some(Resolved::Native(link)))
+            }
+            Some(Linked::GuestFree(prototype)) => {
+                check_free(view, request, &prototype)?;
+                let wide = request.model == DataModel::Lp64;
+                let name = format!("{module}.{}", prototype.name);
+                Ok(Some(Resolved::GuestFree { wide, name }))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// What an import of a known library means; `None` when it is not granted.
+    fn link(
+        &self,
+        view: &ModuleView<'_>,
+        request: Request<'_>,
+        name: &str,
+        candidates: &[Candidate<'_>],
+    ) -> Result<Option<Linked>, LinkProblem> {
+        let own = if self.grants.is_trusted(request.module) {
+            view.own_prototypes(request.module)
+        } else {
+            Vec::new()
+        };
+        match self.grants.meaning(request.module, name, candidates, &own) {
+            Ok(Meaning::Granted(chosen)) => {
+                link::granted(self, request, &chosen).map(Linked::Native).map(Some)
+            }
+            Ok(Meaning::Trusted { prototype, origin }) => {
+                link::trusted(self, request, name, &prototype, origin, &own)
+                    .map(Linked::Native)
+                    .map(Some)
+            }
+            Ok(Meaning::GuestFree(prototype)) => Ok(Some(Linked::GuestFree(prototype))),
+            Err(Refusal::NotGranted) => Ok(None),
+            Err(Refusal::Problem(problem)) => Err(problem),
+        }
+    }
+}
+
+enum Linked {
+    Native(Link),
+    /// With the prototype of the native function that it stands for.
+    GuestFree(Arc<Prototype>),
+}
+
+/// `portcullis.errno` and `portcullis.wasi_errno`.
+fn own_import(name: &str, ty: &FuncType) -> Result<Option<Resolved>, LinkProblem> {
+    let wasi = match name {
+        "errno" => false,
+        "wasi_errno" => true,
+        _ => return Ok(None),
+    };
+    let expected = Lowering { params: Vec::new(), results: vec![WasmType::I32] };
+    if lowering_of(ty).as_ref() == Some(&expected) {
+        return Ok(Some(Resolved::Errno { wasi }));
+    }
+    Err(LinkProblem::WasmType {
+        prototype: format!("int {name}(void)"),
+        expected: expected.to_string(),
+        found: describe(ty),
+    })
+}
+
+/// The guest's `free` must be there, and the import must have its type.
+fn check_free(
+    view: &ModuleView<'_>,
+    request: Request<'_>,
+    prototype: &Prototype,
+) -> Result<(), LinkProblem> {
+    let word = pointer(request.model);
+    let expected = Lowering { params: vec![word], results: Vec::new() };
+    if request.lowering != Some(&expected) {
+        return Err(LinkProblem::WasmType {
+            prototype: prototype.to_string(),
+            expected: expected.to_string(),
+            found: request.wasm_type.to_owned(),
+        });
+    }
+    match view.allocator().why_not_free() {
+        None => Ok(()),
+        Some(reason) => Err(LinkProblem::Allocator {
+            why: "what this function frees was copied into the guest's memory",
+            reason,
+        }),
+    }
+}
+
+/// What a link asks of the instance must be there.
+fn check_instance(
+    view: &ModuleView<'_>,
+    link: &Link,
+    memory: &Result<GuestMemory, String>,
+) -> Result<(), LinkProblem> {
+    if let Err(reason) = memory
+        && link.needs_memory
+    {
+        return Err(LinkProblem::Memory { reason: reason.clone() });
+    }
+    if link.allocates
+        && let Some(reason) = view.allocator().why_not_allocate()
+    {
+        let why = "what the native function returns is copied into the guest's memory";
+        return Err(LinkProblem::Allocator { why, reason });
+    }
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Building a bridge: grants, libraries, limits.
+#![expect(unsafe_code, reason = "functions that make a promise about native code are unsafe")]
+use super::bridge::{Bridge, Shared};
+use super::error::BuildError;
+use super::grants::Grants;
+use super::library::{Libraries, NativeAddress, check_name};
+use super::tier::Tier;
+use crate::interfaces::Shipped;
+use crate::plan::Limits;
+use crate::signature::{Interface, parse_interface};
+use std::ffi::c_void;
+use std::path::PathBuf;
+use std::sync::Arc;
+use wasmtime::Engine;
+
+/// Made by [`Bridge::builder`]. Without grants nothing is callable.
+#[derive(Debug)]
+pub struct BridgeBuilder {
+    engine: Engine,
+    grants: Grants,
+    libraries: Libraries,
+    limits: Limits,
+    max_tier: Tier,
+}
+
+impl BridgeBuilder {
+    pub(super) fn new(engine: &Engine) -> BridgeBuilder {
+        BridgeBuilder {
+            engine: engine.clone(),
+            grants: Grants::default(),
+            libraries: Libraries::default(),
+            limits: Limits::default(),
+            max_tier: Tier::default(),
+        }
+    }
+
+    /// Grants an interface that ships with the crate.
+    ///
+    /// # Errors
+    /// None today: shipped interfaces are correct. It returns what
+    /// [`grant_interface`](BridgeBuilder::grant_interface) returns.
+    pub fn grant(self, interface: Shipped) -> Result<BridgeBuilder, BuildError> {
+        self.grant_parsed(interface.into_interface())
+    }
+
+    /// Grants an interface of your own: the text of an annotated C header, and what messages call
+    /// it.
+    ///
+    /// # Errors
+    /// When the text has mistakes, all of them; when it names a library by a relative path.
+    ///
+    /// # Safety
+    /// Its prototypes must be those of the libraries that it names, and their annotations true:
+    /// with arguments that satisfy them, in every order of calls that they allow, the functions must
+    /// neither touch memory that is not theirs nor call back where the prototype does not say so.
+    /// Guests can do everything that its functions can do.
+    pub unsafe fn grant_interface(
+        self,
+        name: &str,
+        text: &str,
+    ) -> Result<BridgeBuilder, BuildError> {
+        let interface = parse_interface(name, text).map_err(BuildError::Interface)?;
+        self.grant_parsed(Arc::new(interface))
+    }
+
+    fn grant_parsed(mut self, interface: Arc<Interface>) -> Result<BridgeBuilder, BuildError> {
+        for library in &interface.libraries {
+            check_name(&library.file)?;
+            library.also.iter().try_for_each(|also| check_name(also))?;
+        }
+        self.grants.grant(interface);
+        Ok(self)
+    }
+
+    /// Lets guests' own prototypes stand for one library: whatever they say about it is believed.
+    ///
+    /// # Errors
+    /// When the name is a relative path.
+    ///
+    /// # Safety
+    /// Every prototype that any guest of this bridge writes for the library must be as true as
+    /// [`grant_interface`](BridgeBuilder::grant_interface) asks. A guest can call every function of
+    /// the library with every argument: this is full trust.
+    pub unsafe fn trust_signatures(mut self, library: &str) -> Result<BridgeBuilder, BuildError> {
+        check_name(library)?;
+        tracing::info!(library, "guests' own prototypes stand for a library");
+        self.grants.trust(library);
+        Ok(self)
+    }
+
+    /// Loads the file at `path` wherever the library `name` is meant. Without this the dynamic
+    /// linker searches for the name.
+    ///
+    /// # Errors
+    /// When the path is relative and not a plain name.
+    pub fn library(
+        mut self,
+        name: &str,
+        path: impl Into<PathBuf>,
+    ) -> Result<BridgeBuilder, BuildError> {
+        let path = path.into();
+        check_name(&path.to_string_lossy())?;
+        self.libraries.redirect(name, path);
+        Ok(self)
+    }
+
+    /// Supplies the address of a function of the module or library `module`, for statically linked
+    /// libraries and for mocks. The library is not looked at for this symbol. It is callable only
+    /// if an interface grants it.
+    ///
+    /// # Safety
+    /// The address must be that of a C function that is as the prototypes which are granted for it
+    /// say, callable on every thread, for as long as any store uses this bridge.
+    #[must_use]
+    pub unsafe fn symbol(
+        mut self,
+        module: &str,
+        symbol: &str,
+        address: *const c_void,
+    ) -> BridgeBuilder {
+        self.libraries.supply(module, symbol, NativeAddress(address));
+        self
+    }
+
+    /// Sets bounds on what one store's guests may use.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> BridgeBuilder {
+        self.limits = limits;
+        self
+    }
+
+    /// The fastest way to run calls that may be chosen.
+    #[must_use]
+    pub fn max_tier(mut self, tier: Tier) -> BridgeBuilder {
+        self.max_tier = tier;
+        self
+    }
+
+    /// Builds it.
+    ///
+    /// # Errors
+    /// On hosts other than x86-64 Linux; when the engine's configuration leaves native code too
+    /// little stack under `call_async`.
+    pub fn build(self) -> Result<Bridge, BuildError> {
+        let BridgeBuilder { engine, grants, libraries, limits, max_tier } = self;
+        if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
+            let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
+            return Err(BuildError::UnsupportedHost { arch, os });
+        }
+        check_fibers(&engine, limits.stack_reserve)?;
+        let shared = Shared {
+            engine,
+            grants,
+            libraries,
+            limits,
+            max_tier,
+            plans: Default::default(),
+            handle_numbers: Default::default(),
+            links: Default::default(),
+        };
+        Ok(Bridge { shared: Arc::new(shared) })
+    }
+}
+
+/// On a fiber nothing is known of the stack but its configured size: what guest code may not use
+/// of it must be enough for native code.
+fn check_fibers(engine: &Engine, reserve: u64) -> Result<(), BuildError> {
+    let stack = u64::try_from(engine.get_async_stack_size()).unwrap_or(u64::MAX);
+    let wasm = u64::try_from(engine.get_max_wasm_stack()).unwrap_or(u64::MAX);
+    if stack.saturating_sub(wasm) >= reserve {
+        return Ok(());
+    }
+    Err(BuildError::AsyncStack { stack, wasm: wasm.min(stack), reserve })
+}

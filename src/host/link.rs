@@ -1,0 +1,210 @@
+//! From a meaning to something that can be called: plans, addresses, and how overloads are told
+//! apart.
+//!
+//! A [`Link`] knows nothing of stores and instances: it is made once for an import's text and type
+//! and shared by all of them.
+use super::bridge::Shared;
+use super::error::LinkProblem;
+use super::grants::{Chosen, takes_callback};
+use super::library::NativeAddress;
+use super::overload::{Guard, guards};
+use super::plans::Origin;
+use super::tier::Runner;
+use crate::plan::abi::Abi;
+use crate::plan::compile::{CompileError, Target, compile};
+use crate::plan::layout::DataModel;
+use crate::plan::{Lowering, Plan};
+use crate::signature::{Diagnostic, Diagnostics, NoteKind, Prototype, Scope};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An import that is granted and resolved.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// What errors call it: `zlib.crc32`.
+    pub name: String,
+    /// Its wasm type.
+    pub lowering: Lowering,
+    /// At least one, in the order of their grants.
+    pub overloads: Box<[Overload]>,
+    /// The exported memory that its pointers point into, if the interface names one.
+    pub memory: Option<Arc<str>>,
+    /// Some overload works on guest memory.
+    pub needs_memory: bool,
+    /// Some overload needs the guest's allocator.
+    pub allocates: bool,
+}
+
+/// One granted prototype, compiled and resolved.
+#[derive(Debug)]
+pub(super) struct Overload {
+    pub plan: Arc<Plan>,
+    pub target: NativeAddress,
+    /// Addresses of the plan's callees, in its order.
+    pub callees: Box<[NativeAddress]>,
+    /// What must hold of the arguments if there are other overloads.
+    pub guards: Box<[Guard]>,
+    pub runner: Runner,
+    /// The file of the library; `None` when the embedder supplied the address.
+    pub library: Option<PathBuf>,
+}
+
+/// An import, as far as linking it is concerned.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    /// The import's module.
+    pub module: &'a str,
+    /// Its wasm type; `None` when no prototype has such a type.
+    pub lowering: Option<&'a Lowering>,
+    /// Its wasm type as text.
+    pub wasm_type: &'a str,
+    /// The data model of the guest's memory.
+    pub model: DataModel,
+    /// The exported memory that the interface names.
+    pub memory: Option<&'a str>,
+}
+
+/// Links an import to granted prototypes: to all those that have its wasm type.
+pub(super) fn granted(
+    shared: &Shared,
+    request: Request<'_>,
+    chosen: &[Chosen<'_>],
+) -> Result<Link, LinkProblem> {
+    let mut overloads = Vec::new();
+    let mut wrong_type = None;
+    for one in chosen {
+        let source = Source {
+            prototype: one.prototype,
+            scope: &one.interface.scope,
+            text: (&one.interface.name, &one.interface.text),
+            leaf: one.leaf,
+            origin: one.origin,
+            siblings: &|symbol| one.sibling(symbol),
+        };
+        let find = |symbol: &str| {
+            let library = one.library;
+            shared.libraries.find(&library.file, library.module.as_deref(), &library.also, symbol)
+        };
+        match overload(shared, request, &source, &find) {
+            Ok(overload) => overloads.push(overload),
+            Err(problem @ LinkProblem::WasmType { .. }) => {
+                wrong_type = wrong_type.or(Some(problem));
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    let symbol = chosen.first().map_or("", |first| &first.prototype.name.name);
+    link(request, symbol, overloads, wrong_type)
+}
+
+/// Links an import to the guest's own prototype. `own` are all prototypes that the module has for
+/// the library.
+pub(super) fn trusted(
+    shared: &Shared,
+    request: Request<'_>,
+    text: &str,
+    prototype: &Arc<Prototype>,
+    origin: Origin,
+    own: &[Arc<Prototype>],
+) -> Result<Link, LinkProblem> {
+    let leaf = prototype.has(|note| *note == NoteKind::Leaf)
+        || !own.iter().any(|prototype| takes_callback(&prototype.function));
+    let source = Source {
+        prototype,
+        scope: &Scope::default(),
+        text: ("import name", text),
+        leaf,
+        origin,
+        siblings: &|symbol| own.iter().find(|other| *other.name.name == *symbol).cloned(),
+    };
+    let find = |symbol: &str| shared.libraries.find(request.module, None, &[], symbol);
+    let overload = overload(shared, request, &source, &find)?;
+    link(request, &prototype.name.name, vec![overload], None)
+}
+
+fn link(
+    request: Request<'_>,
+    symbol: &str,
+    overloads: Vec<Overload>,
+    wrong_type: Option<LinkProblem>,
+) -> Result<Link, LinkProblem> {
+    match (overloads.first(), wrong_type) {
+        (Some(first), _) => Ok(Link {
+            name: format!("{}.{symbol}", request.module),
+            lowering: first.plan.lowering.clone(),
+            memory: request.memory.map(Arc::from),
+            needs_memory: overloads.iter().any(|one| one.plan.facts.memory),
+            allocates: overloads.iter().any(|one| one.plan.facts.allocates),
+            overloads: overloads.into(),
+        }),
+        (None, Some(problem)) => Err(problem),
+        (None, None) => Err(LinkProblem::Unknown),
+    }
+}
+
+/// A prototype and where it comes from.
+struct Source<'a> {
+    prototype: &'a Arc<Prototype>,
+    scope: &'a Scope,
+    /// Name and text that its spans point into.
+    text: (&'a str, &'a str),
+    leaf: bool,
+    origin: Origin,
+    siblings: &'a dyn Fn(&str) -> Option<Arc<Prototype>>,
+}
+
+type Find<'a> = &'a dyn Fn(&str) -> Result<super::library::Found, LinkProblem>;
+
+fn overload(
+    shared: &Shared,
+    request: Request<'_>,
+    source: &Source<'_>,
+    find: Find<'_>,
+) -> Result<Overload, LinkProblem> {
+    let handle_types = shared.handle_numbers.of(source.origin);
+    let target = Target {
+        model: request.model,
+        abi: Abi::host_or_default(),
+        leaf: source.leaf,
+        scope: source.scope,
+        import: request.lowering,
+        handle_types: &handle_types,
+        grants: source.siblings,
+    };
+    let wrong_type = |expected: &Lowering| LinkProblem::WasmType {
+        prototype: source.prototype.to_string(),
+        expected: expected.to_string(),
+        found: request.wasm_type.to_owned(),
+    };
+    let plan = compile(source.prototype, &target).map_err(|error| match error {
+        CompileError::WasmType { expected, .. } => wrong_type(&expected),
+        error => not_compiled(error, source),
+    })?;
+    if request.lowering.is_none() {
+        return Err(wrong_type(&plan.lowering));
+    }
+    let found = find(&source.prototype.name.name)?;
+    let callees = plan.callees.iter().map(|callee| Ok(find(&callee.symbol)?.address));
+    let callees = callees.collect::<Result<Box<[_]>, LinkProblem>>()?;
+    let plan = shared.plans.intern(plan);
+    let runner = Runner::choose(&plan, shared.max_tier);
+    tracing::debug!(
+        module = request.module,
+        symbol = %source.prototype.name,
+        library = ?found.library,
+        tier = %runner.tier(),
+        "linked a native function"
+    );
+    let guards = guards(&plan);
+    let (target, library) = (found.address, found.library);
+    Ok(Overload { plan, target, callees, guards, runner, library })
+}
+
+fn not_compiled(error: CompileError, source: &Source<'_>) -> LinkProblem {
+    let (name, text) = source.text;
+    let list: Vec<Diagnostic> = match error {
+        CompileError::Prototype(list) => list,
+        other => return LinkProblem::InvalidPlan(other.to_string()),
+    };
+    LinkProblem::Unsupported(Diagnostics::new(name, text, list))
+}

@@ -1,0 +1,52 @@
+//! The bridge between wasmtime's guests and native libraries.
+//!
+//! ```text
+//! builder ──> bridge          what is granted; shared by stores and threads
+//!               │ resolve
+//! module_view ──┼── grants    which granted prototype does an import mean
+//!               ├── link      plans and addresses for it      (library, overload, tier)
+//!               └── denial    or what would allow it
+//! instantiate   one function an import and instance           (add_to_linker: one an import)
+//!               │ call
+//! call          stack, memory, then the plan is run           (stack, allocator)
+//! store_block   what the store owns, and its end              (instance, natives)
+//! ```
+//!
+//! Not here: the language of prototypes (`signature`), what a call does with its arguments (`plan`).
+mod allocator;
+mod bridge;
+mod builder;
+mod call;
+mod check;
+mod denial;
+mod errno;
+mod error;
+mod export;
+mod grants;
+mod instance;
+mod instantiate;
+mod library;
+mod link;
+mod link_cache;
+mod linker;
+mod memory;
+mod module_view;
+mod natives;
+mod overload;
+mod plans;
+mod report;
+mod stack;
+mod store_block;
+mod sys;
+mod tier;
+mod wasm_type;
+
+pub use bridge::Bridge;
+pub use builder::BridgeBuilder;
+pub use check::{MissingSymbol, missing_symbols};
+pub use errno::wasi_errno;
+pub use error::{BuildError, LinkError, LinkProblem, StoreError};
+pub use instantiate::Prepared;
+pub use natives::Natives;
+pub use report::{ImportReport, ImportStatus, NativeImport};
+pub use tier::Tier;

@@ -1,0 +1,127 @@
+//! Plans shared by everything that a bridge links, and the numbers of handle types.
+use crate::plan::handles::HandleType;
+use crate::plan::{HandleTypes, Plan};
+use crate::signature::{Record, RecordKind};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Who made a promise: names of opaque types mean the same thing only within one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Origin {
+    /// The granted interface of that position.
+    Interface(usize),
+    /// Guests' own prototypes for the trusted library of that position.
+    Trusted(usize),
+}
+
+/// The plans of a bridge: one object for equal plans.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    interned: Mutex<HashSet<Arc<Plan>>>,
+}
+
+/// Guests of a trusted library write their own prototypes, so that the number of plans has no
+/// natural bound. What is beyond this is not shared.
+const MOST_INTERNED: usize = 1 << 14;
+
+impl Plans {
+    /// The one object for plans that equal this one.
+    pub(super) fn intern(&self, plan: Plan) -> Arc<Plan> {
+        let mut interned = self.interned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = interned.get(&plan) {
+            return Arc::clone(known);
+        }
+        let plan = Arc::new(plan);
+        if interned.len() < MOST_INTERNED {
+            interned.insert(Arc::clone(&plan));
+        }
+        plan
+    }
+}
+
+/// Numbers of handle types. They are unique in the process, so that tables never confuse the types
+/// of two bridges.
+#[derive(Debug, Default)]
+pub(super) struct HandleNumbers {
+    known: Mutex<HashMap<Name, HandleType>>,
+}
+
+/// An incomplete `struct` or `union` of somebody's, by its tag.
+type Name = (Origin, RecordKind, Arc<str>);
+
+/// `FILE` and `DIR` are the C library's own types, whoever mentions them.
+const SHARED: [(&str, HandleType); 2] = [("FILE", HandleType(1)), ("DIR", HandleType(2))];
+static NEXT: AtomicU32 = AtomicU32::new(SHARED.len() as u32 + 1);
+
+impl HandleNumbers {
+    /// The view of one interface.
+    pub(super) fn of(&self, origin: Origin) -> HandleNumbersOf<'_> {
+        HandleNumbersOf { numbers: self, origin }
+    }
+}
+
+/// The handle types of one interface.
+pub(super) struct HandleNumbersOf<'n> {
+    numbers: &'n HandleNumbers,
+    origin: Origin,
+}
+
+impl HandleTypes for HandleNumbersOf<'_> {
+    fn number(&self, record: &Record) -> HandleType {
+        // Incomplete types have a tag; one without would be a type of its own each time.
+        let Some(tag) = record.tag.as_ref().map(|tag| Arc::clone(&tag.name)) else {
+            return next();
+        };
+        let shared = SHARED.iter().find(|(name, _)| **name == *tag);
+        if let Some((_, number)) = shared.filter(|_| record.kind == RecordKind::Struct) {
+            return *number;
+        }
+        let mut known = self.numbers.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known.entry((self.origin, record.kind, tag)).or_insert_with(next)
+    }
+}
+
+fn next() -> HandleType {
+    let number =
+        NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| next.checked_add(1));
+    // A number used twice would let one type pass for another.
+    HandleType(number.expect("a process has fewer than 2^32 handle types"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::{Ident, Span};
+
+    fn record(kind: RecordKind, tag: &str) -> Record {
+        let tag = Some(Ident { name: tag.into(), span: Span::default() });
+        Record { kind, tag, body: None }
+    }
+
+    #[test]
+    fn types_are_told_apart_by_bridge_interface_kind_and_tag() {
+        let (one, other) = (HandleNumbers::default(), HandleNumbers::default());
+        let db = record(RecordKind::Struct, "sqlite3");
+        let number = one.of(Origin::Interface(0)).number(&db);
+        assert_eq!(one.of(Origin::Interface(0)).number(&db), number);
+        for different in [
+            one.of(Origin::Interface(1)).number(&db),
+            one.of(Origin::Trusted(0)).number(&db),
+            one.of(Origin::Interface(0)).number(&record(RecordKind::Union, "sqlite3")),
+            one.of(Origin::Interface(0)).number(&record(RecordKind::Struct, "sqlite3_stmt")),
+            other.of(Origin::Interface(0)).number(&db),
+        ] {
+            assert_ne!(different, number);
+        }
+    }
+
+    #[test]
+    fn files_are_the_same_type_everywhere() {
+        let (one, other) = (HandleNumbers::default(), HandleNumbers::default());
+        let file = record(RecordKind::Struct, "FILE");
+        let number = one.of(Origin::Interface(0)).number(&file);
+        assert_eq!(other.of(Origin::Interface(3)).number(&file), number);
+        assert_ne!(one.of(Origin::Interface(0)).number(&record(RecordKind::Union, "FILE")), number);
+    }
+}

@@ -1,0 +1,98 @@
+//! What a module wants of the host, and what it would get.
+use super::bridge::{Bridge, Resolved};
+use super::error::LinkError;
+use super::module_view::ModuleView;
+use super::tier::Tier;
+use super::wasm_type::describe;
+use std::path::PathBuf;
+use wasmtime::{ExternType, Module};
+
+/// One import of a module. See [`Bridge::describe`].
+#[derive(Debug)]
+pub struct ImportReport {
+    /// The import's module.
+    pub module: String,
+    /// Its name: a symbol, a prototype, or something that is not for the bridge.
+    pub name: String,
+    /// Its type as in the text format; what it is, if it is no function.
+    pub wasm_type: String,
+    /// What it would get.
+    pub status: ImportStatus,
+}
+
+/// What an import would get.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ImportStatus {
+    /// These native functions; several are an overload set.
+    Native(Vec<NativeImport>),
+    /// The guest's own `free`: the native function frees what is copied into the guest's memory.
+    GuestFree,
+    /// The bridge's own answer (`portcullis.errno`).
+    Bridge,
+    /// Nothing: it is denied, or cannot be linked.
+    Refused(LinkError),
+    /// Whatever the embedder's linker has; the bridge does not know it.
+    Other,
+}
+
+/// A native function that an import is bound to.
+#[derive(Clone, Debug)]
+pub struct NativeImport {
+    /// The granted prototype.
+    pub prototype: String,
+    /// The file of the library; `None` when the embedder supplied the address.
+    pub library: Option<PathBuf>,
+    /// How calls are run.
+    pub tier: Tier,
+}
+
+impl Bridge {
+    /// What each import of `module` would get, in order. Libraries are loaded for it.
+    #[must_use]
+    pub fn describe(&self, module: &Module) -> Vec<ImportReport> {
+        let view = ModuleView::new(module);
+        let report = module.imports().map(|import| {
+            let status = match self.shared.resolve(&view, &import) {
+                Ok(Some((resolved, _))) => status_of(resolved),
+                Ok(None) => {
+                    let unknown = self.shared.unknown(&import);
+                    if unknown.is_denial() {
+                        ImportStatus::Refused(unknown)
+                    } else {
+                        ImportStatus::Other
+                    }
+                }
+                Err(error) => ImportStatus::Refused(*error),
+            };
+            let (module, name) = (import.module().to_owned(), import.name().to_owned());
+            ImportReport { module, name, wasm_type: type_of(&import.ty()), status }
+        });
+        report.collect()
+    }
+}
+
+fn status_of(resolved: Resolved) -> ImportStatus {
+    match resolved {
+        Resolved::Native(link) => {
+            let functions = link.overloads.iter().map(|overload| NativeImport {
+                prototype: overload.plan.prototype.to_string(),
+                library: overload.library.clone(),
+                tier: overload.runner.tier(),
+            });
+            ImportStatus::Native(functions.collect())
+        }
+        Resolved::GuestFree { .. } => ImportStatus::GuestFree,
+        Resolved::Errno { .. } => ImportStatus::Bridge,
+    }
+}
+
+fn type_of(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Func(ty) => describe(ty),
+        ExternType::Global(_) => "global".to_owned(),
+        ExternType::Table(_) => "table".to_owned(),
+        ExternType::Memory(_) => "memory".to_owned(),
+        ExternType::Tag(_) => "tag".to_owned(),
+    }
+}

@@ -1,0 +1,97 @@
+//! What belongs to one store: the block that bindings point at, and its end.
+//!
+//! # Ownership
+//!
+//! ```text
+//! Store ── closures of functions ──> Bound (import of an instance) ──> InstanceState ──> StoreState
+//!   └── T ── Natives ─ ─ weak ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ┘
+//! ```
+//!
+//! Only closures that the store owns keep a [`StoreState`] alive, so it goes when the store's
+//! functions go: after the store's data, before or after its memories. What is done then touches
+//! neither. What the embedder keeps in its data finds the state again for the next instance; it is
+//! not needed for calls, and it may be dropped, moved or swapped at any time.
+#![expect(unsafe_code, reason = "calls native destructors; shares state that a store guards")]
+use super::instance::InstanceState;
+use crate::plan::{Limits, StoreBlock};
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::fmt;
+use std::mem;
+use std::sync::{Arc, Weak};
+
+/// The state of one store for one bridge.
+pub(super) struct StoreState {
+    /// What bindings point at.
+    pub block: StoreBlock,
+    /// By their numbers.
+    instances: RefCell<Vec<Weak<InstanceState>>>,
+}
+
+// SAFETY: the cells inside are read and written only by code that has exclusive access to the
+// store: host functions called with its `Caller`, and instantiation, which has its
+// `&mut` context. Whoever finds a state through a `Weak` first shows that it belongs to the store
+// in its hands (see `natives`). Only `drop` runs without the store, when nobody else has a
+// reference. The handles' pointers are native objects of libraries that may be used from every
+// thread that has them to itself, which is what granting their constructors promises.
+unsafe impl Send for StoreState {}
+// SAFETY: as above.
+unsafe impl Sync for StoreState {}
+
+impl StoreState {
+    pub(super) fn new(limits: Limits) -> StoreState {
+        StoreState { block: StoreBlock::new(limits), instances: RefCell::new(Vec::new()) }
+    }
+
+    /// A new instance, which gets the next number.
+    pub(super) fn add(
+        self: &Arc<Self>,
+        make: impl FnOnce(u32, Arc<StoreState>) -> InstanceState,
+    ) -> Arc<InstanceState> {
+        let mut instances = self.instances.borrow_mut();
+        // wasmtime's own limit of instances a store is far below this.
+        let number = u32::try_from(instances.len()).expect("a store has fewer than 2^32 instances");
+        let instance = Arc::new(make(number, Arc::clone(self)));
+        instances.push(Arc::downgrade(&instance));
+        instance
+    }
+
+    /// The instance of that number, if it is still there.
+    pub(super) fn instance(&self, number: u32) -> Option<Arc<InstanceState>> {
+        let position = usize::try_from(number).ok()?;
+        self.instances.borrow().get(position)?.upgrade()
+    }
+
+    /// The instance for which `f` holds.
+    pub(super) fn find(&self, f: impl Fn(&InstanceState) -> bool) -> Option<Arc<InstanceState>> {
+        self.instances.borrow().iter().filter_map(Weak::upgrade).find(|instance| f(instance))
+    }
+}
+
+impl Drop for StoreState {
+    /// Destroys what guests have left behind, the youngest first, so that children go before their
+    /// parents.
+    fn drop(&mut self) {
+        let left = self.block.with_handles(|handles| handles.drain());
+        if !left.is_empty() {
+            tracing::debug!(objects = left.len(), "destroying native objects that a store leaves");
+        }
+        for (object, destructor) in left {
+            // SAFETY: the address is that of the function that the granted interface names as the
+            // destructor of such objects, which takes one pointer; what it returns is not looked
+            // at, and integer results may be ignored in the C ABI. The object is alive and owned by
+            // the store: the handle table lists it once for each owner.
+            unsafe {
+                let destroy: unsafe extern "C" fn(*mut c_void) = mem::transmute(destructor);
+                destroy(object);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StoreState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Its cells may be in use by the store's thread.
+        f.debug_struct("StoreState").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! Which way a plan is run. This is the one place where that is chosen.
+#![expect(unsafe_code, reason = "runs plans")]
+use crate::plan::frame::GuestSlot;
+use crate::plan::interpret::{self, Guest, Stop};
+use crate::plan::template::{Fallback, Template};
+use crate::plan::{Binding, Plan};
+use std::fmt;
+
+/// A way to run plans, the slowest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Tier {
+    /// Op by op; runs every plan.
+    Interpreter,
+    /// Ready-made code for popular shapes.
+    #[default]
+    Template,
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tier::Interpreter => "interpreter",
+            Tier::Template => "template",
+        })
+    }
+}
+
+/// What runs a plan.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one for each function, read at each call")]
+pub(super) enum Runner {
+    Interpreter,
+    Template(Template),
+}
+
+impl Runner {
+    /// The fastest way, up to `most`, that takes this plan.
+    pub(super) fn choose(plan: &Plan, most: Tier) -> Runner {
+        if most >= Tier::Template
+            && let Some(template) = Template::of(plan)
+        {
+            return Runner::Template(template);
+        }
+        Runner::Interpreter
+    }
+
+    pub(super) fn tier(&self) -> Tier {
+        match self {
+            Runner::Interpreter => Tier::Interpreter,
+            Runner::Template(_) => Tier::Template,
+        }
+    }
+
+    /// Makes one call.
+    ///
+    /// # Errors
+    /// As [`interpret::run`].
+    ///
+    /// # Safety
+    /// As [`interpret::run`], for the plan that this was chosen for.
+    #[inline]
+    pub(super) unsafe fn run(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+        guest: &mut dyn Guest,
+    ) -> Result<(), Stop> {
+        // SAFETY: the caller's promise. A template that fell back before the call has done nothing;
+        // after it, native code is not called again.
+        unsafe {
+            match self {
+                Runner::Interpreter => interpret::run(plan, binding, slots, guest),
+                Runner::Template(template) => match template.run(binding, slots) {
+                    Ok(()) => Ok(()),
+                    Err(Fallback::Redo) => interpret::run(plan, binding, slots, guest),
+                    Err(Fallback::Resume { integer }) => {
+                        interpret::resume_with(plan, binding, slots, integer, guest)
+                    }
+                },
+            }
+        }
+    }
+}

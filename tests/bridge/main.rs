@@ -1,0 +1,11 @@
+//! The bridge between guests and native functions.
+//!
+//! Most tests call functions of the mock library in `mock`, whose addresses are supplied through
+//! `BridgeBuilder::symbol`; the rest call libm.
+mod allocator;
+mod grants;
+mod linker;
+mod memory;
+mod mock;
+mod ownership;
+mod support;
