@@ -134,10 +134,6 @@ impl Compiler<'_> {
                 self.adopts += 1;
                 self.after.adopt.push(Op::Adopt { from, to, kind, borrowed, parent });
             }
-            // Nothing is known about what it points at: it has to be the guest's own.
-            Pointee::Later(_) if is_void(ty) && lender.is_none() && freed.is_none() => {
-                self.after.checks.push(Op::Inside { from, to, param });
-            }
             Pointee::Later(what) => {
                 self.later(ty.span, what);
                 return None;
@@ -292,10 +288,6 @@ impl Compiler<'_> {
         self.after.result.push(Op::Return { from, returns: decode });
         Returns::Record
     }
-}
-
-fn is_void(pointer: &Type) -> bool {
-    pointer.pointee().is_some_and(|pointee| pointee.kind == TypeKind::Void)
 }
 
 /// `const char *` with nothing said about who lends it: the library's own, for ever, unless it
