@@ -7,7 +7,7 @@
 use super::error::LinkProblem;
 use super::plans::Origin;
 use crate::signature::{
-    Diagnostics, Function, Interface, Library, NoteKind, Prototype, Scope, Type, TypeKind,
+    Diagnostics, Function, Interface, Library, NoteKind, Prototype, Scope, Type, TypeKind, agree,
     parse_declaration, parse_prototype,
 };
 use std::collections::{HashMap, HashSet};
@@ -251,35 +251,6 @@ fn declared<'g>(text: &str, candidates: &[Candidate<'g>]) -> Result<Meaning<'g>,
         (false, Some(errors)) => Err(bad_prototype(errors)),
         _ => settle(chosen, contradiction),
     }
-}
-
-/// Whether a guest's prototype has the C types of its grant, and no annotations or all of them.
-/// (Until the signature language compares annotations one by one.)
-fn agree(guest: &Prototype, grant: &Prototype) -> Result<(), String> {
-    let same = bare_types(&guest.function).eq(bare_types(&grant.function))
-        && guest.function.variadic == grant.function.variadic
-        && !any_type(&guest.function, &mut |ty| !ty.notes.is_empty());
-    if same || guest == grant {
-        Ok(())
-    } else {
-        Err(format!("  the guest: {guest}\n  granted:   {grant}"))
-    }
-}
-
-fn bare_types(function: &Function) -> impl Iterator<Item = Type> {
-    let types = std::iter::once(&function.result).chain(function.params.iter().map(|p| &p.ty));
-    types.map(bare)
-}
-
-fn bare(ty: &Type) -> Type {
-    let mut ty = ty.clone();
-    ty.notes.clear();
-    match &mut ty.kind {
-        TypeKind::Pointer(inner) => **inner = bare(inner),
-        TypeKind::Array { element, .. } => **element = bare(element),
-        _ => {}
-    }
-    ty
 }
 
 fn settle<'g>(
