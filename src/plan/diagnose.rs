@@ -286,8 +286,9 @@ fn buffer(
         return None;
     }
     let align = u64::from(align.max(1));
-    outside(view, address, bytes)
-        .or_else(|| (address % align != 0).then_some(Problem::Misaligned { address, align }))
+    outside(view, address, bytes).or_else(|| {
+        (!address.is_multiple_of(align)).then_some(Problem::Misaligned { address, align })
+    })
 }
 
 fn is_refused(null: Null, empty: bool) -> bool {
@@ -341,7 +342,7 @@ fn string_problem(view: &View<'_>, address: u64, unit: u8) -> Option<Problem> {
         return Some(Problem::Unterminated { address, memory });
     }
     let align = u64::from(unit.max(1));
-    (address % align != 0).then_some(Problem::Misaligned { address, align })
+    (!address.is_multiple_of(align)).then_some(Problem::Misaligned { address, align })
 }
 
 /// The width of a pointer in the guest's memory: that of the pointers that it passes.

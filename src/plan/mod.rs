@@ -12,6 +12,7 @@ pub mod abi;
 pub mod binding;
 pub mod compile;
 pub mod diagnose;
+pub mod disassemble;
 pub mod expression;
 pub mod frame;
 pub mod handles;

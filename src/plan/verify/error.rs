@@ -1,5 +1,5 @@
 //! Why a plan is refused.
-use crate::plan::op::{At, Op, Phase, Width};
+use crate::plan::op::{At, Phase, Width};
 use std::fmt;
 use thiserror::Error;
 
@@ -146,46 +146,4 @@ pub enum Fault {
     /// A fact that the ops contradict.
     #[error("the fact `{0}` is wrong")]
     Fact(&'static str),
-}
-
-/// The name of an op, for messages.
-pub(super) fn name(op: &Op) -> &'static str {
-    match op {
-        Op::Int8 { .. } => "Int8",
-        Op::UInt8 { .. } => "UInt8",
-        Op::Int16 { .. } => "Int16",
-        Op::UInt16 { .. } => "UInt16",
-        Op::Bool { .. } => "Bool",
-        Op::Int32 { .. } => "Int32",
-        Op::Int64 { .. } => "Int64",
-        Op::Long32 { .. } => "Long32",
-        Op::ULong32 { .. } => "ULong32",
-        Op::Float32 { .. } => "Float32",
-        Op::Float64 { .. } => "Float64",
-        Op::Range { .. } => "Range",
-        Op::Evaluate { .. } => "Evaluate",
-        Op::Require { .. } => "Require",
-        Op::Value { .. } => "Value",
-        Op::Buffer { .. } => "Buffer",
-        Op::Text { .. } => "Text",
-        Op::Cell { .. } => "Cell",
-        Op::PointerCell { .. } => "PointerCell",
-        Op::TextCell { .. } => "TextCell",
-        Op::Handle { .. } => "Handle",
-        Op::Apart { .. } => "Apart",
-        Op::Reserve { .. } => "Reserve",
-        Op::Call { .. } => "Call",
-        Op::Consume { .. } => "Consume",
-        Op::Measure { .. } => "Measure",
-        Op::Fits { .. } => "Fits",
-        Op::Inside { .. } => "Inside",
-        Op::InsideOr { .. } => "InsideOr",
-        Op::Take { .. } => "Take",
-        Op::FreeNative { .. } => "FreeNative",
-        Op::Give { .. } => "Give",
-        Op::Adopt { .. } => "Adopt",
-        Op::StoreCell { .. } => "StoreCell",
-        Op::EndLoans { .. } => "EndLoans",
-        Op::Return { .. } => "Return",
-    }
 }

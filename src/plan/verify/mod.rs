@@ -56,6 +56,7 @@ mod written;
 pub use error::{Fault, VerifyError};
 
 use super::abi::{Abi, Assignment, Location, assign};
+use super::disassemble::mnemonic;
 use super::expression::Step;
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::{DataModel, scalar_of};
@@ -84,11 +85,7 @@ pub fn verify(plan: &Plan, abi: Abi) -> Result<(), VerifyError> {
             Phase::Call => verifier.ready().and_then(|()| verifier.call(op)),
             Phase::Facts | Phase::Checks | Phase::Guest | Phase::Commit => verifier.after(op),
         };
-        checked.map_err(|fault| VerifyError {
-            op: Some(index),
-            context: error::name(op),
-            fault,
-        })?;
+        checked.map_err(|fault| VerifyError { op: Some(index), context: mnemonic(op), fault })?;
     }
     verifier.done().map_err(whole("end"))?;
     verifier.frame_end().map_err(whole("frame"))?;
@@ -242,7 +239,7 @@ impl<'p> Verifier<'p> {
                 last = op.phase();
                 continue;
             };
-            return Err(VerifyError { op: Some(index), context: error::name(op), fault });
+            return Err(VerifyError { op: Some(index), context: mnemonic(op), fault });
         }
         if last < Phase::Call {
             return Err(VerifyError { op: None, context: "ops", fault: Fault::Call });
@@ -378,4 +375,4 @@ impl Names for Scene<'_, '_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// The prototypes. The interfaces' own are verified whenever one is compiled; these are for taking
 /// apart.
-pub(super) const PROTOTYPES: &[&str] = &[
+pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "int atoi(const char *s)",
     "double cos(double x)",
     "float ldexpf(float x, int exponent)",
@@ -66,15 +66,15 @@ impl HandleTypes for ByTag {
 
 /// For whom a plan of the corpus is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct For {
-    pub(super) model: DataModel,
-    pub(super) abi: Abi,
-    pub(super) leaf: bool,
+pub(in crate::plan) struct For {
+    pub(in crate::plan) model: DataModel,
+    pub(in crate::plan) abi: Abi,
+    pub(in crate::plan) leaf: bool,
 }
 
 impl For {
     /// Every combination.
-    pub(super) fn all() -> impl Iterator<Item = For> {
+    pub(in crate::plan) fn all() -> impl Iterator<Item = For> {
         [DataModel::Ilp32, DataModel::Lp64].into_iter().flat_map(|model| {
             Abi::ALL.into_iter().flat_map(move |abi| {
                 [true, false].into_iter().map(move |leaf| For { model, abi, leaf })
@@ -83,7 +83,7 @@ impl For {
     }
 
     /// The plan of one prototype.
-    pub(super) fn plan(self, text: &str) -> Plan {
+    pub(in crate::plan) fn plan(self, text: &str) -> Plan {
         let parse = |text: &str| -> Arc<Prototype> {
             match parse_prototype(text, &Scope::default()) {
                 Ok(prototype) => Arc::new(prototype),
@@ -92,6 +92,7 @@ impl For {
         };
         let grants: HashMap<String, Arc<Prototype>> =
             GRANTS.iter().map(|text| parse(text)).map(|p| (p.name.to_string(), p)).collect();
+        let find = |name: &str| grants.get(name).map(Arc::clone);
         let target = Target {
             model: self.model,
             abi: self.abi,
@@ -99,7 +100,7 @@ impl For {
             scope: &Scope::default(),
             import: None,
             handle_types: &ByTag,
-            grants: &|name| grants.get(name).map(Arc::clone),
+            grants: &find,
         };
         match compile(&parse(text), &target) {
             Ok(plan) => plan,
@@ -109,7 +110,7 @@ impl For {
 }
 
 /// All plans, with the ABI that they are for.
-pub(super) fn plans() -> Vec<(&'static str, Plan, Abi)> {
+pub(in crate::plan) fn plans() -> Vec<(&'static str, Plan, Abi)> {
     let each = |one: For| PROTOTYPES.iter().map(move |text| (*text, one.plan(text), one.abi));
     For::all().flat_map(each).collect()
 }

@@ -1,7 +1,7 @@
 //! Plans of the compiler are accepted; plans that were tampered with are refused.
 use super::*;
 
-mod corpus;
+pub(in crate::plan) mod corpus;
 
 #[test]
 fn what_the_compiler_makes_is_accepted() {

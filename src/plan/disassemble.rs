@@ -1,0 +1,481 @@
+//! Plans as text: for `explain`, for golden files, for whoever debugs a call.
+//!
+//! One line an op, with the name that the source has for it; positions of the frame by the names
+//! of the registers that they are images of; a comment with the parameter. Tables follow. There
+//! are no addresses and no numbers that differ from one run to the next.
+use super::abi::{Abi, Location, Role};
+use super::expression::{Expression, Step};
+use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS};
+use super::op::{At, Count, Fate, Op, Operand, Ownership, Stub, TakeExtent};
+use super::{Callee, Plan, Purpose};
+use crate::signature::UnaryOp;
+use names::{binary_name, bytes, direction_name, null_name, returns_name, section, width_name};
+use std::fmt::{self, Write as _};
+
+mod names;
+
+pub(super) use names::mnemonic;
+
+/// A plan as text. `abi` is the one that it was compiled for: it names the registers.
+///
+/// ```text
+/// unsigned long crc32(unsigned long crc, const uint8_t *__counted_by(len) buf, unsigned int len)
+/// import  (func (param i32 i32 i32) (result i32))
+/// frame   288 bytes
+/// facts   leaf, memory
+///
+/// before
+///    0  ulong32   slot 0 -> rdi                               ; crc
+///    1  int32     slot 2 -> rdx                               ; len
+///    2  buffer    slot 1 -> rsi, u32 rdx x 1 byte, NULL if empty  ; buf
+/// call
+///    3  call      integer registers; result uint64 that fits u32
+/// ```
+#[must_use]
+pub fn disassemble(plan: &Plan, abi: Abi) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = Printer { plan, abi }.plan(&mut text);
+    text
+}
+
+struct Printer<'a> {
+    plan: &'a Plan,
+    abi: Abi,
+}
+
+/// Where comments begin, when the op is not longer.
+const COMMENT: usize = 58;
+
+impl Printer<'_> {
+    fn plan(&self, text: &mut String) -> fmt::Result {
+        let plan = self.plan;
+        writeln!(text, "{}", plan.prototype.as_written())?;
+        writeln!(text, "import  {}", plan.lowering)?;
+        let FrameLayout { stack, locals, size } = plan.frame;
+        write!(text, "frame   {size} bytes")?;
+        if stack > 0 {
+            write!(text, ", {stack} of stack arguments")?;
+        }
+        if size > locals {
+            write!(text, ", {} of cells and locals", size - locals)?;
+        }
+        writeln!(text, "\nfacts   {}\n", self.facts())?;
+        let mut heading = "";
+        for (index, op) in plan.ops.iter().enumerate() {
+            let section = section(op.phase());
+            if section != heading {
+                writeln!(text, "{section}")?;
+                heading = section;
+            }
+            let line = format!("{index:>4}  {:<10}{}", mnemonic(op), self.op(op));
+            match self.comment(op) {
+                Some(comment) => writeln!(text, "{line:<COMMENT$}  ; {comment}")?,
+                None => writeln!(text, "{}", line.trim_end())?,
+            }
+        }
+        self.tables(text)
+    }
+
+    fn facts(&self) -> String {
+        let facts = self.plan.facts;
+        let all = [
+            ("leaf", facts.leaf),
+            ("memory", facts.memory),
+            ("allocates", facts.allocates),
+            ("errno", facts.errno),
+            ("marks", facts.marks),
+            ("after", facts.after),
+            ("wide", facts.wide),
+        ];
+        let held: Vec<&str> =
+            all.iter().filter(|(_, holds)| *holds).map(|(name, _)| *name).collect();
+        if held.is_empty() { "none".to_owned() } else { held.join(", ") }
+    }
+
+    fn tables(&self, text: &mut String) -> fmt::Result {
+        let plan = self.plan;
+        if !plan.expressions.is_empty() {
+            writeln!(text, "expressions")?;
+        }
+        for (index, expression) in plan.expressions.iter().enumerate() {
+            let steps: Vec<String> = expression.steps.iter().map(|step| self.step(step)).collect();
+            writeln!(text, "{index:>4}  {}", expression.text)?;
+            writeln!(text, "      = {}", steps.join(" "))?;
+        }
+        if !plan.ranges.is_empty() {
+            writeln!(text, "ranges")?;
+        }
+        for (index, intervals) in plan.ranges.iter().enumerate() {
+            writeln!(text, "{index:>4}  {}", self.intervals(intervals))?;
+        }
+        if !plan.callees.is_empty() {
+            writeln!(text, "callees")?;
+        }
+        for (index, Callee { symbol, purpose }) in plan.callees.iter().enumerate() {
+            write!(text, "{index:>4}  {symbol}: ")?;
+            match purpose {
+                Purpose::Free => writeln!(text, "frees")?,
+                Purpose::Drop => writeln!(text, "destroys")?,
+                Purpose::Pure { params, result } => {
+                    let params: Vec<&str> = params.iter().map(|width| width_name(*width)).collect();
+                    writeln!(text, "pure, ({}) -> {}", params.join(", "), width_name(*result))?;
+                }
+            }
+        }
+        if !plan.handle_kinds.is_empty() {
+            writeln!(text, "handles")?;
+        }
+        for (index, kind) in plan.handle_kinds.iter().enumerate() {
+            write!(text, "{index:>4}  {}", kind.name)?;
+            match kind.drop {
+                Some(drop) => writeln!(text, ", destroyed by {}", self.callee(drop))?,
+                None => writeln!(text)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn op(&self, op: &Op) -> String {
+        match *op {
+            Op::Int8 { slot, to }
+            | Op::UInt8 { slot, to }
+            | Op::Int16 { slot, to }
+            | Op::UInt16 { slot, to }
+            | Op::Bool { slot, to }
+            | Op::Int32 { slot, to }
+            | Op::Int64 { slot, to }
+            | Op::Long32 { slot, to }
+            | Op::ULong32 { slot, to }
+            | Op::Float32 { slot, to }
+            | Op::Float64 { slot, to } => self.from_slot(slot, to),
+            Op::Range { value, set, param: _ } => {
+                let intervals = self.plan.ranges.get(usize::from(set));
+                let intervals = intervals.map_or_else(String::new, |i| self.intervals(i));
+                format!("{} in {intervals}", self.operand(value))
+            }
+            Op::Evaluate { expr, to, param: _ } | Op::Measure { expr, to } => {
+                format!("{{{}}} -> {}", self.expression(expr), self.at(to))
+            }
+            Op::Require { expr } => format!("{{{}}}", self.expression(expr)),
+            Op::Value { expr, to, width, param: _ } => {
+                let expression = self.expression(expr);
+                format!("{{{expression}}} -> {} as {}", self.at(to), width_name(width))
+            }
+            Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
+                let mut text = self.from_slot(slot, to);
+                let count = match count {
+                    Count::Of(operand) => self.operand(operand),
+                    Count::Exactly(count) => count.to_string(),
+                };
+                let _ = write!(text, ", {count} x {}", bytes(size.into()));
+                if align > 1 {
+                    let _ = write!(text, " aligned to {align}");
+                }
+                let _ = write!(text, ", {}", null_name(null));
+                if let Some(extent) = extent {
+                    let _ = write!(text, ", writable, length -> {}", self.at(extent));
+                }
+                text
+            }
+            Op::Text { slot, to, unit, null, copy, extent } => {
+                let slot = self.from_slot(slot, to);
+                let copy = if copy { ", copied" } else { "" };
+                let (null, extent) = (null_name(null), self.at(extent));
+                let unit = if unit == 1 {
+                    String::new()
+                } else {
+                    format!(", units of {}", bytes(unit.into()))
+                };
+                format!("{slot}{unit}{copy}, {null}, length -> {extent}")
+            }
+            Op::Cell { slot, to, cell, guest, host, direction, null } => format!(
+                "{}, cell {}, guest {}, host {}, {}, {}",
+                self.from_slot(slot, to),
+                self.at(cell),
+                width_name(guest),
+                width_name(host),
+                direction_name(direction),
+                null_name(null)
+            ),
+            Op::PointerCell { slot, to, cell, null } => {
+                let (slot, cell) = (self.from_slot(slot, to), self.at(cell));
+                format!("{slot}, cell {cell}, {}", null_name(null))
+            }
+            Op::TextCell { slot, to, cell, null, extent } => {
+                let (slot, cell) = (self.from_slot(slot, to), self.at(cell));
+                let (null, extent) = (null_name(null), self.at(extent));
+                format!("{slot}, cell {cell}, {null}, length -> {extent}")
+            }
+            Op::Handle { slot, to, kind, null, fate } => {
+                let fate = match fate {
+                    Fate::Kept => "kept",
+                    Fate::Invalidated => "invalidated",
+                    Fate::Consumed => "consumed",
+                };
+                let (slot, kind) = (self.from_slot(slot, to), self.kind(kind));
+                format!("{slot}, {kind}, {}, {fate}", null_name(null))
+            }
+            Op::Apart { text, text_extent, buffer, buffer_extent } => format!(
+                "{} (length {}) from {} (length {})",
+                self.at(text),
+                self.at(text_extent),
+                self.at(buffer),
+                self.at(buffer_extent)
+            ),
+            Op::Reserve { handles } => handles.to_string(),
+            Op::Call { stub, returns } => {
+                let stub = match stub {
+                    Stub::Integers => "integer registers",
+                    Stub::Registers => "all registers",
+                    Stub::Stack => "all registers, stack",
+                };
+                format!("{stub}; {}", returns_name(returns))
+            }
+            Op::Consume { slot, condition } => match condition {
+                Some(condition) => {
+                    format!("slot {slot} if {{{}}}", self.expression(condition.get() - 1))
+                }
+                None => format!("slot {slot}"),
+            },
+            Op::Fits { from, width, param: _ } => {
+                format!("{} in {}", self.operand(from), width_name(width))
+            }
+            Op::Inside { from, to, param: _ } | Op::InsideOr { from, to } => self.moved(from, to),
+            Op::Take { from, take, extent, unless, param: _ } => {
+                let extent = match extent {
+                    TakeExtent::Text(1) => "string".to_owned(),
+                    TakeExtent::Text(unit) => format!("string, units of {}", bytes(unit.into())),
+                    TakeExtent::Counted { count, size } => {
+                        format!("{} x {}", self.operand(count), bytes(size.into()))
+                    }
+                    TakeExtent::Object(size) => bytes(size.into()),
+                };
+                format!("{} -> copy {take}, {extent}{}", self.at(from), self.unless(unless))
+            }
+            Op::FreeNative { from, callee } => {
+                format!("{} by {}", self.at(from), self.callee(callee))
+            }
+            Op::Give { take, to, from, owner, unless, param: _ } => {
+                let owner = match owner {
+                    Ownership::Guest => "the guest's".to_owned(),
+                    Ownership::Static => format!("one for each {}", self.at(from)),
+                    Ownership::Handle { slot } => format!("lent by slot {slot}"),
+                };
+                format!("copy {take} -> {}, {owner}{}", self.at(to), self.unless(unless))
+            }
+            Op::Adopt { from, to, kind, borrowed, parent } => {
+                let mut text = format!("{}, {}", self.moved(from, to), self.kind(kind));
+                if borrowed {
+                    text.push_str(", borrowed");
+                }
+                if let Some(parent) = parent {
+                    let _ = write!(text, ", lent by slot {}", parent.number());
+                }
+                text
+            }
+            Op::StoreCell { slot, from, width } => {
+                format!("{} {} -> memory at slot {slot}", width_name(width), self.at(from))
+            }
+            Op::EndLoans { slot } => format!("slot {slot}"),
+            Op::Return { from, returns } => {
+                format!("{}; {}", self.at(from), returns_name(returns))
+            }
+        }
+    }
+
+    fn from_slot(&self, slot: u16, to: At) -> String {
+        format!("slot {slot} -> {}", self.at(to))
+    }
+
+    fn moved(&self, from: At, to: At) -> String {
+        format!("{} -> {}", self.at(from), self.at(to))
+    }
+
+    fn unless(&self, unless: Option<At>) -> String {
+        unless.map_or_else(String::new, |at| format!(", unless {} is known", self.at(at)))
+    }
+
+    fn operand(&self, operand: Operand) -> String {
+        format!("{} {}", width_name(operand.width), self.at(operand.at))
+    }
+
+    fn intervals(&self, intervals: &[(i128, i128)]) -> String {
+        let one = |(low, high): &(i128, i128)| {
+            if low == high { low.to_string() } else { format!("{low}..{high}") }
+        };
+        intervals.iter().map(one).collect::<Vec<_>>().join(" or ")
+    }
+
+    /// A position of the frame by name.
+    fn at(&self, at: At) -> String {
+        let register = |location, role| {
+            let name = self.abi.register_name(location, role);
+            name.map_or_else(|| format!("{location:?}"), str::to_owned)
+        };
+        for number in 0..u8::try_from(INTEGER_REGISTERS).unwrap_or(u8::MAX) {
+            if FrameLayout::integer(number) == Some(at) {
+                return register(Location::Integer(number), Role::Parameter);
+            }
+        }
+        for number in 0..u8::try_from(VECTOR_REGISTERS).unwrap_or(u8::MAX) {
+            if FrameLayout::vector(number) == Some(at) {
+                return register(Location::Vector(number), Role::Parameter);
+            }
+        }
+        if at == FrameLayout::result_integer() {
+            return format!("result {}", register(Location::Integer(0), Role::Result));
+        }
+        if at == FrameLayout::result_vector() {
+            return format!("result {}", register(Location::Vector(0), Role::Result));
+        }
+        let (offset, locals) = (at.offset(), usize::from(self.plan.frame.locals));
+        if offset >= locals {
+            format!("local+{}", offset - locals)
+        } else if offset >= FrameLayout::STACK {
+            format!("stack+{}", offset - FrameLayout::STACK)
+        } else {
+            format!("frame+{offset}")
+        }
+    }
+
+    fn expression(&self, expr: u16) -> &str {
+        self.plan.expressions.get(usize::from(expr)).map_or("?", |Expression { text, .. }| text)
+    }
+
+    fn callee(&self, callee: u16) -> &str {
+        self.plan.callees.get(usize::from(callee)).map_or("?", |callee| &callee.symbol)
+    }
+
+    fn kind(&self, kind: u16) -> &str {
+        self.plan.handle_kinds.get(usize::from(kind)).map_or("?", |kind| &kind.name)
+    }
+
+    fn step(&self, step: &Step) -> String {
+        match *step {
+            Step::Constant(value) => value.to_string(),
+            Step::Large(value) => value.to_string(),
+            Step::Load(operand) => format!("[{}]", self.operand(operand)),
+            Step::Unary(op) => match op {
+                UnaryOp::Negate => "negate",
+                UnaryOp::Complement => "~",
+                UnaryOp::Not => "!",
+            }
+            .to_owned(),
+            Step::Binary(op) => binary_name(op).to_owned(),
+            Step::Abs => "abs".to_owned(),
+            Step::Min => "min".to_owned(),
+            Step::Max => "max".to_owned(),
+            Step::Truth => "truth".to_owned(),
+            Step::Jump(by) => format!("jump+{by}"),
+            Step::JumpIfZero(by) => format!("zero?jump+{by}"),
+            Step::Call { callee, arguments } => format!("{}/{arguments}", self.callee(callee)),
+        }
+    }
+
+    /// The parameters that an op is about.
+    fn comment(&self, op: &Op) -> Option<String> {
+        match *op {
+            Op::Int8 { slot, .. }
+            | Op::UInt8 { slot, .. }
+            | Op::Int16 { slot, .. }
+            | Op::UInt16 { slot, .. }
+            | Op::Bool { slot, .. }
+            | Op::Int32 { slot, .. }
+            | Op::Int64 { slot, .. }
+            | Op::Long32 { slot, .. }
+            | Op::ULong32 { slot, .. }
+            | Op::Float32 { slot, .. }
+            | Op::Float64 { slot, .. }
+            | Op::Buffer { slot, .. }
+            | Op::Text { slot, .. }
+            | Op::Cell { slot, .. }
+            | Op::PointerCell { slot, .. }
+            | Op::TextCell { slot, .. }
+            | Op::Handle { slot, .. }
+            | Op::Consume { slot, .. }
+            | Op::StoreCell { slot, .. }
+            | Op::EndLoans { slot } => Some(self.param(slot)),
+            Op::Range { param, .. }
+            | Op::Evaluate { param, .. }
+            | Op::Value { param, .. }
+            | Op::Fits { param, .. }
+            | Op::Inside { param, .. }
+            | Op::Take { param, .. }
+            | Op::Give { param, .. } => Some(self.param(param)),
+            Op::Apart { text, buffer, .. } => {
+                Some(format!("{} and {}", self.travels(text)?, self.travels(buffer)?))
+            }
+            Op::Require { .. }
+            | Op::Reserve { .. }
+            | Op::Call { .. }
+            | Op::Measure { .. }
+            | Op::InsideOr { .. }
+            | Op::FreeNative { .. }
+            | Op::Adopt { .. }
+            | Op::Return { .. } => None,
+        }
+    }
+
+    fn param(&self, index: u16) -> String {
+        match self.plan.prototype.function.params.get(usize::from(index)) {
+            None => "result".to_owned(),
+            Some(param) => match &param.name {
+                Some(name) => name.to_string(),
+                None => format!("parameter {}", u32::from(index) + 1),
+            },
+        }
+    }
+
+    /// The parameter whose address is placed there.
+    fn travels(&self, place: At) -> Option<String> {
+        self.plan.ops.iter().find_map(|op| match *op {
+            Op::Buffer { slot, to, .. } | Op::Text { slot, to, .. } if to == place => {
+                Some(self.param(slot))
+            }
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::layout::DataModel;
+    use crate::plan::verify::tests::corpus::{For, plans};
+
+    #[test]
+    fn a_plan_reads_as_the_documentation_says() {
+        let crc = "unsigned long crc32(unsigned long crc, \
+                   const uint8_t *__counted_by(len) buf, unsigned len)";
+        let one = For { model: DataModel::Ilp32, abi: Abi::SysvX86_64, leaf: true };
+        let expected = "\
+unsigned long crc32(unsigned long crc, const uint8_t *__counted_by(len) buf, unsigned int len)
+import  (func (param i32 i32 i32) (result i32))
+frame   288 bytes
+facts   leaf, memory
+
+before
+   0  ulong32   slot 0 -> rdi                               ; crc
+   1  int32     slot 2 -> rdx                               ; len
+   2  buffer    slot 1 -> rsi, u32 rdx x 1 byte, NULL if empty  ; buf
+call
+   3  call      integer registers; result uint64 that fits u32
+";
+        assert_eq!(disassemble(&one.plan(crc), one.abi), expected);
+    }
+
+    #[test]
+    fn every_position_and_table_has_a_name() {
+        for (prototype, plan, abi) in plans() {
+            let text = disassemble(&plan, abi);
+            for nameless in ["frame+", "Integer(", "Vector(", "At(", "?,", "Some"] {
+                assert!(!text.contains(nameless), "{prototype}: {nameless} in\n{text}");
+            }
+            for (index, op) in plan.ops.iter().enumerate() {
+                let start = format!("{index:>4}  {}", mnemonic(op));
+                assert!(text.lines().any(|line| line.starts_with(&start)), "{start} in\n{text}");
+            }
+        }
+    }
+}
