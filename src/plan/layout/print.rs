@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// The layout of a type as a table: a column for a guest with a 32-bit memory, one for a guest with
-/// a 64-bit memory, one for the host. Of a record a line a field.
+/// a 64-bit memory, one for the host. Of a record a line a field: the bytes that it has, or the first
+/// byte of a bit-field and its bits counted from there.
 ///
 /// # Errors
 /// When the type has no layout.
@@ -108,7 +109,7 @@ fn label(field: &Field) -> String {
         (Some(name), _) => name.to_string(),
         (None, TypeKind::Record(Record { kind: RecordKind::Struct, .. })) => "struct".to_owned(),
         (None, TypeKind::Record(Record { kind: RecordKind::Union, .. })) => "union".to_owned(),
-        (None, _) => ":".to_owned(),
+        (None, _) => "(unnamed)".to_owned(),
     }
 }
 
@@ -118,7 +119,7 @@ fn extent(extent: Extent) -> String {
 
 fn place(place: &Place) -> String {
     match place.bits {
-        None => format!("{} +{}", place.offset, place.size),
+        None => format!("{}..{}", place.offset, place.offset + place.size),
         Some(bits) => {
             format!("{} bits {}..{}", place.offset, bits.shift, bits.shift + bits.width)
         }

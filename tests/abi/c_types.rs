@@ -2,9 +2,10 @@
 //!
 //! The text is written here and not by the crate's printer, so that a mistake in one of the two
 //! shows.
+use portcullis::plan::layout::{Target, extent_of, record_on, scalar_of};
 use portcullis::signature::{
-    Enum, Expr, ExprKind, Field, Float, Ident, Integer, Qualifiers, Record, RecordBody, RecordKind,
-    Span, Type, TypeKind,
+    Enum, Expr, ExprKind, Field, Float, Function, Ident, Integer, Param, Qualifiers, Record,
+    RecordBody, RecordKind, Scope, Span, Type, TypeKind, Variadic,
 };
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -353,5 +354,102 @@ impl Generator {
         let record = Record { kind, tag, body: Some(Arc::new(body)) };
         self.records.push(record.clone());
         record
+    }
+}
+
+/// A type of a parameter or result.
+fn value(generator: &mut Generator) -> Type {
+    if generator.rng.once_in(2) && !generator.records.is_empty() {
+        let index = generator.rng.below(generator.records.len());
+        ty(TypeKind::Record(generator.records[index].clone()))
+    } else {
+        generator.scalar()
+    }
+}
+
+/// What C promotes in a variadic tail.
+fn is_promoted(of: &Type) -> bool {
+    match scalar_of(of) {
+        Some(scalar) if scalar.is_float() => of.kind == TypeKind::Float(Float::Float),
+        Some(scalar) => scalar.host_size() < 4,
+        None => false,
+    }
+}
+
+/// A random signature. What follows `...` is as C promotes it.
+pub fn signature(generator: &mut Generator) -> Function {
+    let void = generator.rng.once_in(5);
+    let result = if void { ty(TypeKind::Void) } else { value(generator) };
+    let most = generator.rng.pick(&[4, 8, 8, 20]);
+    let count = generator.rng.below(most);
+    let param = |of| Param { name: None, ty: of, span: Span::default() };
+    let mut params: Vec<Param> = (0..count).map(|_| param(value(generator))).collect();
+    let mut variadic = Variadic::No;
+    if count > 1 && generator.rng.once_in(4) {
+        let tail = params.split_off(1).into_iter().map(|param| param.ty);
+        variadic = Variadic::Typed(tail.filter(|of| !is_promoted(of)).collect());
+    }
+    Function { result, params, variadic }
+}
+
+/// The types of all parameters, those of a typed tail after the named ones.
+pub fn types(function: &Function) -> Vec<&Type> {
+    let tail: &[Type] = match &function.variadic {
+        Variadic::Typed(tail) => tail,
+        Variadic::No | Variadic::Untyped(_) => &[],
+    };
+    function.params.iter().map(|param| &param.ty).chain(tail).collect()
+}
+
+/// What `sizeof` says; zero of `void`.
+pub fn size(of: &Type, target: Target) -> usize {
+    if of.kind == TypeKind::Void {
+        return 0;
+    }
+    let extent = extent_of(of, &Scope::default(), target).expect("laid out");
+    usize::try_from(extent.size).expect("small")
+}
+
+/// The bits of a value that mean something: all but padding.
+pub fn meaning(of: &Type, target: Target, base: usize, bits: &mut [u8]) {
+    let scope = Scope::default();
+    let bytes = size(of, target);
+    match &of.kind {
+        // On x86-64; other targets use all 16 bytes, of which this is a part.
+        TypeKind::Float(Float::LongDouble) => bits[base..base + 10].fill(0xff),
+        TypeKind::Complex(Float::LongDouble) => {
+            bits[base..base + 10].fill(0xff);
+            bits[base + 16..base + 26].fill(0xff);
+        }
+        TypeKind::Array { element, length } => {
+            let Some(Expr { kind: ExprKind::Integer(length), .. }) = length else { return };
+            for index in 0..usize::try_from(*length).expect("small") {
+                meaning(element, target, base + index * size(element, target), bits);
+            }
+        }
+        TypeKind::Record(record) => {
+            let (_, places) = record_on(record, Span::default(), &scope, target).expect("laid out");
+            let body = record.body.as_ref().expect("has a body");
+            for (field, place) in body.fields.iter().zip(places) {
+                let offset = base + usize::try_from(place.offset).expect("small");
+                match place.bits {
+                    None => {
+                        let flexible =
+                            matches!(field.ty.kind, TypeKind::Array { length: None, .. });
+                        if !flexible {
+                            meaning(&field.ty, target, offset, bits);
+                        }
+                    }
+                    Some(_) if field.name.is_none() => {}
+                    Some(range) => {
+                        for bit in range.shift..range.shift + range.width {
+                            bits[offset + usize::try_from(bit / 8).expect("small")] |=
+                                1 << (bit % 8);
+                        }
+                    }
+                }
+            }
+        }
+        _ => bits[base..base + bytes].fill(0xff),
     }
 }

@@ -3,9 +3,8 @@
 //! Nothing of it runs here. Each function hands the pieces of its parameters, or of a result that
 //! it was given, to an `asm` statement, one a line; the register that clang names there, or the
 //! load that filled it, is where the piece came from.
-mod c_types;
 
-use c_types::{Generator, Menu, declare, ty};
+use crate::c_types::{self, Generator, Menu, declare, ty};
 use portcullis::plan::abi::{Abi, AbiError, Assignment, Location, Piece, Value, assign, describe};
 use portcullis::signature::{Function, Param, Scope, Span, TypeKind, Variadic};
 use std::collections::HashMap;

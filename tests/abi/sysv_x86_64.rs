@@ -3,15 +3,11 @@
 //! The generated program calls a routine in assembly through a pointer of each signature's type.
 //! The routine writes down every parameter register and the stack, then fills the result registers
 //! with known bytes. Every byte of every value must be where the assignment says.
-#![cfg(all(target_arch = "x86_64", unix))]
-mod c_types;
 
-use c_types::{Generator, Menu, declare, ty};
+use crate::c_types::{self, Generator, Menu, declare};
 use portcullis::plan::abi::{Abi, AbiError, Assignment, Location, Piece, Value, assign, describe};
-use portcullis::plan::layout::{Target, extent_of, record_on, scalar_of};
-use portcullis::signature::{
-    Expr, ExprKind, Float, Function, Param, Scope, Span, Type, TypeKind, Variadic,
-};
+use portcullis::plan::layout::Target;
+use portcullis::signature::{Function, Scope, Type, TypeKind, Variadic};
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -26,6 +22,7 @@ const MENU: Menu = Menu {
     fields: 4,
     hollow: false,
 };
+const HOST: Target = Target::Host(Abi::SysvX86_64);
 const SIGNATURES: usize = 500;
 const RECORDS: usize = 200;
 /// The routine copies so much of the stack.
@@ -92,60 +89,15 @@ static void fill(void *bytes, unsigned long size) {
 static void *volatile target = routine;
 "#;
 
-fn abi_type(generator: &mut Generator) -> Type {
-    if generator.rng.once_in(2) && !generator.records.is_empty() {
-        let index = generator.rng.below(generator.records.len());
-        ty(TypeKind::Record(generator.records[index].clone()))
-    } else {
-        generator.scalar()
-    }
-}
-
-/// What C promotes in a variadic tail.
-fn is_promoted(of: &Type) -> bool {
-    match scalar_of(of) {
-        Some(scalar) if scalar.is_float() => of.kind == TypeKind::Float(Float::Float),
-        Some(scalar) => scalar.host_size() < 4,
-        None => false,
-    }
-}
-
-fn signature(generator: &mut Generator) -> Function {
-    let void = generator.rng.once_in(5);
-    let result = if void { ty(TypeKind::Void) } else { abi_type(generator) };
-    let most = generator.rng.pick(&[4, 8, 8, 20]);
-    let count = generator.rng.below(most);
-    let param = |of| Param { name: None, ty: of, span: Span::default() };
-    let mut params: Vec<Param> = (0..count).map(|_| param(abi_type(generator))).collect();
-    let mut variadic = Variadic::No;
-    if count > 1 && generator.rng.once_in(4) {
-        let tail = params.split_off(1).into_iter().map(|param| param.ty);
-        variadic = Variadic::Typed(tail.filter(|of| !is_promoted(of)).collect());
-    }
-    Function { result, params, variadic }
-}
-
-fn types(function: &Function) -> Vec<&Type> {
-    let tail: &[Type] = match &function.variadic {
-        Variadic::Typed(tail) => tail,
-        Variadic::No | Variadic::Untyped(_) => &[],
-    };
-    function.params.iter().map(|param| &param.ty).chain(tail).collect()
-}
-
 fn host_size(of: &Type) -> usize {
-    if of.kind == TypeKind::Void {
-        return 0;
-    }
-    let extent = extent_of(of, &Scope::default(), Target::Host(Abi::SysvX86_64)).expect("laid out");
-    usize::try_from(extent.size).expect("small")
+    c_types::size(of, HOST)
 }
 
 /// The C function that makes one call and reports it.
 fn call(index: usize, function: &Function, assignment: &Assignment) -> String {
     let mut text = format!("static void call_{index}(void) {{\n");
     let mut args = Vec::new();
-    for (number, of) in types(function).iter().enumerate() {
+    for (number, of) in c_types::types(function).iter().enumerate() {
         let name = format!("a{number}");
         let _ = writeln!(text, "{}; fill(&{name}, sizeof {name});", declare(of, &name));
         if of.kind == TypeKind::Bool {
@@ -185,51 +137,6 @@ fn call(index: usize, function: &Function, assignment: &Assignment) -> String {
     }
     text.push_str("}\n");
     text
-}
-
-/// The bits of a value that mean something: all but padding.
-fn meaning(of: &Type, base: usize, bits: &mut [u8]) {
-    let scope = Scope::default();
-    let size = host_size(of);
-    match &of.kind {
-        TypeKind::Float(Float::LongDouble) => bits[base..base + 10].fill(0xff),
-        TypeKind::Complex(Float::LongDouble) => {
-            bits[base..base + 10].fill(0xff);
-            bits[base + 16..base + 26].fill(0xff);
-        }
-        TypeKind::Array { element, length } => {
-            let Some(Expr { kind: ExprKind::Integer(length), .. }) = length else { return };
-            for index in 0..usize::try_from(*length).expect("small") {
-                meaning(element, base + index * host_size(element), bits);
-            }
-        }
-        TypeKind::Record(record) => {
-            let (_, places) =
-                record_on(record, Span::default(), &scope, Target::Host(Abi::SysvX86_64))
-                    .expect("laid out");
-            let body = record.body.as_ref().expect("has a body");
-            for (field, place) in body.fields.iter().zip(places) {
-                let offset = base + usize::try_from(place.offset).expect("small");
-                match place.bits {
-                    None => {
-                        let flexible =
-                            matches!(field.ty.kind, TypeKind::Array { length: None, .. });
-                        if !flexible {
-                            meaning(&field.ty, offset, bits);
-                        }
-                    }
-                    Some(_) if field.name.is_none() => {}
-                    Some(range) => {
-                        for bit in range.shift..range.shift + range.width {
-                            bits[offset + usize::try_from(bit / 8).expect("small")] |=
-                                1 << (bit % 8);
-                        }
-                    }
-                }
-            }
-        }
-        _ => bits[base..base + size].fill(0xff),
-    }
 }
 
 /// Reads the program's output from front to back.
@@ -272,7 +179,7 @@ fn differences<'a>(
     find: impl Fn(&Piece) -> &'a [u8],
 ) -> Option<String> {
     let mut missing = vec![0; bytes.len()];
-    meaning(of, 0, &mut missing);
+    c_types::meaning(of, HOST, 0, &mut missing);
     for piece in &value.pieces {
         let start = usize::try_from(piece.offset).expect("small");
         for (index, byte) in find(piece).iter().enumerate() {
@@ -297,7 +204,7 @@ fn callers_compiled_by_the_c_compiler_put_everything_where_we_say() {
     let mut cases = Vec::new();
     let mut refused = 0;
     while cases.len() < SIGNATURES {
-        let function = signature(&mut generator);
+        let function = c_types::signature(&mut generator);
         match assign(&function, &scope, Abi::SysvX86_64) {
             Ok(assignment) => cases.push((function, assignment)),
             Err(AbiError::Unsupported { .. }) => refused += 1,
@@ -353,7 +260,8 @@ fn callers_compiled_by_the_c_compiler_put_everything_where_we_say() {
         if variadic && al != u64::from(assignment.vector_registers) {
             faults.push(format!("al is {al}"));
         }
-        for (number, (of, value)) in types(function).into_iter().zip(&assignment.params).enumerate()
+        for (number, (of, value)) in
+            c_types::types(function).into_iter().zip(&assignment.params).enumerate()
         {
             let bytes = output.take(host_size(of));
             let find = |piece: &Piece| at(piece, integers, vectors, &[], stack);
@@ -383,7 +291,7 @@ fn callers_compiled_by_the_c_compiler_put_everything_where_we_say() {
             wrong += 1;
             println!("signature {index}: {}", faults.join("; "));
             println!("{}", describe(assignment, function, Abi::SysvX86_64));
-            for of in types(function).into_iter().chain([&function.result]) {
+            for of in c_types::types(function).into_iter().chain([&function.result]) {
                 match &of.kind {
                     TypeKind::Record(record) => println!("    {}", c_types::body(record)),
                     _ => println!("    {}", declare(of, "")),

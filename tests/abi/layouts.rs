@@ -3,9 +3,8 @@
 //! Each record is printed as C. The compiled program reports `sizeof`, `_Alignof`, `offsetof`, and
 //! the bits of each bit-field by setting them and looking. It runs natively (LP64) and as a wasm
 //! module (ILP32).
-mod c_types;
 
-use c_types::{Generator, Menu};
+use crate::c_types::{self, Generator, Menu};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::layout::{BitRange, DataModel, Target, record_on};
 use portcullis::signature::{Record, RecordKind, Scope, Span, TypeKind};
