@@ -92,7 +92,9 @@ impl Libraries {
         let mut stray = None;
         for library in &libraries {
             let Some(address) = library.find(symbol) else { continue };
-            if libraries.iter().any(|library| library.holds_code(address)) {
+            if libraries.iter().any(|library| library.holds_code(address))
+                || (sys::is_kernels(address) && defines(library.path(), symbol))
+            {
                 let library = Some(library.path().to_owned());
                 return Ok(Found { address: NativeAddress(address), library });
             }
@@ -207,6 +209,12 @@ pub(super) fn near<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Ve
     found.into_iter().map(|(_, name)| name.to_owned()).take(MOST).collect()
 }
 
+/// Whether the file of a library has the function in its own table. The C library has `time` and a
+/// few more there, and lets them resolve to the kernel's code.
+fn defines(library: &Path, symbol: &str) -> bool {
+    defined_functions(library).iter().any(|name| name == symbol)
+}
+
 fn defined_functions(library: &Path) -> Vec<String> {
     let Ok(bytes) = std::fs::read(library) else { return Vec::new() };
     let Ok(file) = object::File::parse(&*bytes) else { return Vec::new() };
@@ -244,6 +252,15 @@ mod tests {
         assert!(definer.ends_with("libc.so.6"));
         assert!(error.to_string().contains("also \"libc.so.6\""), "{error}");
         assert!(find("libm.so.6", &["libc.so.6"], "strlen").is_ok());
+    }
+
+    #[test]
+    fn what_the_c_library_leaves_to_the_kernel_is_its_own() {
+        for symbol in ["time", "gettimeofday", "clock_gettime"] {
+            assert!(find("libc.so.6", &[], symbol).is_ok(), "{symbol}");
+            assert!(find("libm.so.6", &[], symbol).is_err(), "{symbol}");
+            assert!(find("libm.so.6", &["libc.so.6"], symbol).is_ok(), "{symbol}");
+        }
     }
 
     #[test]

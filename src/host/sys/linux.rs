@@ -78,15 +78,26 @@ impl Handle {
 
 /// The file of the library that this address belongs to.
 pub(in super::super) fn definer(address: *const c_void) -> Option<PathBuf> {
+    path_of(object_of(address)?.dli_fname)
+}
+
+/// Whether that address is in the library that the kernel puts into every process.
+pub(in super::super) fn is_kernels(address: *const c_void) -> bool {
+    // SAFETY: reads the words that the kernel gave the process.
+    let base = unsafe { libc::getauxval(libc::AT_SYSINFO_EHDR) };
+    base != 0 && object_of(address).is_some_and(|info| info.dli_fbase.addr() as u64 == base)
+}
+
+/// What the dynamic linker knows of the library that this address belongs to.
+fn object_of(address: *const c_void) -> Option<libc::Dl_info> {
     let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
     // SAFETY: `dladdr` takes any address; the record that it fills may be all zeros before.
-    let info = unsafe {
+    unsafe {
         if libc::dladdr(address, info.as_mut_ptr()) == 0 {
             return None;
         }
-        info.assume_init()
-    };
-    path_of(info.dli_fname)
+        Some(info.assume_init())
+    }
 }
 
 /// The directories in which the dynamic linker looks for libraries that this program asks for.

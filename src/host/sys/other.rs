@@ -28,6 +28,10 @@ pub(in super::super) fn definer(_: *const c_void) -> Option<PathBuf> {
     None
 }
 
+pub(in super::super) fn is_kernels(_: *const c_void) -> bool {
+    false
+}
+
 pub(in super::super) fn search_directories() -> Vec<PathBuf> {
     Vec::new()
 }
