@@ -45,6 +45,8 @@ pub struct NativeImport {
     pub library: Option<PathBuf>,
     /// How calls are run.
     pub tier: Tier,
+    /// Why by no faster tier; `None` when there is no faster one.
+    pub why_no_faster: Option<String>,
 }
 
 impl Bridge {
@@ -79,6 +81,7 @@ fn status_of(resolved: Resolved) -> ImportStatus {
                 prototype: overload.plan.prototype.to_string(),
                 library: overload.library.clone(),
                 tier: overload.runner.tier(),
+                why_no_faster: overload.runner.why_no_faster(&overload.plan),
             });
             ImportStatus::Native(functions.collect())
         }

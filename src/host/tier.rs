@@ -37,7 +37,7 @@ impl Runner {
     /// The fastest way, up to `most`, that takes this plan.
     pub(super) fn choose(plan: &Plan, most: Tier) -> Runner {
         if most >= Tier::Template
-            && let Some(template) = Template::of(plan)
+            && let Ok(template) = Template::of(plan)
         {
             return Runner::Template(template);
         }
@@ -48,6 +48,17 @@ impl Runner {
         match self {
             Runner::Interpreter => Tier::Interpreter,
             Runner::Template(_) => Tier::Template,
+        }
+    }
+
+    /// Why no faster tier runs this plan; `None` when there is no faster one.
+    pub(super) fn why_no_faster(&self, plan: &Plan) -> Option<String> {
+        match self {
+            Runner::Template(_) => None,
+            Runner::Interpreter => Some(match Template::of(plan) {
+                Ok(_) => "`max_tier` allows no faster one".to_owned(),
+                Err(why) => why.to_string(),
+            }),
         }
     }
 

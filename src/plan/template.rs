@@ -10,7 +10,7 @@
 //! does not fit, the function has run: [`Fallback::Resume`] carries the raw result.
 //!
 //! Not here: plans with handles, cells, `errno`, conditions, stack arguments or an *after* section;
-//! [`Template::of`] returns `None` for them, and the interpreter runs them.
+//! [`Template::of`] says why there is none, and the interpreter runs them.
 #![expect(unsafe_code, reason = "native functions are called through their addresses")]
 use super::Plan;
 use super::binding::Binding;
@@ -48,6 +48,53 @@ enum Shape {
     Doubles,
     /// Up to six integer and four vector registers.
     Mixed,
+}
+
+/// Why a plan has no template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// Templates are for one processor.
+    #[error("not on this processor")]
+    Machine,
+    /// Neither arguments nor a result.
+    #[error("nothing to convert")]
+    Empty,
+    /// The plan has an *after* section.
+    #[error("work after the call")]
+    After,
+    /// `__errno`
+    #[error("keeps errno")]
+    Errno,
+    /// A 64-bit guest memory.
+    #[error("64-bit memory")]
+    Wide,
+    /// A `bool` argument.
+    #[error("a bool argument")]
+    Bool,
+    /// A string that is copied, or must be told apart from a buffer.
+    #[error("a string beside a buffer")]
+    Text,
+    /// `__range`, `__requires`
+    #[error("a range or condition")]
+    Condition,
+    /// A count or argument that is computed.
+    #[error("a computed count")]
+    Computed,
+    /// A pointer to a value that passes through memory of the call.
+    #[error("a value in memory")]
+    Cell,
+    /// A handle.
+    #[error("a handle")]
+    Handle,
+    /// Integer arguments on the stack.
+    #[error("arguments on the stack")]
+    Stack,
+    /// Too many floating-point arguments.
+    #[error("more than {DOUBLES} floating-point arguments")]
+    Floats,
+    /// Too many pointers.
+    #[error("more than {POINTERS} pointers")]
+    Pointers,
 }
 
 /// Why the interpreter must take over.
@@ -111,16 +158,25 @@ impl Argument {
 }
 
 impl Template {
-    /// The template for a plan, if there is one.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Option<Template> {
-        if cfg!(not(all(target_arch = "x86_64", unix)))
-            || plan.facts.after
-            || plan.facts.errno
-            || plan.facts.wide
-            || plan.lowering.params.is_empty() && plan.lowering.results.is_empty()
-        {
-            return None;
+    /// The template for a plan.
+    ///
+    /// # Errors
+    /// Why there is none: the interpreter runs the plan.
+    pub fn of(plan: &Plan) -> Result<Template, Unsupported> {
+        if cfg!(not(all(target_arch = "x86_64", unix))) {
+            return Err(Unsupported::Machine);
+        }
+        if plan.facts.after {
+            return Err(Unsupported::After);
+        }
+        if plan.facts.errno {
+            return Err(Unsupported::Errno);
+        }
+        if plan.facts.wide {
+            return Err(Unsupported::Wide);
+        }
+        if plan.lowering.params.is_empty() && plan.lowering.results.is_empty() {
+            return Err(Unsupported::Empty);
         }
         let unused = Argument { slot: 0, shift: 0, mask: 0 };
         let none = Pointer { word: 0, align: 1, null: Null::Refused, extent: Extent::Text };
@@ -135,7 +191,9 @@ impl Template {
         for op in &plan.ops[..usize::from(plan.call)] {
             template.add(op)?;
         }
-        let Op::Call { returns, .. } = plan.ops.get(usize::from(plan.call))? else { return None };
+        let Some(Op::Call { returns, .. }) = plan.ops.get(usize::from(plan.call)) else {
+            return Err(Unsupported::After);
+        };
         template.returns = *returns;
         let used = |arguments: &[Argument]| arguments.iter().rposition(|a| a.mask != 0);
         let words = used(&template.words).map_or(0, |last| last + 1);
@@ -146,10 +204,10 @@ impl Template {
             (0, 1..=2) => Shape::Doubles,
             _ => Shape::Mixed,
         };
-        Some(template)
+        Ok(template)
     }
 
-    fn add(&mut self, op: &Op) -> Option<()> {
+    fn add(&mut self, op: &Op) -> Result<(), Unsupported> {
         match *op {
             Op::Int8 { slot, to } => self.word(slot, to, Width::I8),
             Op::UInt8 { slot, to } => self.word(slot, to, Width::U8),
@@ -164,12 +222,14 @@ impl Template {
                 self.word(slot, to, Width::U32)?;
                 let extent = match count {
                     Count::Exactly(count) => {
-                        Extent::Bytes(u64::from(count).checked_mul(u64::from(size))?)
+                        let bytes = u64::from(count).checked_mul(u64::from(size));
+                        Extent::Bytes(bytes.ok_or(Unsupported::Computed)?)
                     }
                     Count::Of(Operand { at, width: Width::U32 | Width::U64 }) => {
-                        Extent::Word { word: word_of(at)?, size }
+                        let word = word_of(at).map_err(|_| Unsupported::Computed)?;
+                        Extent::Word { word, size }
                     }
-                    Count::Of(_) => return None,
+                    Count::Of(_) => return Err(Unsupported::Computed),
                 };
                 self.pointer(Pointer { word: word_of(to)?, align, null, extent })
             }
@@ -178,19 +238,15 @@ impl Template {
                 let extent = Extent::Text;
                 self.pointer(Pointer { word: word_of(to)?, align: 1, null, extent })
             }
-            Op::Text { .. }
-            | Op::Bool { .. }
-            | Op::Range { .. }
-            | Op::Evaluate { .. }
-            | Op::Require { .. }
-            | Op::Value { .. }
-            | Op::Cell { .. }
-            | Op::PointerCell { .. }
-            | Op::TextCell { .. }
-            | Op::Handle { .. }
-            | Op::Apart { .. }
-            | Op::Reserve { .. }
-            | Op::Call { .. }
+            Op::Text { .. } | Op::Apart { .. } => Err(Unsupported::Text),
+            Op::Bool { .. } => Err(Unsupported::Bool),
+            Op::Range { .. } | Op::Require { .. } => Err(Unsupported::Condition),
+            Op::Evaluate { .. } | Op::Value { .. } => Err(Unsupported::Computed),
+            Op::Cell { .. } | Op::PointerCell { .. } | Op::TextCell { .. } => {
+                Err(Unsupported::Cell)
+            }
+            Op::Handle { .. } | Op::Reserve { .. } => Err(Unsupported::Handle),
+            Op::Call { .. }
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }
@@ -202,25 +258,27 @@ impl Template {
             | Op::Adopt { .. }
             | Op::StoreCell { .. }
             | Op::EndLoans { .. }
-            | Op::Return { .. } => None,
+            | Op::Return { .. } => Err(Unsupported::After),
         }
     }
 
-    fn word(&mut self, slot: u16, to: At, width: Width) -> Option<()> {
-        *self.words.get_mut(usize::from(word_of(to)?))? = Argument::new(slot, width);
-        Some(())
+    fn word(&mut self, slot: u16, to: At, width: Width) -> Result<(), Unsupported> {
+        let word = self.words.get_mut(usize::from(word_of(to)?)).ok_or(Unsupported::Stack)?;
+        *word = Argument::new(slot, width);
+        Ok(())
     }
 
-    fn double(&mut self, slot: u16, to: At, width: Width) -> Option<()> {
-        let number = (0..DOUBLES).find(|n| register(*n, FrameLayout::vector) == Some(to))?;
-        self.doubles[number] = Argument::new(slot, width);
-        Some(())
+    fn double(&mut self, slot: u16, to: At, width: Width) -> Result<(), Unsupported> {
+        let number = (0..DOUBLES).find(|n| register(*n, FrameLayout::vector) == Some(to));
+        self.doubles[number.ok_or(Unsupported::Floats)?] = Argument::new(slot, width);
+        Ok(())
     }
 
-    fn pointer(&mut self, pointer: Pointer) -> Option<()> {
-        *self.pointers.get_mut(usize::from(self.pointer_count))? = pointer;
+    fn pointer(&mut self, pointer: Pointer) -> Result<(), Unsupported> {
+        let free = self.pointers.get_mut(usize::from(self.pointer_count));
+        *free.ok_or(Unsupported::Pointers)? = pointer;
         self.pointer_count += 1;
-        Some(())
+        Ok(())
     }
 
     /// Makes the call.
@@ -353,9 +411,9 @@ struct Both {
 }
 
 /// Number of the integer register whose image is at `at`.
-fn word_of(at: At) -> Option<u8> {
-    let number = (0..WORDS).find(|number| register(*number, FrameLayout::integer) == Some(at))?;
-    u8::try_from(number).ok()
+fn word_of(at: At) -> Result<u8, Unsupported> {
+    let number = (0..WORDS).find(|number| register(*number, FrameLayout::integer) == Some(at));
+    number.and_then(|number| u8::try_from(number).ok()).ok_or(Unsupported::Stack)
 }
 
 fn register(number: usize, image: fn(u8) -> Option<At>) -> Option<At> {
