@@ -220,7 +220,6 @@ impl Parser<'_, '_> {
         }
         declarator.trailing.notes.retain(|note| !note.kind.describes_function());
         let mut ty = self.declared_type(specifiers.ty.clone(), declarator)?;
-        ty.alias = None;
         self.resolve_type(&mut ty);
         self.spend(&ty, name.span)?;
         if let TypeKind::Record(_) = ty.kind {
