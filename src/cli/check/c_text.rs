@@ -1,0 +1,173 @@
+//! Types of an interface as C text that a compiler reads beside the real header.
+use portcullis::signature::{
+    Float, Function, Integer, Prototype, Qualifiers, Record, RecordKind, Scope, Type, TypeKind,
+    Variadic,
+};
+
+/// How typedefs are written.
+#[derive(Clone, Copy)]
+pub enum Typedefs<'a> {
+    /// Those of the standard headers keep their names, those of the interface are resolved:
+    /// `int64_t` is `long` to one C library and `long long` to another.
+    Standard(&'a Scope),
+    /// All are resolved.
+    Resolved,
+}
+
+/// The type of a function without its name: `int (const char *)`.
+pub fn function_type(prototype: &Prototype, typedefs: Typedefs<'_>) -> String {
+    function(&prototype.function, String::new(), typedefs)
+}
+
+/// A type without a name.
+pub fn type_name(ty: &Type, typedefs: Typedefs<'_>) -> String {
+    declare(ty, String::new(), typedefs)
+}
+
+fn function(function: &Function, inner: String, typedefs: Typedefs<'_>) -> String {
+    let mut params: Vec<String> =
+        function.params.iter().map(|param| type_name(&param.ty, typedefs)).collect();
+    match function.variadic {
+        Variadic::No if params.is_empty() => params.push("void".to_owned()),
+        Variadic::No => {}
+        Variadic::Untyped(_) | Variadic::Typed(_) => params.push("...".to_owned()),
+    }
+    declare(&function.result, format!("{inner}({})", params.join(", ")), typedefs)
+}
+
+/// A declaration of `inner`.
+fn declare(ty: &Type, inner: String, typedefs: Typedefs<'_>) -> String {
+    let base = |name: &str| {
+        let mut text = String::new();
+        for qualifier in qualifiers(ty.quals) {
+            text.push_str(qualifier);
+            text.push(' ');
+        }
+        text.push_str(name);
+        if !inner.is_empty() {
+            text.push(' ');
+            text.push_str(&inner);
+        }
+        text
+    };
+    if let Some(name) = standard_name(ty, typedefs) {
+        return base(name);
+    }
+    match &ty.kind {
+        TypeKind::Void => base("void"),
+        TypeKind::Bool => base("_Bool"),
+        TypeKind::Integer(kind) => base(integer(*kind)),
+        TypeKind::Float(kind) => base(float(*kind)),
+        TypeKind::Complex(kind) => base(&format!("{} _Complex", float(*kind))),
+        TypeKind::Vector { lane, bytes } => {
+            let lane = type_name(lane, typedefs);
+            base(&format!("__attribute__((vector_size({bytes}))) {lane}"))
+        }
+        // C has an enum compatible with its integer type, and with no other enum.
+        TypeKind::Enum(of) => base(integer(of.underlying)),
+        TypeKind::Record(record) => base(&tag(record)),
+        TypeKind::Pointer(to) => {
+            let mut inner = inner;
+            for qualifier in qualifiers(ty.quals) {
+                inner = format!("{qualifier} {inner}");
+            }
+            let binds_closer = matches!(to.kind, TypeKind::Array { .. } | TypeKind::Function(_));
+            let inner = if binds_closer { format!("(*{inner})") } else { format!("*{inner}") };
+            declare(to, inner, typedefs)
+        }
+        TypeKind::Array { element, length } => {
+            let length = match length.as_ref().map(|length| &length.kind) {
+                Some(portcullis::signature::ExprKind::Integer(length)) => length.to_string(),
+                _ => String::new(),
+            };
+            declare(element, format!("{inner}[{length}]"), typedefs)
+        }
+        TypeKind::Function(of) => function(of, inner, typedefs),
+    }
+}
+
+/// The typedef of a standard header that the type was written with, through those of the
+/// interface.
+fn standard_name<'t>(ty: &'t Type, typedefs: Typedefs<'t>) -> Option<&'t str> {
+    let Typedefs::Standard(scope) = typedefs else { return None };
+    let mut name = ty.alias.as_deref()?;
+    // Every typedef of an interface stands after those that it uses, so that this ends.
+    while let Some(of) = scope.typedefs.get(name) {
+        name = of.alias.as_deref().filter(|next| *next != name)?;
+    }
+    Some(name)
+}
+
+fn qualifiers(quals: Qualifiers) -> impl Iterator<Item = &'static str> {
+    let Qualifiers { is_const, is_volatile, is_restrict, is_atomic } = quals;
+    [
+        (is_const, "const"),
+        (is_volatile, "volatile"),
+        (is_restrict, "__restrict"),
+        (is_atomic, "_Atomic"),
+    ]
+    .into_iter()
+    .filter_map(|(is, name)| is.then_some(name))
+}
+
+/// `struct NAME`.
+pub fn tag(record: &Record) -> String {
+    let keyword = match record.kind {
+        RecordKind::Struct => "struct",
+        RecordKind::Union => "union",
+    };
+    match &record.tag {
+        Some(tag) => format!("{keyword} {tag}"),
+        None => keyword.to_owned(),
+    }
+}
+
+fn integer(kind: Integer) -> &'static str {
+    match kind {
+        Integer::Char => "char",
+        Integer::SignedChar => "signed char",
+        Integer::UnsignedChar => "unsigned char",
+        Integer::Short => "short",
+        Integer::UnsignedShort => "unsigned short",
+        Integer::Int => "int",
+        Integer::UnsignedInt => "unsigned int",
+        Integer::Long => "long",
+        Integer::UnsignedLong => "unsigned long",
+        Integer::LongLong => "long long",
+        Integer::UnsignedLongLong => "unsigned long long",
+        Integer::Int128 => "__int128",
+        Integer::UnsignedInt128 => "unsigned __int128",
+    }
+}
+
+fn float(kind: Float) -> &'static str {
+    match kind {
+        Float::Float => "float",
+        Float::Double => "double",
+        Float::LongDouble => "long double",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis::signature::parse_interface;
+
+    #[test]
+    fn standard_typedefs_stay_and_those_of_the_interface_go() {
+        let text = "#pragma portcullis library \"libx.so\"\n\
+            typedef off_t where;\n\
+            typedef unsigned long word;\n\
+            where f(where at, word *_Out_ used, const char *name, int64_t n);\n";
+        let interface = parse_interface("x.h", text).expect("correct");
+        let prototype = &interface.grants[0].prototype;
+        assert_eq!(
+            function_type(prototype, Typedefs::Standard(&interface.scope)),
+            "off_t (off_t, unsigned long *, const char *, int64_t)"
+        );
+        assert_eq!(
+            function_type(prototype, Typedefs::Resolved),
+            "long long (long long, unsigned long *, const char *, long long)"
+        );
+    }
+}

@@ -1,0 +1,285 @@
+//! `explain`: how a C function is called, stage by stage.
+use super::report::{Failure, HEADING, Status};
+use super::table::{Cell, Table};
+use super::{args, meant};
+use anyhow::Result;
+use portcullis::plan::HandleTypes;
+use portcullis::plan::abi::{self, Abi};
+use portcullis::plan::compile::{self, CompileError, Target, lower};
+use portcullis::plan::disassemble::disassemble;
+use portcullis::plan::handles::HandleType;
+use portcullis::plan::layout::{self, DataModel, extent_of};
+use portcullis::signature::{
+    Diagnostic, Diagnostics, Interface, Prototype, Record, RecordKind, Scope, Type, TypeKind,
+    parse_prototype,
+};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A prototype and all that it is explained with.
+struct Subject {
+    prototype: Arc<Prototype>,
+    /// What the spans point into, and its name.
+    name: Arc<str>,
+    text: Arc<str>,
+    scope: Scope,
+    leaf: bool,
+    /// Other prototypes of the same library.
+    others: Vec<Arc<Prototype>>,
+}
+
+/// Explains a prototype, or every grant of a function that the command line names.
+pub fn explain(typed: &args::Explain) -> Result<Status, Failure> {
+    let model = match typed.model {
+        args::Model::Wasm32 => DataModel::Ilp32,
+        args::Model::Wasm64 => DataModel::Lp64,
+    };
+    let abi = match typed.abi {
+        Some(args::AbiName::Sysv) => Abi::SysvX86_64,
+        Some(args::AbiName::Aapcs64) => Abi::Aapcs64,
+        None => Abi::host_or_default(),
+    };
+    let mut status = Status::Good;
+    for (number, subject) in subjects(typed)?.iter().enumerate() {
+        if number > 0 {
+            anstream::println!();
+        }
+        if !subject.explain(model, abi) {
+            status = Status::Bad;
+        }
+    }
+    Ok(status)
+}
+
+fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
+    let interfaces = typed
+        .grant
+        .iter()
+        .map(|path| meant::Source::find(path)?.interface())
+        .collect::<Result<Vec<_>>>()?;
+    let granted: Vec<Subject> =
+        interfaces.iter().flat_map(|interface| named(interface, &typed.prototype)).collect();
+    if !granted.is_empty() {
+        return Ok(granted);
+    }
+    let scope = interfaces.first().map(|interface| interface.scope.clone()).unwrap_or_default();
+    let prototype = parse_prototype(&typed.prototype, &scope)?;
+    let calls_back = has_callback(&prototype);
+    let others = interfaces.first().map(prototypes).unwrap_or_default();
+    Ok(vec![Subject {
+        prototype: Arc::new(prototype),
+        name: "prototype".into(),
+        text: typed.prototype.as_str().into(),
+        scope,
+        leaf: !calls_back,
+        others,
+    }])
+}
+
+/// The grants of that function.
+fn named(interface: &Interface, name: &str) -> Vec<Subject> {
+    let grants = interface.grants.iter().filter(|grant| *grant.prototype.name.name == *name);
+    let subject = grants.map(|grant| Subject {
+        prototype: Arc::clone(&grant.prototype),
+        name: Arc::clone(&interface.name),
+        text: Arc::clone(&interface.text),
+        scope: interface.scope.clone(),
+        leaf: grant.leaf,
+        others: prototypes(interface),
+    });
+    subject.collect()
+}
+
+fn prototypes(interface: &Interface) -> Vec<Arc<Prototype>> {
+    interface.grants.iter().map(|grant| Arc::clone(&grant.prototype)).collect()
+}
+
+fn has_callback(prototype: &Prototype) -> bool {
+    let is_function = |ty: &Type| {
+        ty.pointee().is_some_and(|pointee| matches!(pointee.kind, TypeKind::Function(_)))
+    };
+    prototype.function.params.iter().any(|param| is_function(&param.ty))
+}
+
+/// Numbers handle types by their tags: nothing but telling them apart is needed here.
+#[derive(Default)]
+pub struct Numbers {
+    known: RefCell<Vec<(RecordKind, Option<Arc<str>>)>>,
+}
+
+impl HandleTypes for Numbers {
+    fn number(&self, record: &Record) -> HandleType {
+        let key = (record.kind, record.tag.as_ref().map(|tag| Arc::clone(&tag.name)));
+        let mut known = self.known.borrow_mut();
+        let number = known.iter().position(|one| *one == key).unwrap_or_else(|| {
+            known.push(key);
+            known.len() - 1
+        });
+        HandleType(u32::try_from(number + 1).unwrap_or(u32::MAX))
+    }
+}
+
+impl Subject {
+    /// Prints everything; whether a plan could be made.
+    fn explain(&self, model: DataModel, abi: Abi) -> bool {
+        let prototype = &self.prototype;
+        heading("prototype");
+        anstream::println!("  {prototype}");
+        anstream::println!();
+        heading("types");
+        anstream::print!("{}", self.types(model, abi));
+        for ty in records(prototype) {
+            if let Ok(text) = layout::describe(ty, &self.scope, abi) {
+                anstream::println!();
+                print_indented(&text);
+            }
+        }
+        match lower(prototype, model, None) {
+            Ok(lowering) => {
+                anstream::println!();
+                heading("wasm type");
+                anstream::println!("  {lowering}");
+            }
+            Err(error) => return self.refused(error),
+        }
+        if let Ok(assignment) = abi::assign(&prototype.function, &self.scope, abi) {
+            anstream::println!();
+            heading("assignment");
+            print_indented(&abi::describe(&assignment, &prototype.function, abi));
+        }
+        match compile_for(prototype, &self.scope, self.leaf, model, abi, &self.others) {
+            Ok(plan) => {
+                anstream::println!();
+                heading("plan");
+                print_indented(&disassemble(&plan, abi));
+                true
+            }
+            Err(error) => self.refused(error),
+        }
+    }
+
+    fn refused(&self, error: CompileError) -> bool {
+        anstream::println!();
+        match error {
+            CompileError::Prototype(list) => {
+                anstream::println!("{}", self.mistakes(list).colored());
+            }
+            other => anstream::println!("{other}"),
+        }
+        false
+    }
+
+    fn mistakes(&self, list: Vec<Diagnostic>) -> Diagnostics {
+        Diagnostics::new(Arc::clone(&self.name), Arc::clone(&self.text), list)
+    }
+
+    /// A line a value: the result, each parameter, and what pointers point at.
+    fn types(&self, model: DataModel, abi: Abi) -> String {
+        let guest = match model {
+            DataModel::Ilp32 => "wasm32",
+            DataModel::Lp64 => "wasm64",
+        };
+        let mut table = Table::default();
+        let heads = ["", "type", guest, abi.name()];
+        table.row(heads.map(|head| Cell::styled(head, HEADING)));
+        for (number, param) in self.prototype.function.params.iter().enumerate() {
+            let name = match &param.name {
+                Some(name) => name.to_string(),
+                None => format!("({})", number + 1),
+            };
+            self.value(&name, &param.ty, model, abi, &mut table);
+        }
+        self.value("result", &self.prototype.function.result, model, abi, &mut table);
+        table.show(2)
+    }
+
+    fn value(&self, name: &str, ty: &Type, model: DataModel, abi: Abi, table: &mut Table) {
+        let size = |target| match extent_of(ty, &self.scope, target) {
+            Ok(extent) => bytes(extent.size),
+            Err(_) => String::new(),
+        };
+        let sizes = (size(layout::Target::Guest(model)), size(layout::Target::Host(abi)));
+        let spelled = ty.as_written().to_string();
+        table.row([name.into(), spelled.into(), sizes.0.into(), sizes.1.into()]);
+        if let Some(pointee) = ty.pointee()
+            && extent_of(pointee, &self.scope, layout::Target::Host(abi)).is_ok()
+        {
+            self.value(&format!("*{name}"), pointee, model, abi, table);
+        }
+    }
+}
+
+/// Compiles a plan to look at, not to run.
+pub fn compile_for(
+    prototype: &Arc<Prototype>,
+    scope: &Scope,
+    leaf: bool,
+    model: DataModel,
+    abi: Abi,
+    others: &[Arc<Prototype>],
+) -> Result<portcullis::plan::Plan, CompileError> {
+    let find = |name: &str| others.iter().find(|other| *other.name.name == *name).cloned();
+    let target = Target {
+        model,
+        abi,
+        leaf,
+        scope,
+        import: None,
+        handle_types: &Numbers::default(),
+        grants: &find,
+    };
+    compile::compile(prototype, &target)
+}
+
+/// The structs and unions with a body that a prototype mentions, once each.
+fn records(prototype: &Prototype) -> Vec<&Type> {
+    let function = &prototype.function;
+    let types = function.params.iter().map(|param| &param.ty).chain([&function.result]);
+    let mut seen = HashSet::new();
+    let innermost = types.map(|mut ty| {
+        while let Some(pointee) = ty.pointee() {
+            ty = pointee;
+        }
+        ty
+    });
+    innermost
+        .filter(|ty| matches!(&ty.kind, TypeKind::Record(record) if seen.insert(record)))
+        .collect()
+}
+
+fn bytes(size: u64) -> String {
+    if size == 1 { "1 byte".to_owned() } else { format!("{size} bytes") }
+}
+
+fn heading(text: &str) {
+    anstream::println!("{HEADING}{text}{HEADING:#}");
+}
+
+fn print_indented(text: &str) {
+    for line in text.lines() {
+        anstream::println!("{}{line}", if line.is_empty() { "" } else { "  " });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handle_types_are_told_apart_by_kind_and_tag() {
+        let scope = Scope::default();
+        let of = |text: &str| {
+            let prototype = parse_prototype(text, &scope).expect("correct");
+            let ty = prototype.function.params[0].ty.pointee().expect("a pointer").clone();
+            let TypeKind::Record(record) = ty.kind else { panic!("a record") };
+            record
+        };
+        let numbers = Numbers::default();
+        let (a, b, c) =
+            (of("void f(struct a *x)"), of("void f(struct b *x)"), of("void f(union a *x)"));
+        assert_eq!(numbers.number(&a), numbers.number(&a));
+        assert_ne!(numbers.number(&a), numbers.number(&b));
+        assert_ne!(numbers.number(&a), numbers.number(&c));
+    }
+}

@@ -1,0 +1,205 @@
+//! What arguments mean: files read, names resolved, an engine and a bridge built.
+use super::args;
+use super::report::{WARNING, from_wasmtime};
+use anyhow::{Context as _, Result, bail};
+use portcullis::host::{Bridge, Tier};
+use portcullis::interfaces::{self, Shipped};
+use portcullis::signature::{Interface, parse_interface};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use wasmtime::{Config, Engine, Module};
+
+/// Stack of the thread that guests run on. Only what is used costs memory.
+pub const STACK: usize = 256 << 20;
+
+/// How much of it wasm code may use (with what native code below it uses). At least 192 MiB are
+/// left to native code, whose recursion nothing bounds: SQLite alone asks for 8.
+const WASM_STACK: usize = 64 << 20;
+
+/// The engine that guests are compiled for.
+pub fn engine() -> Result<Engine> {
+    let mut config = Config::new();
+    config.max_wasm_stack(WASM_STACK);
+    // No guest runs on a fiber, but the sizes must be consistent.
+    config.async_stack_size(STACK);
+    Engine::new(&config).map_err(from_wasmtime).context("cannot build an engine for this machine")
+}
+
+/// Reads and compiles a guest, binary or text.
+pub fn module(engine: &Engine, path: &Path) -> Result<Module> {
+    // Of a file that is not there the compiler would not say what it was meant to be.
+    fs::metadata(path).with_context(|| format!("cannot read the guest {}", path.display()))?;
+    Module::from_file(engine, path)
+        .map_err(from_wasmtime)
+        .with_context(|| format!("{} is not a WebAssembly module that can be run", path.display()))
+}
+
+/// An interface that the command line names.
+pub enum Source {
+    /// A file.
+    File {
+        /// Its name as typed.
+        name: String,
+        /// What is in it.
+        text: String,
+    },
+    /// One that ships with the program.
+    Shipped(Shipped),
+}
+
+impl Source {
+    /// A file of that name, or else a shipped interface.
+    pub fn find(path: &Path) -> Result<Source> {
+        let error = match fs::read_to_string(path) {
+            Ok(text) => return Ok(Source::File { name: path.display().to_string(), text }),
+            Err(error) => error,
+        };
+        let cannot = || format!("cannot read the interface {}", path.display());
+        if error.kind() != ErrorKind::NotFound {
+            return Err(error).with_context(cannot);
+        }
+        let shipped = interfaces::all();
+        let bare = path.to_str().map(|name| name.strip_suffix(".h").unwrap_or(name));
+        let found = shipped.iter().find(|(file, _)| bare == file.strip_suffix(".h"));
+        if let Some((_, shipped)) = found {
+            return Ok(Source::Shipped(shipped.clone()));
+        }
+        let names: Vec<&str> =
+            shipped.iter().map(|(file, _)| file.strip_suffix(".h").unwrap_or(file)).collect();
+        Err(error).with_context(|| {
+            format!("{}; the interfaces that ship are {}", cannot(), names.join(", "))
+        })
+    }
+
+    /// What it grants.
+    pub fn interface(&self) -> Result<Interface> {
+        match self {
+            Source::File { name, text } => Ok(parse_interface(name, text)?),
+            Source::Shipped(shipped) => Ok(shipped.interface().clone()),
+        }
+    }
+}
+
+/// What native code a guest may call.
+pub struct Permissions {
+    grants: Vec<Source>,
+    trusted: Vec<String>,
+    libraries: Vec<(String, PathBuf)>,
+    tier: Tier,
+}
+
+impl Permissions {
+    /// Reads the interfaces.
+    pub fn read(typed: &args::Permissions) -> Result<Permissions> {
+        for library in &typed.trust_signatures {
+            anstream::eprintln!(
+                "{WARNING}warning:{WARNING:#} full trust in the guest for `{library}`: what its \
+                 prototypes say is believed"
+            );
+        }
+        let grants = typed.grant.iter().map(|path| Source::find(path)).collect::<Result<_>>()?;
+        Ok(Permissions {
+            grants,
+            trusted: typed.trust_signatures.clone(),
+            libraries: libraries(&typed.library)?,
+            tier: match typed.tier {
+                args::Tier::Interpreter => Tier::Interpreter,
+                args::Tier::Auto | args::Tier::Template => Tier::Template,
+            },
+        })
+    }
+
+    /// The bridge that allows this and no more.
+    #[expect(unsafe_code, reason = "whoever types --grant or --trust-signatures makes the promise")]
+    pub fn bridge(self, engine: &Engine) -> Result<Bridge> {
+        let mut builder = Bridge::builder(engine).max_tier(self.tier);
+        for (name, path) in self.libraries {
+            builder = builder.library(&name, path)?;
+        }
+        for source in self.grants {
+            builder = match source {
+                Source::Shipped(shipped) => builder.grant(shipped),
+                // SAFETY: the user granted this file, whose text says what it promises of native
+                // code; `--help` says that a false promise breaks the sandbox.
+                Source::File { name, text } => unsafe { builder.grant_interface(&name, &text) },
+            }?;
+        }
+        for library in self.trusted {
+            // SAFETY: as above, for the prototypes of the guest: `--help` says "full trust".
+            builder = unsafe { builder.trust_signatures(&library) }?;
+        }
+        Ok(builder.build()?)
+    }
+}
+
+/// Paths are relative to the working directory here; the library wants them absolute.
+pub fn libraries(typed: &[(String, String)]) -> Result<Vec<(String, PathBuf)>> {
+    let mut libraries = Vec::new();
+    for (name, path) in typed {
+        let absolute = fs::canonicalize(path)
+            .with_context(|| format!("cannot find the library file {path} given for {name}"))?;
+        libraries.push((name.clone(), absolute));
+    }
+    Ok(libraries)
+}
+
+/// `HOST` or `HOST::GUEST`: a directory and the name that the guest knows it by.
+pub fn directory(typed: &str) -> Result<(PathBuf, String)> {
+    let (host, guest) = typed.split_once("::").unwrap_or((typed, typed));
+    if host.is_empty() || guest.is_empty() {
+        bail!("`--dir {typed}`: write a directory, or HOST::GUEST");
+    }
+    Ok((PathBuf::from(host), guest.to_owned()))
+}
+
+/// `NAME=VALUE`, or the `NAME` of a variable of this process.
+pub fn variable(typed: &str) -> Result<(String, String)> {
+    if let Some((name, value)) = typed.split_once('=') {
+        if name.is_empty() {
+            bail!("`--env {typed}`: the name is missing");
+        }
+        return Ok((name.to_owned(), value.to_owned()));
+    }
+    match std::env::var(typed) {
+        Ok(value) => Ok((typed.to_owned(), value)),
+        Err(error) => bail!("`--env {typed}`: {error} here; write NAME=VALUE to give it a value"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn directories_have_one_name_or_two() {
+        let both = |host: &str, guest: &str| (PathBuf::from(host), guest.to_owned());
+        assert_eq!(directory("/a").ok(), Some(both("/a", "/a")));
+        assert_eq!(directory("/a::/b").ok(), Some(both("/a", "/b")));
+        assert_eq!(directory("a:b").ok(), Some(both("a:b", "a:b")));
+        for wrong in ["", "::", "a::", "::b"] {
+            assert!(directory(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn variables_may_hold_anything_but_need_a_name() {
+        assert_eq!(variable("A=b=c").ok(), Some(("A".to_owned(), "b=c".to_owned())));
+        assert_eq!(variable("A=").ok(), Some(("A".to_owned(), String::new())));
+        assert!(variable("=b").is_err());
+        let error = variable("PORTCULLIS_NO_SUCH_VARIABLE").expect_err("it is not set");
+        assert!(error.to_string().contains("NAME=VALUE"), "{error}");
+    }
+
+    #[test]
+    fn shipped_interfaces_are_found_by_name_and_others_say_which_there_are() {
+        for name in ["zlib", "zlib.h"] {
+            assert!(matches!(Source::find(Path::new(name)), Ok(Source::Shipped(_))), "{name}");
+        }
+        for name in ["zlip", "elsewhere/zlib.h", ""] {
+            let error = Source::find(Path::new(name)).err().expect("there is none");
+            assert!(error.to_string().contains("sqlite3, zlib"), "{error}");
+        }
+    }
+}

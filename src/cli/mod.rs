@@ -1,0 +1,69 @@
+//! The command-line program.
+//!
+//! ```text
+//! args         arguments as typed
+//! meant        what they mean: files read, names resolved
+//! run          run a guest            invoke    its parameters and results
+//! imports      what a guest wants
+//! explain      how a C function is called
+//! check        an interface against library and header
+//! completions  scripts for shells
+//! report       how errors are told, and the exit status
+//! ```
+//!
+//! It is built on the public interface of the library and on nothing else. Nothing here decides
+//! what is safe: that is the business of [`portcullis::host`].
+mod args;
+mod check;
+mod completions;
+mod explain;
+mod imports;
+mod invoke;
+mod meant;
+mod report;
+mod run;
+mod table;
+
+use args::{Command, Typed};
+use clap::Parser as _;
+use std::io::{self, IsTerminal as _};
+use tracing_subscriber::filter::LevelFilter;
+
+pub use report::{Failure, Status};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What kept it from doing so. [`Failure`] knows how to tell it and with which status to exit.
+pub fn main() -> Result<Status, Failure> {
+    let typed = Typed::parse();
+    tell(typed.verbose);
+    match typed.command {
+        Command::Run(run) => run::run(&run),
+        Command::Imports(imports) => imports::imports(&imports),
+        Command::Explain(explain) => explain::explain(&explain),
+        Command::Check(check) => check::check(&check),
+        Command::Completions(completions) => completions::completions(&completions),
+    }
+}
+
+/// Sends what the library tells to standard error.
+fn tell(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let colors = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let filter = tracing_subscriber::filter::EnvFilter::default()
+        .add_directive(LevelFilter::WARN.into())
+        .add_directive(
+            format!("portcullis={level}").parse().expect("a level is a correct directive"),
+        );
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colors)
+        .without_time()
+        .init();
+}

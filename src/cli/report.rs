@@ -1,0 +1,227 @@
+//! How errors are told, and the status that the program exits with.
+use anstyle::{AnsiColor, Style};
+use portcullis::host::{BuildError, LinkError, LinkProblem};
+use portcullis::signature::Diagnostics;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::process::ExitCode;
+use wasmtime::WasmBacktrace;
+
+/// The style of `error:`.
+pub const ERROR: Style = AnsiColor::Red.on_default().bold();
+/// The style of `warning:`.
+pub const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// The style of what is as it should be.
+pub const GOOD: Style = AnsiColor::Green.on_default();
+/// The style of headings.
+pub const HEADING: Style = Style::new().bold();
+
+/// How the program ends when it did what it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All is well: 0.
+    Good,
+    /// It looked, and what it saw is not well: 1.
+    Bad,
+    /// The guest's own status.
+    Guest(i32),
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> ExitCode {
+        ExitCode::from(match status {
+            Status::Good => 0,
+            Status::Bad => 1,
+            // As the operating system does with what is given to `exit`.
+            Status::Guest(status) => status.to_le_bytes()[0],
+        })
+    }
+}
+
+/// Why the program could not do what it was told.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line makes no sense: 2.
+    Usage(String),
+    /// Something could not be read, understood, linked or started: 1.
+    Start(anyhow::Error),
+    /// The guest trapped: 134, which is what shells say of a process that aborted.
+    Trap(wasmtime::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::Start(error)
+    }
+}
+
+impl Failure {
+    /// Tells it on standard error.
+    pub fn report(&self) {
+        match self {
+            Failure::Usage(message) => {
+                anstream::eprintln!("{ERROR}error:{ERROR:#} {message}");
+                anstream::eprintln!("\nFor more information, try '--help'.");
+            }
+            Failure::Start(error) => anstream::eprintln!("{}", Chain(error.as_ref())),
+            Failure::Trap(error) => anstream::eprintln!("{}", trap(error)),
+        }
+    }
+
+    /// The status to exit with.
+    #[must_use]
+    pub fn status(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Usage(_) => 2,
+            Failure::Start(_) => 1,
+            Failure::Trap(_) => 134,
+        })
+    }
+}
+
+/// A library's error as one of ours, its causes kept.
+pub fn from_wasmtime(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::Error::from_boxed(error.into_boxed_dyn_error())
+}
+
+/// An error and what caused it, a line each. Mistakes in a text are shown with their places.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut next = Some(self.0);
+        let mut first = true;
+        let mut said = String::new();
+        while let Some(error) = next {
+            next = error.source();
+            let (text, mistakes) = match mistakes(error) {
+                Some((text, mistakes)) => (text, Some(mistakes)),
+                None => (error.to_string(), None),
+            };
+            // Wrappers often repeat what they wrap.
+            if !text.is_empty() && !said.contains(&text) {
+                if first {
+                    write!(f, "{ERROR}error:{ERROR:#} {text}")?;
+                } else {
+                    write!(f, "\n  {HEADING}because:{HEADING:#} {}", indented(&text))?;
+                }
+                first = false;
+            }
+            if let Some(mistakes) = mistakes {
+                if !first {
+                    f.write_str("\n\n")?;
+                }
+                write!(f, "{}", mistakes.colored())?;
+                return Ok(());
+            }
+            said = text;
+        }
+        Ok(())
+    }
+}
+
+/// The mistakes in a text that an error is about, and what it says besides.
+fn mistakes<'e>(error: &'e (dyn Error + 'static)) -> Option<(String, &'e Diagnostics)> {
+    if let Some(diagnostics) = error.downcast_ref::<Diagnostics>() {
+        return Some((String::new(), diagnostics));
+    }
+    if let Some(BuildError::Interface(diagnostics)) = error.downcast_ref() {
+        return Some((String::new(), diagnostics));
+    }
+    match error.downcast_ref::<LinkError>() {
+        Some(
+            error @ LinkError {
+                problem: LinkProblem::Prototype(mistakes) | LinkProblem::Unsupported(mistakes),
+                ..
+            },
+        ) => {
+            let text = error.to_string();
+            let title = text.lines().next().unwrap_or_default().to_owned();
+            Some((title, mistakes))
+        }
+        _ => None,
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.replace('\n', "\n  ")
+}
+
+/// A trap: what happened, and where in the guest.
+fn trap(error: &wasmtime::Error) -> String {
+    let mut text = String::new();
+    // One of the errors is the backtrace itself, which is shown below in a shorter form.
+    let backtrace = error.downcast_ref::<WasmBacktrace>();
+    let long_form = backtrace.map(ToString::to_string);
+    let mut reasons: Vec<String> = error
+        .chain()
+        .map(ToString::to_string)
+        .filter(|reason| Some(reason) != long_form.as_ref())
+        .collect();
+    if reasons.is_empty() {
+        reasons.push(error.to_string());
+    }
+    let _ = write!(text, "{ERROR}error:{ERROR:#} the guest trapped: {}", reasons[0]);
+    for reason in &reasons[1..] {
+        let _ = write!(text, "\n  {HEADING}because:{HEADING:#} {}", indented(reason));
+    }
+    if let Some(backtrace) = backtrace {
+        frames(&mut text, backtrace);
+    }
+    text
+}
+
+/// The guest's frames, innermost first, a line each.
+fn frames(text: &mut String, backtrace: &WasmBacktrace) {
+    const MOST: usize = 16;
+    let frames = backtrace.frames();
+    if frames.is_empty() {
+        return;
+    }
+    let _ = write!(text, "\n  {HEADING}in the guest:{HEADING:#}");
+    for (number, frame) in frames.iter().take(MOST).enumerate() {
+        let name = match frame.func_name() {
+            Some(name) => name.escape_debug().to_string(),
+            None => format!("function {}", frame.func_index()),
+        };
+        let _ = write!(text, "\n    {number}: {name}");
+        if let Some(offset) = frame.module_offset() {
+            let _ = write!(text, " at {offset:#x}");
+        }
+        for symbol in frame.symbols() {
+            if let (Some(file), Some(line)) = (symbol.file(), symbol.line()) {
+                let _ = write!(text, " ({file}:{line})");
+            }
+        }
+    }
+    if frames.len() > MOST {
+        let _ = write!(text, "\n    and {} more", frames.len() - MOST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_status_is_what_the_operating_system_would_make_of_it() {
+        for (status, code) in [(0, 0), (7, 7), (-1, 255), (256, 0)] {
+            assert_eq!(ExitCode::from(Status::Guest(status)), ExitCode::from(code));
+        }
+    }
+
+    #[test]
+    fn causes_follow_in_order_and_repetitions_are_left_out() {
+        let error =
+            anyhow::anyhow!("no such file").context("cannot read it").context("cannot start");
+        assert_eq!(
+            anstream::adapter::strip_str(&Chain(error.as_ref()).to_string()).to_string(),
+            "error: cannot start\n  because: cannot read it\n  because: no such file"
+        );
+        let error = anyhow::anyhow!("twice").context("twice");
+        assert_eq!(
+            anstream::adapter::strip_str(&Chain(error.as_ref()).to_string()).to_string(),
+            "error: twice"
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! `run`: a WASI program, or one export of a module.
+use super::report::{Failure, Status, from_wasmtime};
+use super::table::counted;
+use super::{args, invoke, meant};
+use anyhow::{Context as _, anyhow};
+use portcullis::host::{LinkError, Natives};
+use portcullis::plan::CallError;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::thread;
+use wasmtime::{Engine, Func, Instance, Linker, Module, Store, Trap, Val, WasmBacktrace};
+use wasmtime_wasi::p1::{self, WasiP1Ctx};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
+
+/// What `run` was told, as it is meant.
+struct Run {
+    guest: PathBuf,
+    args: Vec<String>,
+    invoke: Option<String>,
+    permissions: meant::Permissions,
+    directories: Vec<(PathBuf, String)>,
+    variables: Vec<(String, String)>,
+}
+
+/// What a store holds.
+pub struct State {
+    wasi: WasiP1Ctx,
+    natives: Natives,
+}
+
+/// Runs a guest on a large stack of its own.
+pub fn run(typed: &args::Run) -> Result<Status, Failure> {
+    let run = Run::meant(typed)?;
+    let thread = thread::Builder::new().name("guest".to_owned()).stack_size(meant::STACK);
+    let guest = thread.spawn(move || run.run()).context("cannot start a thread for the guest")?;
+    match guest.join() {
+        Ok(ended) => ended,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+impl Run {
+    fn meant(typed: &args::Run) -> Result<Run, Failure> {
+        let usage = |error: anyhow::Error| Failure::Usage(error.to_string());
+        let (guest, args) = typed
+            .guest_and_args
+            .split_first()
+            .ok_or_else(|| Failure::Usage("no guest is given".to_owned()))?;
+        let text = |arg: &OsString| {
+            let arg = arg.to_str().ok_or_else(|| {
+                Failure::Usage(format!("the argument {arg:?} is not UTF-8, which WASI asks for"))
+            })?;
+            Ok(arg.to_owned())
+        };
+        Ok(Run {
+            guest: PathBuf::from(guest),
+            args: args.iter().map(text).collect::<Result<_, Failure>>()?,
+            invoke: typed.invoke.clone(),
+            directories: typed
+                .dir
+                .iter()
+                .map(|dir| meant::directory(dir).map_err(usage))
+                .collect::<Result<_, _>>()?,
+            variables: typed
+                .env
+                .iter()
+                .map(|variable| meant::variable(variable).map_err(usage))
+                .collect::<Result<_, _>>()?,
+            permissions: meant::Permissions::read(&typed.permissions)?,
+        })
+    }
+
+    fn run(self) -> Result<Status, Failure> {
+        let wasi = self.wasi()?;
+        let engine = meant::engine()?;
+        let module = meant::module(&engine, &self.guest)?;
+        let bridge = self.permissions.bridge(&engine)?;
+        let linker = linker(&engine)?;
+        let mut store = store(&engine, wasi);
+        let instance = bridge
+            .instantiate(&mut store, &linker, &module, |state| &mut state.natives)
+            .map_err(|error| not_started(error, &self.guest));
+        let ended = instance.and_then(|instance| match &self.invoke {
+            Some(name) => call_export(&mut store, &module, instance, name, &self.args),
+            None => start(&mut store, instance, &self.guest),
+        });
+        match ended {
+            Err(Failure::Trap(error)) => match error.downcast_ref::<I32Exit>() {
+                Some(exit) => Ok(Status::Guest(exit.0)),
+                None => Err(Failure::Trap(error)),
+            },
+            other => other,
+        }
+    }
+
+    /// What the guest sees of the system.
+    fn wasi(&self) -> Result<WasiP1Ctx, Failure> {
+        let mut builder = WasiCtxBuilder::new();
+        // There is one guest and nothing else to do: a thread pool would only cost time.
+        builder.allow_blocking_current_thread(true);
+        builder.inherit_stdio();
+        // The name of the file, not its path: that is the host's business.
+        builder.arg(self.guest.file_name().unwrap_or_default().to_string_lossy());
+        if self.invoke.is_none() {
+            builder.args(&self.args);
+        }
+        builder.envs(&self.variables);
+        for (host, guest) in &self.directories {
+            builder
+                .preopened_dir(host, guest, FsPerms::ReadWrite)
+                .map_err(from_wasmtime)
+                .with_context(|| format!("cannot open the directory {}", host.display()))?;
+        }
+        Ok(builder.build_p1())
+    }
+}
+
+/// A store for one guest.
+pub fn store(engine: &Engine, wasi: WasiP1Ctx) -> Store<State> {
+    Store::new(engine, State { wasi, natives: Natives::default() })
+}
+
+/// WASI, and nothing else.
+pub fn linker(engine: &Engine) -> Result<Linker<State>, Failure> {
+    let mut linker = Linker::new(engine);
+    p1::add_to_linker_sync(&mut linker, |state: &mut State| &mut state.wasi)
+        .map_err(from_wasmtime)
+        .context("cannot set up WASI")?;
+    Ok(linker)
+}
+
+/// An error of instantiation: the start function may have run and trapped, or called `proc_exit`.
+fn not_started(error: wasmtime::Error, guest: &Path) -> Failure {
+    let guest_ran = error.is::<I32Exit>()
+        || error.is::<WasmBacktrace>()
+        || error.is::<Trap>()
+        || error.is::<CallError>();
+    if guest_ran && !error.is::<LinkError>() {
+        Failure::Trap(error)
+    } else {
+        Failure::Start(from_wasmtime(error).context(format!("cannot link {}", guest.display())))
+    }
+}
+
+/// Runs a WASI program.
+fn start(store: &mut Store<State>, instance: Instance, guest: &Path) -> Result<Status, Failure> {
+    let Some(function) = instance.get_func(&mut *store, "_start") else {
+        return Err(Failure::Start(anyhow!(
+            "{} exports no `_start`, so it is not a program: name a function with `--invoke`",
+            guest.display()
+        )));
+    };
+    let function = function
+        .typed::<(), ()>(&*store)
+        .map_err(from_wasmtime)
+        .context("the guest's `_start` must have neither parameters nor results")?;
+    function.call(&mut *store, ()).map_err(Failure::Trap)?;
+    Ok(Status::Good)
+}
+
+/// Calls one export and prints its results.
+fn call_export(
+    store: &mut Store<State>,
+    module: &Module,
+    instance: Instance,
+    name: &str,
+    args: &[String],
+) -> Result<Status, Failure> {
+    let Some(function) = instance.get_func(&mut *store, name) else {
+        return Err(no_export(module, name));
+    };
+    let parameters = parameters(store, function, name, args)?;
+    // A module that is no program may ask to be initialized.
+    if let Some(initialize) = instance.get_func(&mut *store, "_initialize")
+        && name != "_initialize"
+        && let Ok(initialize) = initialize.typed::<(), ()>(&*store)
+    {
+        initialize.call(&mut *store, ()).map_err(Failure::Trap)?;
+    }
+    let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
+    function.call(&mut *store, &parameters, &mut results).map_err(Failure::Trap)?;
+    let mut out = io::stdout().lock();
+    for result in &results {
+        writeln!(out, "{}", invoke::show(result)).context("cannot write the results")?;
+    }
+    Ok(Status::Good)
+}
+
+fn parameters(
+    store: &Store<State>,
+    function: Func,
+    name: &str,
+    args: &[String],
+) -> Result<Vec<Val>, Failure> {
+    let ty = function.ty(store);
+    if ty.params().len() != args.len() {
+        let types: Vec<String> = ty.params().map(|ty| ty.to_string()).collect();
+        return Err(Failure::Usage(format!(
+            "`{name}` takes {} ({}), the command line has {}",
+            counted(types.len(), "parameter"),
+            types.join(", "),
+            args.len()
+        )));
+    }
+    let parse = |(number, (ty, arg)): (usize, (_, &String))| {
+        invoke::parse(arg, &ty).map_err(|error| {
+            Failure::Usage(format!(
+                "parameter {} of `{name}` is of type {ty}, `{arg}` is not: {error}",
+                number + 1
+            ))
+        })
+    };
+    ty.params().zip(args).enumerate().map(parse).collect()
+}
+
+fn no_export(module: &Module, name: &str) -> Failure {
+    let functions: Vec<&str> = module
+        .exports()
+        .filter(|export| export.ty().func().is_some())
+        .map(|export| export.name())
+        .collect();
+    if functions.is_empty() {
+        return Failure::Usage(format!("the guest exports no function `{name}`, and no other"));
+    }
+    Failure::Usage(format!(
+        "the guest exports no function `{name}`; it exports {}",
+        functions.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ")
+    ))
+}
