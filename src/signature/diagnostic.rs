@@ -185,7 +185,9 @@ pub(super) fn did_you_mean<'a>(
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= 3)
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
         .filter(|(distance, candidate)| {
-            *distance <= if candidate.len() < 4 { 1 } else { candidate.len() / 4 + 1 }
+            let (shorter, most) = (candidate.len().min(word.len()), (candidate.len() + 2) / 4);
+            // A word in which every letter is wrong was not meant to be this one.
+            *distance < shorter && *distance <= most.max(1)
         })
         // Ties go to the first in the alphabet, whatever order a hash map gave them in.
         .min_by(|a, b| a.0.cmp(&b.0).then(a.1.cmp(b.1)))
@@ -232,6 +234,7 @@ mod tests {
         assert_eq!(did_you_mean("unit8_t", names), Some("uint8_t"));
         assert_eq!(did_you_mean("sizet", names), Some("size_t"));
         assert_eq!(did_you_mean("xyz", names), None);
+        assert_eq!(did_you_mean("m", names), None);
         assert_eq!(did_you_mean(&"x".repeat(1 << 20), names), None);
     }
 }

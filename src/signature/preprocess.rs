@@ -139,11 +139,13 @@ impl<'t> State<'t, '_> {
                 };
                 if found.function_like {
                     let error = format!("`{word}` is a macro with parameters");
-                    return errors.push(
+                    errors.push(
                         Diagnostic::new(place, error)
                             .related(found.span, "defined here")
                             .help("interfaces cannot use these: write out what it stands for"),
                     );
+                    // As a name it disturbs what is around it least.
+                    return tokens.push(Token { span: place, ..token });
                 }
                 if within.len() >= MAX_MACRO_DEPTH {
                     let error = "macros mention one another too deep here";

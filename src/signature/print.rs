@@ -439,6 +439,12 @@ impl Printer {
         }
     }
 
+    /// What stands before `.` or `->`; a constant there would swallow the point.
+    fn member_of(&self, e: &Expr) -> String {
+        let text = self.expr(e, POSTFIX);
+        if matches!(e.kind, ExprKind::Integer(0..)) { format!("({text})") } else { text }
+    }
+
     /// An expression that stands where only operators at least as tight as `level` may.
     fn expr(&self, expr: &Expr, level: usize) -> String {
         let each = |list: &[Expr]| {
@@ -451,8 +457,8 @@ impl Printer {
             ExprKind::Name(name) => (POSTFIX, name.to_string()),
             ExprKind::Return => (POSTFIX, "return".to_owned()),
             ExprKind::Deref(e) => (UNARY, format!("*{}", self.expr(e, UNARY))),
-            ExprKind::Member(e, field) => (POSTFIX, format!("{}.{field}", self.expr(e, POSTFIX))),
-            ExprKind::Arrow(e, field) => (POSTFIX, format!("{}->{field}", self.expr(e, POSTFIX))),
+            ExprKind::Member(e, field) => (POSTFIX, format!("{}.{field}", self.member_of(e))),
+            ExprKind::Arrow(e, field) => (POSTFIX, format!("{}->{field}", self.member_of(e))),
             ExprKind::SizeOf(ty) => {
                 (POSTFIX, format!("sizeof({})", self.declare(ty, String::new())))
             }

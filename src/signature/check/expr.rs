@@ -253,7 +253,8 @@ impl<'a> Checker<'a, '_> {
             None if known.is_empty() => error.label(format!("no {kind} has a name")),
             None => {
                 let names: Vec<String> = known.iter().take(8).map(|n| format!("`{n}`")).collect();
-                error.help(format!("there are {}", names.join(", ")))
+                let there = if names.len() == 1 { "there is only" } else { "there are" };
+                error.help(format!("{there} {}", names.join(", ")))
             }
         });
     }

@@ -166,9 +166,14 @@ impl<'a> Checker<'a, '_> {
 
     /// Tells that an annotation stands where it means nothing, and where it would.
     fn misplaced(&mut self, note: &Note, describes: &str, ty: &'a Type, site: &Site<'a>) {
+        let handle = self.class(ty) == Class::Handle;
+        let what = match ty.pointee() {
+            Some(opaque) if handle => format!("a handle, `{}` has no body", bare(opaque)),
+            _ => format!("`{}`", bare(ty)),
+        };
         let subject = match (site.name, site.level) {
-            (Some(name), 0) => format!("`{name}` is `{}`", bare(ty)),
-            _ => format!("this is `{}`", bare(ty)),
+            (Some(name), 0) => format!("`{name}` is {what}"),
+            _ => format!("this is {what}"),
         };
         let error = Diagnostic::new(note.span, format!("`{}` describes {describes}", note.kind))
             .label(subject);
@@ -198,7 +203,7 @@ impl<'a> Checker<'a, '_> {
         self.report(match (better, &note.kind) {
             (Some(better), _) => error
                 .help(format!("an annotation follows the `*` that it describes: write `{better}`")),
-            (None, NoteKind::Consumes | NoteKind::Borrowed | NoteKind::Invalidates) => {
+            (None, NoteKind::Consumes | NoteKind::Borrowed | NoteKind::Invalidates) if !handle => {
                 error.help("a handle is a pointer to a struct without a body: retype it to one")
             }
             (None, _) => error,

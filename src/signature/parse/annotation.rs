@@ -191,11 +191,11 @@ impl Parser<'_, '_> {
         let attribute = self.tokens[start].tok == Tok::Punct("[");
         self.at = start + 1;
         if attribute {
-            self.skip_to(&["]"]);
+            self.skip_to(start + 1, &["]"]);
             self.eat("]");
             self.eat("]");
         } else if self.eat("(") {
-            self.skip_to(&[")"]);
+            self.skip_to(start + 1, &[")"]);
             self.eat(")");
         }
     }
@@ -283,8 +283,9 @@ impl Parser<'_, '_> {
     }
 
     fn skip_parenthesized(&mut self) -> Parse<()> {
+        let open = self.at;
         if self.eat("(") {
-            self.skip_to(&[")"]);
+            self.skip_to(open, &[")"]);
             self.expect(")", "after the arguments of an attribute")?;
         }
         Ok(())

@@ -125,6 +125,9 @@ impl Parser<'_, '_> {
             loop {
                 if self.at_annotation() {
                     self.annotations(&mut attributes);
+                } else if self.eat_word("_Atomic") {
+                    // No type can start here, so parentheses after it are the declarator's.
+                    quals.is_atomic = true;
                 } else if !self.qualifier(&mut quals) {
                     break;
                 }
@@ -229,7 +232,7 @@ impl Parser<'_, '_> {
             return Ok((params, variadic));
         }
         loop {
-            let span = self.span();
+            let (first, span) = (self.at, self.span());
             if self.eat("...") {
                 variadic = Variadic::Untyped(span);
                 if self.eat(",") {
@@ -241,7 +244,7 @@ impl Parser<'_, '_> {
             let param = self.parameter(span);
             let broken = param.is_err();
             params.push(param.unwrap_or_else(|Reported| {
-                self.skip_to(&[",", ")", ";"]);
+                self.skip_to(first, &[",", ")", ";"]);
                 Param { name: None, ty: unknown(span), span }
             }));
             if params.len() > MAX_PARAMS {

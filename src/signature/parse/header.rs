@@ -42,12 +42,12 @@ pub fn parse_interface(name: &str, text: &str) -> Result<Interface, Diagnostics>
         value.map(|value| value != 0).map_err(|Reported| parser.errors)
     });
     let mut parser = Parser::new(tokens, text.len(), &nothing, errors);
-    let mut contents = Contents::default();
+    let mut contents = Contents { lost: !parser.errors.is_empty(), ..Contents::default() };
     while parser.peek() != Tok::End {
         let before = parser.at;
         if parser.external(&mut contents).is_err() {
             contents.lost = true;
-            parser.skip_declaration();
+            parser.skip_declaration(before);
         }
         // Every round has to read something, or a mistake would be told for ever.
         if parser.at == before {
@@ -141,8 +141,9 @@ impl Parser<'_, '_> {
             }
             (Tok::Ident("_Static_assert" | "static_assert"), _) => {
                 self.advance();
+                let open = self.at;
                 self.expect("(", "")?;
-                self.skip_to(&[")"]);
+                self.skip_to(open, &[")"]);
                 self.expect(")", "")?;
                 self.expect(";", "after an assertion")
             }
@@ -292,10 +293,10 @@ impl Parser<'_, '_> {
     }
 
     /// Goes behind a declaration that could not be read.
-    fn skip_declaration(&mut self) {
-        self.skip_to(&[";", "{"]);
+    fn skip_declaration(&mut self, first: usize) {
+        self.skip_to(first, &[";", "{"]);
         if self.eat("{") {
-            self.skip_to(&["}"]);
+            self.skip_to(first, &["}"]);
             self.eat("}");
         }
         self.eat(";");

@@ -71,6 +71,18 @@ fn prototype(text: &str, scope: &Scope, missing: check::Missing) -> Result<Proto
     if text.len() > MAX_PROTOTYPE {
         return Err(too_long(NAME, text, MAX_PROTOTYPE));
     }
+    let (parsed, names, mut errors) = syntax(text, scope);
+    if let Some(prototype) = &parsed {
+        check::prototype(prototype, &names, missing, &mut errors);
+    }
+    match parsed {
+        Some(prototype) if errors.is_empty() => Ok(prototype),
+        _ => Err(finish(NAME, text, errors)),
+    }
+}
+
+/// Reads one prototype without asking whether it makes sense.
+fn syntax<'s>(text: &str, scope: &'s Scope) -> (Option<Prototype>, Names<'s>, Vec<Diagnostic>) {
     let mut lexer = Lexer::new(text);
     let mut tokens = Vec::new();
     let mut errors = Vec::new();
@@ -88,20 +100,16 @@ fn prototype(text: &str, scope: &Scope, missing: check::Missing) -> Result<Proto
         }
     }
     let mut parser = Parser::new(tokens, text.len(), scope, errors);
-    let parsed = parser.lone_prototype();
-    let Parser { mut errors, names, .. } = parser;
-    if let Ok(prototype) = &parsed {
-        check::prototype(prototype, &names, missing, &mut errors);
-    }
-    match parsed {
-        Ok(prototype) if errors.is_empty() => Ok(prototype),
-        _ => Err(finish(NAME, text, errors)),
-    }
+    let parsed = parser.lone_prototype().ok();
+    (parsed, parser.names, parser.errors)
 }
 
 /// The mistakes of a text in its order, no more than anyone reads.
 fn finish(name: &str, text: &str, mut errors: Vec<Diagnostic>) -> Diagnostics {
     errors.sort_by_key(|error| error.span.start);
+    // `int f(x), g(x)`: the specifiers are checked with each of the two.
+    let place = |error: &Diagnostic| (error.span.start, error.span.end);
+    errors.dedup_by(|b, a| place(a) == place(b) && a.message == b.message);
     errors.truncate(MAX_ERRORS);
     Diagnostics::new(name, text, errors)
 }
@@ -127,6 +135,8 @@ fn push(errors: &mut Vec<Diagnostic>, error: Diagnostic) {
 /// A cursor over the tokens of a text and what is known so far.
 struct Parser<'t, 's> {
     tokens: Vec<Token<'t>>,
+    /// How many brackets are open around each token.
+    levels: Vec<usize>,
     at: usize,
     /// Where the text ends.
     end: u32,
@@ -142,7 +152,9 @@ impl<'t, 's> Parser<'t, 's> {
     fn new(tokens: Vec<Token<'t>>, end: usize, scope: &'s Scope, errors: Vec<Diagnostic>) -> Self {
         let end = u32::try_from(end).unwrap_or(u32::MAX);
         let budget = names::BUDGET;
-        Parser { tokens, at: 0, end, names: Names::new(scope), errors, depth: 0, budget }
+        let levels = levels(&tokens);
+        let names = Names::new(scope);
+        Parser { tokens, levels, at: 0, end, names, errors, depth: 0, budget }
     }
 
     fn lone_prototype(&mut self) -> Parse<Prototype> {
@@ -269,32 +281,58 @@ impl<'t, 's> Parser<'t, 's> {
         result
     }
 
-    /// Skips to one of `stops` outside any bracket; it is not eaten. A closing bracket that was
-    /// not opened meanwhile always stops.
-    fn skip_to(&mut self, stops: &[&str]) {
-        let mut open = 0usize;
-        loop {
-            match self.peek() {
-                Tok::End => return,
-                Tok::Punct(punct) => {
-                    if open == 0 && stops.contains(&punct) {
-                        return;
-                    }
-                    match punct {
-                        "(" | "[" | "{" => open += 1,
-                        ")" | "]" | "}" if open == 0 => return,
-                        ")" | "]" | "}" => open -= 1,
-                        _ => {}
-                    }
-                }
-                _ => {}
+    /// How many brackets are open around token `at`.
+    fn level(&self, at: usize) -> usize {
+        self.levels.get(at).copied().unwrap_or(0)
+    }
+
+    /// Skips to one of `stops` that stands in the same brackets as token `from`, or to the end of
+    /// these brackets; what it stops at is not eaten.
+    fn skip_to(&mut self, from: usize, stops: &[&str]) {
+        let home = self.level(from);
+        while self.peek() != Tok::End {
+            let level = self.level(self.at);
+            let stop = matches!(self.peek(), Tok::Punct(punct) if stops.contains(&punct));
+            if level < home || level == home && stop {
+                return;
             }
             self.advance();
         }
     }
 }
 
+/// How many brackets are open around each token; a bracket counts neither itself nor its partner.
+/// A `;` closes all parentheses: none of C's can hold one, so that one `)` that is missing does
+/// not hide the rest of an interface.
+fn levels(tokens: &[Token<'_>]) -> Vec<usize> {
+    let mut open: Vec<&str> = Vec::new();
+    // What was opened since the last brace that is still open.
+    let brace = |open: &[&str]| open.iter().rposition(|bracket| *bracket == "{");
+    let level = |token: &Token<'_>| {
+        match token.tok {
+            Tok::Punct(close @ (")" | "]")) => {
+                let opening = if close == ")" { "(" } else { "[" };
+                let found = open.iter().rposition(|bracket| *bracket == opening);
+                if found > brace(&open) {
+                    open.truncate(found.unwrap_or(0));
+                }
+            }
+            Tok::Punct("}") => open.truncate(brace(&open).unwrap_or(open.len())),
+            Tok::Punct(";") => open.truncate(brace(&open).map_or(0, |at| at + 1)),
+            _ => {}
+        }
+        let level = open.len();
+        if let Tok::Punct(punct @ ("(" | "[" | "{")) = token.tok {
+            open.push(punct);
+        }
+        level
+    };
+    tokens.iter().map(level).collect()
+}
+
 #[cfg(test)]
 mod header_tests;
+#[cfg(test)]
+mod round_trip_tests;
 #[cfg(test)]
 mod tests;

@@ -78,15 +78,16 @@ impl Parser<'_, '_> {
             if self.eat(";") {
                 continue;
             }
+            let first = self.at;
             if self.fields(&mut fields).is_err() {
-                self.skip_to(&[";", "}"]);
+                self.skip_to(first, &[";", "}"]);
             }
             if !self.is("}") && !self.eat(";") {
                 if self.peek() == Tok::End {
                     return Err(Reported);
                 }
                 self.report(self.unexpected("`;`", "after a field"));
-                self.skip_to(&[";", "}"]);
+                self.skip_to(first, &[";", "}"]);
                 if !self.is(";") && !self.is("}") {
                     // A bracket that nothing opened: step over it, or this would not end.
                     self.advance();
