@@ -23,9 +23,9 @@ impl Checker<'_, '_> {
                 None => format!("parameter {}", at + 1),
             };
             if callback {
-                self.returned(&param.ty, usize::MAX, &who, param.name.as_ref());
+                self.returned(&param.ty, at, &who, param.name.as_ref());
             } else {
-                self.given(&param.ty, function, at, &who, param.name.as_ref());
+                self.given(&param.ty, at, &who, param.name.as_ref());
             }
         }
         let result = &function.result;
@@ -33,33 +33,20 @@ impl Checker<'_, '_> {
             return;
         }
         if callback {
-            self.given(result, function, usize::MAX, "the result of the callback", None);
+            self.given(result, usize::MAX, "the result of the callback", None);
         } else {
             self.returned(result, usize::MAX, "the result", None);
         }
     }
 
     /// A pointer that the guest gives to C.
-    fn given(
-        &mut self,
-        ty: &Type,
-        function: &Function,
-        at: usize,
-        who: &str,
-        name: Option<&Ident>,
-    ) {
+    fn given(&mut self, ty: &Type, at: usize, who: &str, name: Option<&Ident>) {
         let class = self.class(ty);
         if !class.is_data_pointer() {
             return;
         }
         if !has_extent(ty, class) {
-            let span = name.map_or(ty.span, |name| name.span);
-            let help = self.size_help(ty, function, at, name);
-            self.report(
-                Diagnostic::new(span, format!("{who} has no size"))
-                    .label(format!("`{}`", super::notes::bare(ty)))
-                    .help(help),
-            );
+            self.no_size(ty, at, who, name);
         }
         let Some(pointee) = ty.pointee() else { return };
         if class != Class::Indirect {
@@ -69,8 +56,18 @@ impl Checker<'_, '_> {
         let inner = format!("the pointer behind {who}");
         match direction(ty) {
             Direction::Out => self.returned(pointee, at, &inner, None),
-            Direction::In | Direction::Inout => self.given(pointee, function, at, &inner, None),
+            Direction::In | Direction::Inout => self.given(pointee, at, &inner, None),
         }
+    }
+
+    fn no_size(&mut self, ty: &Type, at: usize, who: &str, name: Option<&Ident>) {
+        let span = name.map_or(ty.span, |name| name.span);
+        let help = self.size_help(ty, at, name);
+        self.report(
+            Diagnostic::new(span, format!("{who} has no size"))
+                .label(format!("`{}`", super::notes::bare(ty)))
+                .help(help),
+        );
     }
 
     /// An array of pointers is read as often as it is written: the default for one cell (out)
@@ -124,6 +121,7 @@ impl Checker<'_, '_> {
             // In a callback the loan ends with the callback.
             None if self.frames.len() > 1 && has_extent(ty, class) => {}
             None if self.has_origin(at) => {}
+            None if self.frames.len() > 1 => self.no_size(ty, at, who, name),
             None => {
                 let bound = "__lifetimebound(h)` (`h` a handle parameter that lends it) or \
                              `__lifetimebound(static)` (the library keeps it for ever)";
@@ -169,7 +167,7 @@ impl Checker<'_, '_> {
     }
 
     /// The declaration with a size.
-    fn size_help(&self, ty: &Type, function: &Function, at: usize, name: Option<&Ident>) -> String {
+    fn size_help(&self, ty: &Type, at: usize, name: Option<&Ident>) -> String {
         let label = name.map_or("", |name| &*name.name);
         let void = self.class(ty) == Class::VoidPointer;
         let with = |count: ExprKind| {
@@ -179,7 +177,7 @@ impl Checker<'_, '_> {
             ty.notes.insert(0, Note { kind, span: Span::default() });
             ty.declare_as_written(label).to_string()
         };
-        if let Some((length, pointer)) = self.length_of(function, at, label) {
+        if let Some((length, pointer)) = self.length_of(at, label) {
             let name = ExprKind::Name(length.clone());
             let count = if pointer {
                 ExprKind::Deref(Box::new(Expr { kind: name, span: Span::default() }))
@@ -206,12 +204,8 @@ impl Checker<'_, '_> {
 
     /// The parameter that probably tells the length of parameter `at`, and whether it is behind a
     /// pointer.
-    fn length_of<'f>(
-        &self,
-        function: &'f Function,
-        at: usize,
-        buffer: &str,
-    ) -> Option<(&'f Ident, bool)> {
+    fn length_of(&self, at: usize, buffer: &str) -> Option<(&Ident, bool)> {
+        let Some(Frame::Function(function)) = self.frames.last() else { return None };
         let buffer = buffer.to_ascii_lowercase();
         let candidates = function.params.iter().enumerate().filter_map(|(other, param)| {
             let Param { name: Some(name), ty, .. } = param else { return None };
