@@ -1,0 +1,124 @@
+//! Whether a tampered plan does what the original does.
+//!
+//! A mutant that the verifier accepts must be one of these, by arguments that this file computes:
+//!
+//! - *Order.* Within a phase every place is written once and read after that, so any order computes
+//!   the same; it decides only which of several failures is told, and the numbers of new handles.
+//! - *Repetition.* A check that is made twice is the same check.
+//! - *Copies.* A string that was copied for the call overlaps nothing that the call writes to.
+//! - *Names of places.* Cells and locals may lie anywhere among the locals.
+//! - *Idle slots.* The wasm type of a guest value that nothing reads (`__value`) has no effect.
+//! - *Arithmetic.* Expressions that have the same value, or fail alike, whatever they read.
+use crate::plan::Plan;
+use crate::plan::expression::{Environment, EvaluationError, Expression, evaluate};
+use crate::plan::op::{At, Op, Operand};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Whether the two plans have the same effect, as far as the arguments above can tell.
+pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
+    one.prototype == other.prototype
+        && same_lowering(one, other)
+        && (one.frame.stack, one.frame.locals) == (other.frame.stack, other.frame.locals)
+        && one.ranges == other.ranges
+        && one.callees == other.callees
+        && one.handle_kinds == other.handle_kinds
+        && same_facts(one, other)
+        && one.expressions.len() == other.expressions.len()
+        && one.expressions.iter().zip(&other.expressions).all(|(a, b)| same_value(a, b))
+        && canonical(one) == canonical(other)
+}
+
+fn same_lowering(one: &Plan, other: &Plan) -> bool {
+    let text = format!("{:?}", one.ops);
+    let (one, other) = (&one.lowering, &other.lowering);
+    let idle = |slot: usize| !text.contains(&format!("slot: {slot},"));
+    one.results == other.results
+        && one.params.len() == other.params.len()
+        && (0..one.params.len()).all(|slot| one.params[slot] == other.params[slot] || idle(slot))
+}
+
+/// Facts, but for the data model of a plan that has no pointers.
+fn same_facts(one: &Plan, other: &Plan) -> bool {
+    let pointerless = !format!("{:?}", one.ops).contains("null:") && !one.facts.memory;
+    let mut facts = other.facts;
+    if pointerless {
+        facts.wide = one.facts.wide;
+    }
+    one.facts == facts
+}
+
+/// The ops without their order inside of phases, without needless checks, locals renamed in the
+/// order of their use.
+fn canonical(plan: &Plan) -> Vec<String> {
+    let locals = usize::from(plan.frame.locals);
+    let mut ops: Vec<(Op, String)> = plan
+        .ops
+        .iter()
+        .map(|op| (*op, with_locals(op, &mut |at| (at < locals).then_some(at))))
+        .collect();
+    let copied = |place: At| {
+        plan.ops.iter().any(|op| matches!(op, Op::Text { to, copy: true, .. } if *to == place))
+    };
+    ops.retain(|(op, _)| !matches!(op, Op::Apart { text, .. } if copied(*text)));
+    ops.sort_by_key(|(op, text)| (op.phase(), text.clone()));
+    let repeatable =
+        |op: &Op| matches!(op, Op::Range { .. } | Op::Require { .. } | Op::Apart { .. });
+    ops.dedup_by(|(a, _), (b, _)| a == b && repeatable(a));
+    let mut names = HashMap::new();
+    let rename = |(op, _): (Op, String)| {
+        with_locals(&op, &mut |at| {
+            let next = 100_000 + names.len();
+            Some(if at < locals { at } else { *names.entry(at).or_insert(next) })
+        })
+    };
+    ops.into_iter().map(rename).collect()
+}
+
+/// The op as text, its positions replaced: `None` becomes a place without a name.
+fn with_locals(op: &Op, rename: &mut dyn FnMut(usize) -> Option<usize>) -> String {
+    let text = format!("{op:?}");
+    let mut parts = text.split("At(");
+    let mut renamed = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (at, rest) = part.split_once(')').expect("a position ends");
+        let at = at.parse().expect("a position is a number");
+        renamed += &format!("At({:?}){rest}", rename(at));
+    }
+    renamed
+}
+
+/// Values and results of functions that depend only on what is asked for and on a seed.
+struct Seeded(u64);
+
+impl Seeded {
+    fn draw(&self, what: impl Hash, low: i128, high: i128) -> i128 {
+        let mut hasher = DefaultHasher::new();
+        (self.0, what).hash(&mut hasher);
+        let bits = hasher.finish();
+        match bits % 4 {
+            0 => low + i128::from(bits >> 60),
+            1 => high - i128::from(bits >> 60),
+            2 => i128::from(bits >> 58).clamp(low, high),
+            _ => low + i128::from(bits >> 2) % (high - low + 1),
+        }
+    }
+}
+
+impl Environment for Seeded {
+    fn load(&self, operand: Operand) -> i128 {
+        let (low, high) = operand.width.bounds();
+        self.draw(operand, low.max(i64::MIN.into()), high.min(u64::MAX.into()))
+    }
+
+    fn call(&mut self, callee: u16, arguments: &[i128]) -> i128 {
+        self.draw((callee, arguments), i32::MIN.into(), i32::MAX.into())
+    }
+}
+
+fn same_value(one: &Expression, other: &Expression) -> bool {
+    let value = |expression, seed| -> Result<i128, EvaluationError> {
+        evaluate(expression, &mut Seeded(seed))
+    };
+    one.steps == other.steps || (0..500).all(|seed| value(one, seed) == value(other, seed))
+}
