@@ -148,7 +148,7 @@ impl Printer<'_> {
             | Op::Long32 { slot, to }
             | Op::ULong32 { slot, to }
             | Op::Float32 { slot, to }
-            | Op::Float64 { slot, to } => self.from_slot(slot, to),
+            | Op::Float64 { slot, to } => self.slot_to(slot, to),
             Op::Range { value, set, param: _ } => {
                 let intervals = self.plan.ranges.get(usize::from(set));
                 let intervals = intervals.map_or_else(String::new, |i| self.intervals(i));
@@ -163,7 +163,7 @@ impl Printer<'_> {
                 format!("{{{expression}}} -> {} as {}", self.at(to), width_name(width))
             }
             Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
-                let mut text = self.from_slot(slot, to);
+                let mut text = self.slot_to(slot, to);
                 let count = match count {
                     Count::Of(operand) => self.operand(operand),
                     Count::Exactly(count) => count.to_string(),
@@ -179,7 +179,7 @@ impl Printer<'_> {
                 text
             }
             Op::Text { slot, to, unit, null, copy, extent } => {
-                let slot = self.from_slot(slot, to);
+                let slot = self.slot_to(slot, to);
                 let copy = if copy { ", copied" } else { "" };
                 let (null, extent) = (null_name(null), self.at(extent));
                 let unit = if unit == 1 {
@@ -191,7 +191,7 @@ impl Printer<'_> {
             }
             Op::Cell { slot, to, cell, guest, host, direction, null } => format!(
                 "{}, cell {}, guest {}, host {}, {}, {}",
-                self.from_slot(slot, to),
+                self.slot_to(slot, to),
                 self.at(cell),
                 width_name(guest),
                 width_name(host),
@@ -199,11 +199,11 @@ impl Printer<'_> {
                 null_name(null)
             ),
             Op::PointerCell { slot, to, cell, null } => {
-                let (slot, cell) = (self.from_slot(slot, to), self.at(cell));
+                let (slot, cell) = (self.slot_to(slot, to), self.at(cell));
                 format!("{slot}, cell {cell}, {}", null_name(null))
             }
             Op::TextCell { slot, to, cell, null, extent } => {
-                let (slot, cell) = (self.from_slot(slot, to), self.at(cell));
+                let (slot, cell) = (self.slot_to(slot, to), self.at(cell));
                 let (null, extent) = (null_name(null), self.at(extent));
                 format!("{slot}, cell {cell}, {null}, length -> {extent}")
             }
@@ -213,7 +213,7 @@ impl Printer<'_> {
                     Fate::Invalidated => "invalidated",
                     Fate::Consumed => "consumed",
                 };
-                let (slot, kind) = (self.from_slot(slot, to), self.kind(kind));
+                let (slot, kind) = (self.slot_to(slot, to), self.kind(kind));
                 format!("{slot}, {kind}, {}, {fate}", null_name(null))
             }
             Op::Apart { text, text_extent, buffer, buffer_extent } => format!(
@@ -284,7 +284,7 @@ impl Printer<'_> {
         }
     }
 
-    fn from_slot(&self, slot: u16, to: At) -> String {
+    fn slot_to(&self, slot: u16, to: At) -> String {
         format!("slot {slot} -> {}", self.at(to))
     }
 

@@ -1,0 +1,366 @@
+//! One op with another value in one of its fields.
+use super::{WIDTHS, numbers, operands};
+use crate::plan::op::{
+    At, Count, Direction, Fate, Null, Op, Operand, Ownership, Returns, Slot, Stub, TakeExtent,
+    Width,
+};
+use std::num::NonZeroU16;
+
+const SCALARS: [fn(u16, At) -> Op; 11] = [
+    |slot, to| Op::Int8 { slot, to },
+    |slot, to| Op::UInt8 { slot, to },
+    |slot, to| Op::Int16 { slot, to },
+    |slot, to| Op::UInt16 { slot, to },
+    |slot, to| Op::Bool { slot, to },
+    |slot, to| Op::Int32 { slot, to },
+    |slot, to| Op::Int64 { slot, to },
+    |slot, to| Op::Long32 { slot, to },
+    |slot, to| Op::ULong32 { slot, to },
+    |slot, to| Op::Float32 { slot, to },
+    |slot, to| Op::Float64 { slot, to },
+];
+
+const RETURNS: [Returns; 13] = [
+    Returns::Void,
+    Returns::Record,
+    Returns::Int8,
+    Returns::UInt8,
+    Returns::Int16,
+    Returns::UInt16,
+    Returns::Bool,
+    Returns::Int32,
+    Returns::Int64,
+    Returns::Long32,
+    Returns::ULong32,
+    Returns::Float32,
+    Returns::Float64,
+];
+
+/// The variants of one op.
+pub(super) struct Fields<'a> {
+    pub(super) op: Op,
+    pub(super) places: &'a [At],
+    pub(super) all: Vec<(&'static str, Op)>,
+}
+
+impl Fields<'_> {
+    fn each<T>(
+        &mut self,
+        field: &'static str,
+        values: impl IntoIterator<Item = T>,
+        f: impl Fn(T) -> Op,
+    ) {
+        self.all.extend(values.into_iter().map(|value| (field, f(value))));
+    }
+
+    fn slots(&mut self, slot: u16, f: impl Fn(u16) -> Op) {
+        self.each("slot", numbers(slot), f);
+    }
+
+    fn params(&mut self, param: u16, f: impl Fn(u16) -> Op) {
+        self.each("param", numbers(param), f);
+    }
+
+    fn moved(&mut self, field: &'static str, f: impl Fn(At) -> Op) {
+        let places = self.places.to_vec();
+        self.each(field, places, f);
+    }
+
+    fn nulls(&mut self, f: impl Fn(Null) -> Op) {
+        self.each("null", [Null::IfEmpty, Null::Allowed, Null::Refused], f);
+    }
+
+    fn maybe_moved(&mut self, field: &'static str, f: impl Fn(Option<At>) -> Op) {
+        let places: Vec<Option<At>> = self.places.iter().copied().map(Some).chain([None]).collect();
+        self.each(field, places, f);
+    }
+
+    pub(super) fn mutate(&mut self) {
+        let op = self.op;
+        match op {
+            Op::Int8 { slot, to }
+            | Op::UInt8 { slot, to }
+            | Op::Int16 { slot, to }
+            | Op::UInt16 { slot, to }
+            | Op::Bool { slot, to }
+            | Op::Int32 { slot, to }
+            | Op::Int64 { slot, to }
+            | Op::Long32 { slot, to }
+            | Op::ULong32 { slot, to }
+            | Op::Float32 { slot, to }
+            | Op::Float64 { slot, to } => {
+                let own = SCALARS.into_iter().find(|make| make(slot, to) == op).expect("listed");
+                self.each("conversion", SCALARS, |make| make(slot, to));
+                self.slots(slot, |slot| own(slot, to));
+                self.moved("to", |to| own(slot, to));
+            }
+            Op::Range { value, set, param } => {
+                let operands = operands(value, self.places);
+                self.each("operand", operands, |value| Op::Range { value, set, param });
+                self.each("entry", numbers(set), |set| Op::Range { value, set, param });
+                self.params(param, |param| Op::Range { value, set, param });
+            }
+            Op::Evaluate { expr, to, param } => {
+                self.each("entry", numbers(expr), |expr| Op::Evaluate { expr, to, param });
+                self.moved("to", |to| Op::Evaluate { expr, to, param });
+                self.params(param, |param| Op::Evaluate { expr, to, param });
+            }
+            Op::Require { expr } => {
+                self.each("entry", numbers(expr), |expr| Op::Require { expr });
+            }
+            Op::Value { expr, to, width, param } => {
+                self.each("entry", numbers(expr), |expr| Op::Value { expr, to, width, param });
+                self.moved("to", |to| Op::Value { expr, to, width, param });
+                self.each("width", WIDTHS, |width| Op::Value { expr, to, width, param });
+                self.params(param, |param| Op::Value { expr, to, width, param });
+                let slot = param;
+                self.each("conversion", SCALARS, |make| make(slot, to));
+            }
+            Op::Buffer { slot, to, count, size, align, null, param, extent } => {
+                let with = |f: &dyn Fn(&mut BufferParts)| {
+                    let mut parts =
+                        BufferParts { slot, to, count, size, align, null, param, extent };
+                    f(&mut parts);
+                    parts.op()
+                };
+                self.slots(slot, |slot| with(&|b| b.slot = slot));
+                self.moved("to", |to| with(&|b| b.to = to));
+                let mut counts: Vec<Count> = [0, 1, 2, 8, 256, u32::MAX].map(Count::Exactly).into();
+                let operand = match count {
+                    Count::Of(operand) => operand,
+                    Count::Exactly(_) => Operand { at: to, width: Width::U64 },
+                };
+                counts.extend(operands(operand, self.places).into_iter().map(Count::Of));
+                self.each("count", counts, |count| with(&|b| b.count = count));
+                let sizes = [0, 1, 2, 4, 8, 16, size.wrapping_mul(2), u32::MAX];
+                self.each("size", sizes, |size| with(&|b| b.size = size));
+                self.each("align", [0, 1, 2, 3, 4, 8, 16, 255], |align| with(&|b| b.align = align));
+                self.nulls(|null| with(&|b| b.null = null));
+                self.each("param", [0, 1, param.wrapping_add(1), 255], |param| {
+                    with(&|b| b.param = param)
+                });
+                self.maybe_moved("extent", |extent| with(&|b| b.extent = extent));
+                self.each("conversion", SCALARS, |make| make(slot, to));
+            }
+            Op::Text { slot, to, unit, null, copy, extent } => {
+                let make = |slot, to, unit, null, copy, extent| Op::Text {
+                    slot,
+                    to,
+                    unit,
+                    null,
+                    copy,
+                    extent,
+                };
+                self.slots(slot, |slot| make(slot, to, unit, null, copy, extent));
+                self.moved("to", |to| make(slot, to, unit, null, copy, extent));
+                self.each("unit", [0, 1, 2, 3, 4, 8], |unit| {
+                    make(slot, to, unit, null, copy, extent)
+                });
+                self.nulls(|null| make(slot, to, unit, null, copy, extent));
+                self.each("copy", [!copy], |copy| make(slot, to, unit, null, copy, extent));
+                self.moved("extent", |extent| make(slot, to, unit, null, copy, extent));
+                self.each("conversion", SCALARS, |make| make(slot, to));
+            }
+            Op::Cell { slot, to, cell, guest, host, direction, null } => {
+                let make = |slot, to, cell, guest, host, direction, null| Op::Cell {
+                    slot,
+                    to,
+                    cell,
+                    guest,
+                    host,
+                    direction,
+                    null,
+                };
+                self.slots(slot, |slot| make(slot, to, cell, guest, host, direction, null));
+                self.moved("to", |to| make(slot, to, cell, guest, host, direction, null));
+                self.moved("cell", |cell| make(slot, to, cell, guest, host, direction, null));
+                self.each("width", WIDTHS, |guest| {
+                    make(slot, to, cell, guest, host, direction, null)
+                });
+                self.each("width", WIDTHS, |host| {
+                    make(slot, to, cell, guest, host, direction, null)
+                });
+                let directions = [Direction::In, Direction::Out, Direction::InOut];
+                self.each("direction", directions, |direction| {
+                    make(slot, to, cell, guest, host, direction, null)
+                });
+                self.nulls(|null| make(slot, to, cell, guest, host, direction, null));
+                self.each("kind", [()], |()| Op::PointerCell { slot, to, cell, null });
+            }
+            Op::PointerCell { slot, to, cell, null } => {
+                self.slots(slot, |slot| Op::PointerCell { slot, to, cell, null });
+                self.moved("to", |to| Op::PointerCell { slot, to, cell, null });
+                self.moved("cell", |cell| Op::PointerCell { slot, to, cell, null });
+                self.nulls(|null| Op::PointerCell { slot, to, cell, null });
+                self.moved("kind", |extent| Op::TextCell { slot, to, cell, null, extent });
+            }
+            Op::TextCell { slot, to, cell, null, extent } => {
+                self.slots(slot, |slot| Op::TextCell { slot, to, cell, null, extent });
+                self.moved("to", |to| Op::TextCell { slot, to, cell, null, extent });
+                self.moved("cell", |cell| Op::TextCell { slot, to, cell, null, extent });
+                self.nulls(|null| Op::TextCell { slot, to, cell, null, extent });
+                self.moved("extent", |extent| Op::TextCell { slot, to, cell, null, extent });
+                self.each("kind", [()], |()| Op::PointerCell { slot, to, cell, null });
+            }
+            Op::Handle { slot, to, kind, null, fate } => {
+                self.slots(slot, |slot| Op::Handle { slot, to, kind, null, fate });
+                self.moved("to", |to| Op::Handle { slot, to, kind, null, fate });
+                self.each("entry", numbers(kind), |kind| Op::Handle { slot, to, kind, null, fate });
+                self.nulls(|null| Op::Handle { slot, to, kind, null, fate });
+                let fates = [Fate::Kept, Fate::Invalidated, Fate::Consumed];
+                self.each("fate", fates, |fate| Op::Handle { slot, to, kind, null, fate });
+                self.each("conversion", SCALARS, |make| make(slot, to));
+            }
+            Op::Apart { text, text_extent, buffer, buffer_extent } => {
+                let make = |text, text_extent, buffer, buffer_extent| Op::Apart {
+                    text,
+                    text_extent,
+                    buffer,
+                    buffer_extent,
+                };
+                self.moved("operand", |text| make(text, text_extent, buffer, buffer_extent));
+                self.moved("operand", |at| make(text, at, buffer, buffer_extent));
+                self.moved("operand", |buffer| make(text, text_extent, buffer, buffer_extent));
+                self.moved("operand", |at| make(text, text_extent, buffer, at));
+            }
+            Op::Reserve { handles } => {
+                self.each("handles", numbers(handles), |handles| Op::Reserve { handles });
+            }
+            Op::Call { stub, returns } => {
+                let stubs = [Stub::Integers, Stub::Registers, Stub::Stack];
+                self.each("stub", stubs, |stub| Op::Call { stub, returns });
+                self.each("returns", RETURNS, |returns| Op::Call { stub, returns });
+            }
+            Op::Consume { slot, condition } => {
+                self.slots(slot, |slot| Op::Consume { slot, condition });
+                let conditions =
+                    [None, NonZeroU16::new(1), NonZeroU16::new(2), NonZeroU16::new(99)];
+                self.each("entry", conditions, |condition| Op::Consume { slot, condition });
+            }
+            Op::Measure { expr, to } => {
+                self.each("entry", numbers(expr), |expr| Op::Measure { expr, to });
+                self.moved("to", |to| Op::Measure { expr, to });
+            }
+            Op::Fits { from, width, param } => {
+                let operands = operands(from, self.places);
+                self.each("operand", operands, |from| Op::Fits { from, width, param });
+                self.each("width", WIDTHS, |width| Op::Fits { from, width, param });
+                self.params(param, |param| Op::Fits { from, width, param });
+            }
+            Op::Inside { from, to, param } => {
+                self.moved("operand", |from| Op::Inside { from, to, param });
+                self.moved("to", |to| Op::Inside { from, to, param });
+                self.params(param, |param| Op::Inside { from, to, param });
+                self.each("kind", [()], |()| Op::InsideOr { from, to });
+            }
+            Op::InsideOr { from, to } => {
+                self.moved("operand", |from| Op::InsideOr { from, to });
+                self.moved("to", |to| Op::InsideOr { from, to });
+                self.params(0, |param| Op::Inside { from, to, param });
+            }
+            Op::Take { from, take, extent, unless, param } => {
+                let make = |from, take, extent, unless, param| Op::Take {
+                    from,
+                    take,
+                    extent,
+                    unless,
+                    param,
+                };
+                self.moved("operand", |from| make(from, take, extent, unless, param));
+                let takes = [0, 1, take.wrapping_add(1), 255];
+                self.each("take", takes, |take| make(from, take, extent, unless, param));
+                let mut extents = vec![
+                    TakeExtent::Text(1),
+                    TakeExtent::Text(2),
+                    TakeExtent::Text(4),
+                    TakeExtent::Object(1),
+                    TakeExtent::Object(4),
+                    TakeExtent::Object(8),
+                ];
+                if let TakeExtent::Counted { count, size } = extent {
+                    for size in [0, 1, size.wrapping_add(1), size.wrapping_mul(2)] {
+                        extents.push(TakeExtent::Counted { count, size });
+                    }
+                    for count in operands(count, self.places) {
+                        extents.push(TakeExtent::Counted { count, size });
+                    }
+                }
+                self.each("extent", extents, |extent| make(from, take, extent, unless, param));
+                self.maybe_moved("unless", |unless| make(from, take, extent, unless, param));
+                self.params(param, |param| make(from, take, extent, unless, param));
+            }
+            Op::FreeNative { from, callee } => {
+                self.moved("operand", |from| Op::FreeNative { from, callee });
+                self.each("entry", numbers(callee), |callee| Op::FreeNative { from, callee });
+            }
+            Op::Give { take, to, from, owner, unless, param } => {
+                let make = |take, to, from, owner, unless, param| Op::Give {
+                    take,
+                    to,
+                    from,
+                    owner,
+                    unless,
+                    param,
+                };
+                let takes = [0, 1, take.wrapping_add(1), 255];
+                self.each("take", takes, |take| make(take, to, from, owner, unless, param));
+                self.moved("to", |to| make(take, to, from, owner, unless, param));
+                self.moved("operand", |from| make(take, to, from, owner, unless, param));
+                let owners = [
+                    Ownership::Guest,
+                    Ownership::Static,
+                    Ownership::Handle { slot: 0 },
+                    Ownership::Handle { slot: 1 },
+                    Ownership::Handle { slot: 99 },
+                ];
+                self.each("owner", owners, |owner| make(take, to, from, owner, unless, param));
+                self.maybe_moved("unless", |unless| make(take, to, from, owner, unless, param));
+                self.params(param, |param| make(take, to, from, owner, unless, param));
+            }
+            Op::Adopt { from, to, kind, borrowed, parent } => {
+                let make = |from, to, kind, borrowed, parent| Op::Adopt {
+                    from,
+                    to,
+                    kind,
+                    borrowed,
+                    parent,
+                };
+                self.moved("operand", |from| make(from, to, kind, borrowed, parent));
+                self.moved("to", |to| make(from, to, kind, borrowed, parent));
+                self.each("entry", numbers(kind), |kind| make(from, to, kind, borrowed, parent));
+                self.each("owner", [!borrowed], |borrowed| make(from, to, kind, borrowed, parent));
+                let parents = [None, Slot::new(0), Slot::new(1), Slot::new(99)];
+                self.each("owner", parents, |parent| make(from, to, kind, borrowed, parent));
+            }
+            Op::StoreCell { slot, from, width } => {
+                self.slots(slot, |slot| Op::StoreCell { slot, from, width });
+                self.moved("operand", |from| Op::StoreCell { slot, from, width });
+                self.each("width", WIDTHS, |width| Op::StoreCell { slot, from, width });
+            }
+            Op::EndLoans { slot } => self.slots(slot, |slot| Op::EndLoans { slot }),
+            Op::Return { from, returns } => {
+                self.moved("operand", |from| Op::Return { from, returns });
+                self.each("returns", RETURNS, |returns| Op::Return { from, returns });
+            }
+        }
+    }
+}
+
+/// The fields of a [`Op::Buffer`].
+struct BufferParts {
+    slot: u16,
+    to: At,
+    count: Count,
+    size: u32,
+    align: u8,
+    null: Null,
+    param: u8,
+    extent: Option<At>,
+}
+
+impl BufferParts {
+    fn op(self) -> Op {
+        let BufferParts { slot, to, count, size, align, null, param, extent } = self;
+        Op::Buffer { slot, to, count, size, align, null, param, extent }
+    }
+}
