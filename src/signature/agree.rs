@@ -45,9 +45,11 @@ pub fn agree(guest: &Prototype, grant: &Prototype) -> Result<(), Disagreement> {
     }
     Err(Disagreement {
         symbol: grant.name.to_string(),
-        guest: Marked::new(guest, &comparison.guest_marks),
-        grant: Marked::new(grant, &comparison.grant_marks),
         differences: comparison.differences,
+        texts: Box::new([
+            Marked::new(guest, &comparison.guest_marks),
+            Marked::new(grant, &comparison.grant_marks),
+        ]),
     })
 }
 
@@ -56,8 +58,8 @@ pub fn agree(guest: &Prototype, grant: &Prototype) -> Result<(), Disagreement> {
 pub struct Disagreement {
     symbol: String,
     differences: Vec<Difference>,
-    guest: Marked,
-    grant: Marked,
+    /// The guest's and the grant's.
+    texts: Box<[Marked; 2]>,
 }
 
 /// One difference.
@@ -85,22 +87,22 @@ impl fmt::Display for Disagreement {
         for Difference { message, .. } in &self.differences {
             writeln!(f, "  {message}")?;
         }
-        for (at, (who, text)) in [("guest", &self.guest), ("grant", &self.grant)].iter().enumerate()
-        {
-            let carets = text.carets();
-            let end = if at == 0 { "\n" } else { "" };
-            write!(f, "{who}: {}", text.text)?;
-            if carets.is_empty() {
-                write!(f, "{end}")?;
-            } else {
-                write!(f, "\n       {carets}{end}")?;
-            }
-        }
+        let [guest, grant] = &*self.texts;
+        write!(f, "guest: {}", guest.text)?;
+        carets(f, guest)?;
+        write!(f, "\ngrant: {}", grant.text)?;
+        carets(f, grant)?;
         Ok(())
     }
 }
 
 impl std::error::Error for Disagreement {}
+
+/// The line below a text, unless nothing of it is marked.
+fn carets(f: &mut fmt::Formatter<'_>, text: &Marked) -> fmt::Result {
+    let carets = text.carets();
+    if carets.is_empty() { Ok(()) } else { write!(f, "\n       {carets}") }
+}
 
 #[derive(Default)]
 struct Comparison<'a> {
@@ -271,13 +273,14 @@ impl<'a> Comparison<'a> {
 
     /// Whether two names mean the same parameter.
     fn same_name(&self, guest: &Ident, grant: &Ident) -> bool {
-        let position = |name: &Ident, side: fn(&(&'a [Param], &'a [Param])) -> &'a [Param]| {
-            self.frames.iter().enumerate().rev().find_map(|(depth, frame)| {
-                let at = side(frame).iter().position(|p| p.name.as_ref() == Some(name))?;
+        let position = |name: &Ident, of_guest: bool| {
+            self.frames.iter().enumerate().rev().find_map(|(depth, (guest, grant))| {
+                let mut params = if of_guest { guest.iter() } else { grant.iter() };
+                let at = params.position(|param| param.name.as_ref() == Some(name))?;
                 Some((depth, at))
             })
         };
-        match (position(guest, |frame| frame.0), position(grant, |frame| frame.1)) {
+        match (position(guest, true), position(grant, false)) {
             (Some(a), Some(b)) => a == b,
             // Neither is a parameter.
             (None, None) => guest == grant,

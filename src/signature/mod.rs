@@ -9,6 +9,7 @@ mod agree;
 mod builtin;
 mod check;
 mod diagnostic;
+mod expr;
 mod fold;
 mod interface;
 mod lexer;
@@ -19,6 +20,7 @@ mod types;
 
 pub use agree::{Difference, Disagreement, agree};
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use expr::*;
 pub use interface::*;
 pub use parse::{parse_declaration, parse_interface, parse_prototype};
 pub use print::AsWritten;

@@ -5,6 +5,7 @@
 //! may be defined, for C compilers, but not used. `#pragma portcullis` goes through to the parser.
 use super::diagnostic::{MAX_ERRORS, did_you_mean};
 use super::lexer::{Lexer, Tok, Token};
+use super::parse::ANNOTATIONS;
 use super::{Diagnostic, Span, builtin};
 use std::collections::HashMap;
 
@@ -332,6 +333,10 @@ impl<'t> State<'t, '_> {
         let Some((Token { tok: Tok::Ident(name), span: at }, body)) = rest.split_first() else {
             return self.report(Diagnostic::new(span, "`#define` takes a name"));
         };
+        // A header may bring its own way to hide annotations from compilers; here they mean something.
+        if ANNOTATIONS.contains(name) || matches!(*name, "PORTCULLIS_MODULE" | "PORTCULLIS_END") {
+            return;
+        }
         let function_like = body
             .first()
             .is_some_and(|token| token.tok == Tok::Punct("(") && token.span.start == at.end);

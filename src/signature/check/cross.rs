@@ -1,11 +1,11 @@
 //! What only a whole interface can tell: whether its prototypes fit together.
 use super::super::parse::Names;
 use super::super::{
-    Diagnostic, Expr, ExprKind, Grant, Ident, Interface, NoteKind, Param, Prototype, Record, Type,
-    TypeKind,
+    Diagnostic, Expr, ExprKind, Grant, Ident, Interface, NoteKind, Param, Prototype, Record,
+    RecordBody, Type, TypeKind,
 };
 use super::class::Class;
-use super::walk::{exprs_of, subexpressions, types_of};
+use super::walk::{exprs_of, subexpressions, types_in, types_of};
 use super::{Checker, Missing, is_unknown};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(in super::super) fn interface(
             cross.mentions(prototype);
         }
     }
-    let calls_back = prototypes.iter().any(|(_, prototype)| has_callback(prototype, names));
+    let calls_back = has_callback(prototypes, names);
     let leaf = |p: &Prototype| !calls_back || p.has(|kind| *kind == NoteKind::Leaf);
     prototypes.iter().map(|(_, prototype)| leaf(prototype)).collect()
 }
@@ -75,21 +75,24 @@ fn remembered(prototype: &Prototype) -> Vec<&str> {
     names
 }
 
-/// Whether native code could get a code pointer of the guest through this prototype.
-fn has_callback(prototype: &Prototype, names: &Names<'_>) -> bool {
+/// Whether native code could get a code pointer of the guest through any of the prototypes.
+fn has_callback(prototypes: &[(usize, Prototype)], names: &Names<'_>) -> bool {
     let mut found = false;
-    let mut pending: Vec<Arc<super::RecordBody>> = Vec::new();
-    let mut look = |ty: &Type, pending: &mut Vec<Arc<super::RecordBody>>| match &ty.kind {
+    let mut pending: Vec<Arc<RecordBody>> = Vec::new();
+    let mut look = |ty: &Type, pending: &mut Vec<Arc<RecordBody>>| match &ty.kind {
         TypeKind::Function(_) => found = true,
         TypeKind::Record(record) => pending.extend(names.body(record)),
         _ => {}
     };
-    types_of(&prototype.function, &mut |ty| look(ty, &mut pending));
-    let mut seen = HashSet::new();
+    for (_, prototype) in prototypes {
+        types_of(&prototype.function, &mut |ty| look(ty, &mut pending));
+    }
+    // Kept while it is compared with: the address of a body that is gone may come again.
+    let mut seen: HashMap<*const RecordBody, Arc<RecordBody>> = HashMap::new();
     while let Some(body) = pending.pop() {
-        if seen.insert(Arc::as_ptr(&body)) {
+        if seen.insert(Arc::as_ptr(&body), Arc::clone(&body)).is_none() {
             for field in &body.fields {
-                super::walk::types_in(&field.ty, &mut |ty| look(ty, &mut pending));
+                types_in(&field.ty, &mut |ty| look(ty, &mut pending));
             }
         }
     }

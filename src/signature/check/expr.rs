@@ -1,5 +1,5 @@
 //! What expressions may mention.
-use super::super::diagnostic::did_you_mean;
+use super::super::diagnostic::{MAX_ERRORS, did_you_mean};
 use super::super::parse::is_unknown;
 use super::super::{Diagnostic, Expr, ExprKind, Ident, NoteKind, Type, TypeKind};
 use super::class::Class;
@@ -243,7 +243,7 @@ impl<'a> Checker<'a, '_> {
             Frame::Function(f) => f.params.iter().any(|p| p.name.is_none() && is_unknown(&p.ty)),
             Frame::Fields(_) => false,
         });
-        if broken {
+        if broken || self.errors.len() >= MAX_ERRORS {
             return;
         }
         let error = Diagnostic::new(name.span, format!("there is no {kind} `{name}`"));

@@ -3,8 +3,10 @@ use super::super::{Captor, Diagnostic, Expr, Ident, Lender, Note, NoteKind, Type
 use super::class::{Class, Direction, direction, has_extent};
 use super::{Checker, Frame, Place, Site, expr};
 
+type Test = fn(&NoteKind) -> bool;
+
 /// Annotations of which a type can have one at most.
-const EXCLUSIVE: [&[fn(&NoteKind) -> bool]; 6] = [
+const EXCLUSIVE: [&[Test]; 6] = [
     // How far a pointer reaches.
     &[
         |k| matches!(k, NoteKind::CountedBy(_)),

@@ -5,7 +5,7 @@ use super::super::{Captor, Diagnostic, Expr, ExprKind, Lender, Note, NoteKind, S
 use super::{Parse, Parser};
 
 /// Every annotation that is written as a bare word or as a word with parentheses.
-pub(super) const NAMES: [&str; 43] = [
+pub(in super::super) const NAMES: [&str; 43] = [
     "__counted_by",
     "__sized_by",
     "__counted_by_or_null",

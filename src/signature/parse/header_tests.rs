@@ -180,6 +180,31 @@ fn macros_are_replaced_and_integers_kept() {
 }
 
 #[test]
+fn annotations_keep_their_meaning() {
+    let interface = parse(
+        "#define __counted_by(n)
+         #define _Nullable
+         #define PORTCULLIS_MODULE(name)
+         PORTCULLIS_MODULE(\"zlib\")
+         int f(char *_Nullable __counted_by(4) b);",
+    );
+    assert_eq!(
+        interface.grants[0].prototype.to_string(),
+        "int f(char *_Nullable __counted_by(4) b)"
+    );
+}
+
+#[test]
+fn of_an_unknown_type_nothing_more_is_said() {
+    let found = granted_messages(
+        "typedef unit8_t byte;
+         typedef byte *bytes;
+         int f(bytes b, byte *p, byte x __counted_by(3));",
+    );
+    assert_eq!(found, ["unknown type name `unit8_t`"]);
+}
+
+#[test]
 fn guests_may_use_the_names_of_an_interface() {
     let interface = parse(
         "typedef struct sqlite3 sqlite3 __drop(close_db);
@@ -353,6 +378,8 @@ fn hostile_interfaces_end_in_an_error_quickly() {
     let deep: String = (0..100_000).map(|n| format!("#define D{n} D{}\n", n + 1)).collect();
     let fat: String =
         (1..60).map(|n| format!("typedef int (*t{n})(t{m}, t{m}, t{m});\n", m = n - 1)).collect();
+    let typedefs: String = (0..20_000).map(|n| format!("typedef int type_{n};")).collect();
+    let unknown: String = (0..20_000).map(|n| format!("int f(tyep_{n} x);")).collect();
     let wide: String =
         (1..200).map(|n| format!("typedef struct {{ s{m} a, b; }} s{n};\n", m = n - 1)).collect();
     for text in [
@@ -368,6 +395,7 @@ fn hostile_interfaces_end_in_an_error_quickly() {
         deep + "int f(int x[D0]);",
         "typedef int t0;".to_owned() + &fat,
         "typedef struct { int a; } s0;".to_owned() + &wide,
+        typedefs + &unknown,
         "#define ".repeat(most / 8),
         "/*".repeat(most / 2),
         "\\\n".repeat(most / 2) + "@",

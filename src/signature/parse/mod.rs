@@ -17,6 +17,7 @@ use super::lexer::{Lexer, Tok, Token};
 use super::{Diagnostic, Diagnostics, Ident, Prototype, Scope, Span, check};
 use std::sync::Arc;
 
+pub(super) use annotation::NAMES as ANNOTATIONS;
 pub use header::parse_interface;
 pub(super) use names::{Names, is_unknown};
 

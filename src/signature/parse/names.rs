@@ -78,7 +78,7 @@ impl<'s> Names<'s> {
             || self.record_notes(record).iter().any(|note| note.kind == NoteKind::Boxed)
     }
 
-    /// The type name that was probably meant.
+    /// The type name that was probably meant. Looks at every name there is.
     pub(super) fn similar_type(&self, word: &str) -> Option<String> {
         let records = self.own.records.keys().chain(self.outer.records.keys());
         let mut known: Vec<&str> = builtin::type_names().collect();

@@ -4,7 +4,7 @@ use super::super::lexer::Tok;
 use super::super::{Diagnostic, Float, Integer, Note, NoteKind, Qualifiers, Span, Type, TypeKind};
 use super::annotation::Attributes;
 use super::names::{self, Size};
-use super::{Parse, Parser, names::unknown};
+use super::{MAX_ERRORS, Parse, Parser, names::unknown};
 use std::sync::Arc;
 
 /// What a declaration starts with.
@@ -235,7 +235,10 @@ impl Parser<'_, '_> {
             self.complete(&mut ty);
             self.spend(&ty, span)?;
             names::move_to(&mut ty, span);
-            ty.alias = Some(Arc::from(word));
+            // Of a type that is unknown nothing more is said, under whatever name.
+            if !names::is_unknown(&ty) {
+                ty.alias = Some(Arc::from(word));
+            }
             return Ok(ty);
         }
         if is_reserved(word) {
@@ -246,6 +249,11 @@ impl Parser<'_, '_> {
                 Diagnostic::new(span, format!("`{word}` has no result type"))
                     .help(format!("write `void {word}(...)` if it returns nothing")),
             );
+        }
+        if self.errors.len() >= MAX_ERRORS {
+            // Nobody would read it, and looking for what was meant takes time.
+            self.advance();
+            return Ok(unknown(span));
         }
         let shown = if word.len() <= 64 { word } else { "..." };
         let error = Diagnostic::new(span, format!("unknown type name `{shown}`"));
