@@ -24,7 +24,7 @@ use std::fmt;
 ///
 /// let guest = parse_declaration("size_t f(const uint8_t *, int)", &scope)?;
 /// let message = agree(&guest, &grant).unwrap_err().to_string();
-/// assert!(message.contains("parameter 2 is `int`, granted is `unsigned long`"));
+/// assert!(message.contains("parameter 2 `n` is `int`, granted is `size_t`"));
 /// # Ok::<(), portcullis::signature::Diagnostics>(())
 /// ```
 ///
