@@ -1,0 +1,143 @@
+//! Golden files of what prototypes become: layouts, assignments, plans.
+#[path = "support/golden.rs"]
+mod support;
+
+use portcullis::interfaces;
+use portcullis::plan::HandleTypes;
+use portcullis::plan::abi::{self, Abi, assign};
+use portcullis::plan::compile::{CompileError, Target, compile};
+use portcullis::plan::disassemble::disassemble;
+use portcullis::plan::handles::HandleType;
+use portcullis::plan::layout::{self, DataModel};
+use portcullis::signature::{
+    Diagnostics, Interface, Prototype, Record, Scope, TypeKind, parse_declaration, parse_prototype,
+};
+use std::sync::Arc;
+use support::golden;
+
+struct OneType;
+impl HandleTypes for OneType {
+    fn number(&self, record: &Record) -> HandleType {
+        let name = record.tag.as_ref().map_or("", |tag| &tag.name);
+        HandleType(name.bytes().fold(7, |sum, byte| sum.wrapping_mul(31) + u32::from(byte)))
+    }
+}
+
+/// What an input names: the grants of a symbol of a shipped interface (`zlib crc32`), or a
+/// prototype of its own.
+fn named(input: &str) -> Result<(Vec<Arc<Prototype>>, Option<Interface>), String> {
+    let words: Vec<&str> = input.split_whitespace().collect();
+    if let [interface, symbol] = *words
+        && let Some((_, shipped)) = interfaces::all().into_iter().find(|(name, _)| name.strip_suffix(".h") == Some(interface))
+    {
+        let interface = shipped.interface().clone();
+        let of_symbol = interface.grants.iter().filter(|g| &*g.prototype.name.name == symbol);
+        let prototypes = of_symbol.map(|g| Arc::clone(&g.prototype)).collect();
+        return Ok((prototypes, Some(interface)));
+    }
+    let prototype = parse_prototype(input, &Scope::default()).map_err(|e| e.to_string())?;
+    Ok((vec![Arc::new(prototype)], None))
+}
+
+/// Sizes, alignments and offsets of what a prototype's pointers point at.
+#[test]
+fn layouts() {
+    let count = golden("layouts", |input| {
+        let scope = Scope::default();
+        let prototype = parse_declaration(input, &scope).unwrap_or_else(|e| panic!("{e}"));
+        let types = prototype.function.params.iter().filter_map(|param| param.ty.pointee());
+        let described = types.map(|ty| {
+            layout::describe(ty, &scope, Abi::SysvX86_64)
+                .unwrap_or_else(|error| format!("error: {error}\n"))
+        });
+        described.collect()
+    });
+    assert!(count >= 8, "only {count} cases");
+}
+
+/// Where both ABIs put arguments and results.
+#[test]
+fn assignments() {
+    let count = golden("assignments", |input| {
+        let (prototypes, interface) = match named(input) {
+            Ok(named) => named,
+            Err(errors) => return errors,
+        };
+        let scope = interface.map_or_else(Scope::default, |interface| interface.scope);
+        let mut text = String::new();
+        for abi in Abi::ALL {
+            match assign(&prototypes[0].function, &scope, abi) {
+                Ok(assignment) => {
+                    text += &abi::describe(&assignment, &prototypes[0].function, abi);
+                }
+                Err(error) => text += &format!("{}: {error}\n", abi.name()),
+            }
+        }
+        text
+    });
+    assert!(count >= 8, "only {count} cases");
+}
+
+/// The plans of guests with a 32-bit memory on x86-64.
+#[test]
+fn plans() {
+    let count = golden("plans", |input| {
+        let (prototypes, interface) = match named(input) {
+            Ok(named) => named,
+            Err(errors) => return errors,
+        };
+        let own = Scope::default();
+        let scope = interface.as_ref().map_or(&own, |interface| &interface.scope);
+        let leaf = interface.as_ref().is_none_or(|i| i.grants.iter().all(|grant| grant.leaf));
+        let find = |symbol: &str| {
+            let grants = interface.as_ref().map_or(&[][..], |interface| &interface.grants);
+            let found = grants.iter().find(|grant| &*grant.prototype.name.name == symbol);
+            found.map(|grant| Arc::clone(&grant.prototype))
+        };
+        let compiled = prototypes.iter().map(|prototype| {
+            let target = Target {
+                model: DataModel::Ilp32,
+                abi: Abi::SysvX86_64,
+                leaf,
+                scope,
+                import: None,
+                handle_types: &OneType,
+                grants: &find,
+            };
+            match compile(prototype, &target) {
+                Ok(plan) => disassemble(&plan, Abi::SysvX86_64),
+                Err(CompileError::Prototype(errors)) => {
+                    let (name, text) = match &interface {
+                        Some(interface) => (&*interface.name, &*interface.text),
+                        None => ("prototype", input),
+                    };
+                    Diagnostics::new(name, text, errors).to_string()
+                }
+                Err(error) => error.to_string(),
+            }
+        });
+        compiled.collect::<Vec<_>>().join("\n")
+    });
+    assert!(count >= 25, "only {count} cases");
+}
+
+/// The inputs of layouts are prototypes that nobody can call yet.
+#[test]
+fn structs_are_refused_by_the_compiler_until_they_are_supported() {
+    let text = "int f(struct point { int x; double y; } p)";
+    let prototype = parse_prototype(text, &Scope::default()).unwrap_or_else(|e| panic!("{e}"));
+    assert!(matches!(prototype.function.params[0].ty.kind, TypeKind::Record(_)));
+    let target = Target {
+        model: DataModel::Ilp32,
+        abi: Abi::SysvX86_64,
+        leaf: true,
+        scope: &Scope::default(),
+        import: None,
+        handle_types: &OneType,
+        grants: &|_| None,
+    };
+    let error = compile(&Arc::new(prototype), &target).expect_err("not supported yet");
+    let CompileError::Prototype(errors) = error else { panic!("{error}") };
+    assert!(errors[0].message.contains("not supported yet"), "{}", errors[0].message);
+    assert_eq!(errors[0].span.start, 6, "the caret is at the parameter");
+}
