@@ -476,8 +476,9 @@ fn explain_points_at_every_mistake() {
     assert_eq!(err.matches(wrong).count(), 2, "each with its place:\n{err}");
     assert!(err.contains("^^^^^^^"), "{err}");
     // What is not supported yet is shown after what is known.
-    let (out, _) = portcullis(&["explain", "int f(int (*cb)(int x))"]).with(1);
-    assert!(out.contains("not supported yet") && out.contains('^'), "{out}");
+    let (out, err) = portcullis(&["explain", "int f(int (*cb)(int x))"]).with(1);
+    assert!(out.contains("assignment") && !out.contains("plan"), "{out}");
+    assert!(err.contains("not supported yet") && err.contains("^^^"), "{err}");
 }
 
 /// The interfaces that ship, and the real headers that declare their functions.
@@ -662,6 +663,24 @@ fn there_are_no_colours_where_no_terminal_is() {
     ] {
         let ended = portcullis(args);
         assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "{ended:?}");
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_error_and_output_that_cannot_be_written_is() {
+    for args in
+        [&["explain", "double cos(double x)"][..], &["completions", "bash"], &["check", "libm"]]
+    {
+        let mut child = command().args(args).stdout(Stdio::piped()).spawn().expect("it was built");
+        drop(child.stdout.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{args:?}");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a Linux system");
+        // Standard output is given here, so that only the error comes back.
+        let output = command().args(args).stdout(full).stderr(Stdio::piped()).spawn();
+        let output = output.expect("it was built").wait_with_output().expect("it ends");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {err}");
+        assert!(err.contains("cannot write to standard output"), "{err}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! `explain`: how a C function is called, stage by stage.
-use super::report::{Failure, HEADING, Status};
+use super::page::{Page, complain};
+use super::report::{ERROR, Failure, HEADING, Status};
 use super::table::{Cell, Table};
 use super::{args, meant};
 use anyhow::Result;
@@ -42,11 +43,15 @@ pub fn explain(typed: &args::Explain) -> Result<Status, Failure> {
     };
     let mut status = Status::Good;
     for (number, subject) in subjects(typed)?.iter().enumerate() {
+        let mut page = Page::default();
         if number > 0 {
-            anstream::println!();
+            page.line("");
         }
-        if !subject.explain(model, abi) {
+        let explained = subject.explain(model, abi, &mut page);
+        page.show()?;
+        if let Err(error) = explained {
             status = Status::Bad;
+            complain(subject.refused(error));
         }
     }
     Ok(status)
@@ -121,53 +126,38 @@ impl HandleTypes for Numbers {
 }
 
 impl Subject {
-    /// Prints everything; whether a plan could be made.
-    fn explain(&self, model: DataModel, abi: Abi) -> bool {
+    /// Says everything, up to what is not supported.
+    fn explain(&self, model: DataModel, abi: Abi, page: &mut Page) -> Result<(), CompileError> {
         let prototype = &self.prototype;
-        heading("prototype");
-        anstream::println!("  {prototype}");
-        anstream::println!();
-        heading("types");
-        anstream::print!("{}", self.types(model, abi));
+        heading(page, "prototype");
+        page.line(format_args!("  {prototype}\n"));
+        heading(page, "types");
+        page.lines(2, &self.types(model, abi));
         for ty in records(prototype) {
             if let Ok(text) = layout::describe(ty, &self.scope, abi) {
-                anstream::println!();
-                print_indented(&text);
+                page.line("");
+                page.lines(2, &text);
             }
         }
-        match lower(prototype, model, None) {
-            Ok(lowering) => {
-                anstream::println!();
-                heading("wasm type");
-                anstream::println!("  {lowering}");
-            }
-            Err(error) => return self.refused(error),
-        }
+        page.line("");
+        heading(page, "wasm type");
+        page.line(format_args!("  {}\n", lower(prototype, model, None)?));
         if let Ok(assignment) = abi::assign(&prototype.function, &self.scope, abi) {
-            anstream::println!();
-            heading("assignment");
-            print_indented(&abi::describe(&assignment, &prototype.function, abi));
+            heading(page, "assignment");
+            page.lines(2, &abi::describe(&assignment, &prototype.function, abi));
+            page.line("");
         }
-        match compile_for(prototype, &self.scope, self.leaf, model, abi, &self.others) {
-            Ok(plan) => {
-                anstream::println!();
-                heading("plan");
-                print_indented(&disassemble(&plan, abi));
-                true
-            }
-            Err(error) => self.refused(error),
-        }
+        let plan = compile_for(prototype, &self.scope, self.leaf, model, abi, &self.others)?;
+        heading(page, "plan");
+        page.lines(2, &disassemble(&plan, abi));
+        Ok(())
     }
 
-    fn refused(&self, error: CompileError) -> bool {
-        anstream::println!();
+    fn refused(&self, error: CompileError) -> String {
         match error {
-            CompileError::Prototype(list) => {
-                anstream::println!("{}", self.mistakes(list).colored());
-            }
-            other => anstream::println!("{other}"),
+            CompileError::Prototype(list) => self.mistakes(list).colored(),
+            other => format!("{ERROR}error:{ERROR:#} {other}"),
         }
-        false
     }
 
     fn mistakes(&self, list: Vec<Diagnostic>) -> Diagnostics {
@@ -191,7 +181,7 @@ impl Subject {
             self.value(&name, &param.ty, model, abi, &mut table);
         }
         self.value("result", &self.prototype.function.result, model, abi, &mut table);
-        table.show(2)
+        table.show(0)
     }
 
     fn value(&self, name: &str, ty: &Type, model: DataModel, abi: Abi, table: &mut Table) {
@@ -252,14 +242,8 @@ fn bytes(size: u64) -> String {
     if size == 1 { "1 byte".to_owned() } else { format!("{size} bytes") }
 }
 
-fn heading(text: &str) {
-    anstream::println!("{HEADING}{text}{HEADING:#}");
-}
-
-fn print_indented(text: &str) {
-    for line in text.lines() {
-        anstream::println!("{}{line}", if line.is_empty() { "" } else { "  " });
-    }
+fn heading(page: &mut Page, text: &str) {
+    page.line(format_args!("{HEADING}{text}{HEADING:#}"));
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! `imports`: what a guest wants, and what it would get.
+use super::page::Page;
 use super::report::{ERROR, Failure, GOOD, HEADING, Status};
 use super::table::{Cell, Table};
 use super::{args, meant, run};
@@ -13,8 +14,10 @@ pub fn imports(typed: &args::Imports) -> Result<Status, Failure> {
     let bridge = permissions.bridge(&engine)?;
     let linked_elsewhere = Elsewhere::of(&engine, &module)?;
     let reports = bridge.describe(&module);
+    let mut page = Page::default();
     if reports.is_empty() {
-        anstream::println!("{} imports nothing", typed.guest.display());
+        page.line(format_args!("{} imports nothing", typed.guest.display()));
+        page.show()?;
         return Ok(Status::Good);
     }
     let mut table = Table::default();
@@ -24,10 +27,12 @@ pub fn imports(typed: &args::Imports) -> Result<Status, Failure> {
     for (number, report) in reports.iter().enumerate() {
         row(&mut table, report, linked_elsewhere.has(number), &mut refused);
     }
-    anstream::print!("{}", table.show(0));
+    page.lines(0, &table.show(0));
     for (why, names) in grouped(&refused) {
-        anstream::println!("\n{ERROR}denied:{ERROR:#} {}\n  {why}", names.join("\n        "));
+        let names = names.join("\n        ");
+        page.line(format_args!("\n{ERROR}denied:{ERROR:#} {names}\n  {why}"));
     }
+    page.show()?;
     Ok(if refused.is_empty() { Status::Good } else { Status::Bad })
 }
 

@@ -1,5 +1,6 @@
 //! What arguments mean: files read, names resolved, an engine and a bridge built.
 use super::args;
+use super::page::complain;
 use super::report::{WARNING, from_wasmtime};
 use anyhow::{Context as _, Result, bail};
 use portcullis::host::{Bridge, Tier};
@@ -93,10 +94,10 @@ impl Permissions {
     /// Reads the interfaces.
     pub fn read(typed: &args::Permissions) -> Result<Permissions> {
         for library in &typed.trust_signatures {
-            anstream::eprintln!(
+            complain(format_args!(
                 "{WARNING}warning:{WARNING:#} full trust in the guest for `{library}`: what its \
                  prototypes say is believed"
-            );
+            ));
         }
         let grants = typed.grant.iter().map(|path| Source::find(path)).collect::<Result<_>>()?;
         Ok(Permissions {

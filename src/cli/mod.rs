@@ -8,6 +8,7 @@
 //! explain      how a C function is called
 //! check        an interface against library and header
 //! completions  scripts for shells
+//! page, table  what commands print
 //! report       how errors are told, and the exit status
 //! ```
 //!
@@ -20,6 +21,7 @@ mod explain;
 mod imports;
 mod invoke;
 mod meant;
+mod page;
 mod report;
 mod run;
 mod table;

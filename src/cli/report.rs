@@ -1,4 +1,5 @@
 //! How errors are told, and the status that the program exits with.
+use super::page::complain;
 use anstyle::{AnsiColor, Style};
 use portcullis::host::{BuildError, LinkError, LinkProblem};
 use portcullis::signature::Diagnostics;
@@ -60,11 +61,12 @@ impl Failure {
     pub fn report(&self) {
         match self {
             Failure::Usage(message) => {
-                anstream::eprintln!("{ERROR}error:{ERROR:#} {message}");
-                anstream::eprintln!("\nFor more information, try '--help'.");
+                complain(format_args!(
+                    "{ERROR}error:{ERROR:#} {message}\n\nFor more information, try '--help'."
+                ));
             }
-            Failure::Start(error) => anstream::eprintln!("{}", Chain(error.as_ref())),
-            Failure::Trap(error) => anstream::eprintln!("{}", trap(error)),
+            Failure::Start(error) => complain(Chain(error.as_ref())),
+            Failure::Trap(error) => complain(trap(error)),
         }
     }
 

@@ -1,4 +1,5 @@
 //! `run`: a WASI program, or one export of a module.
+use super::page::Page;
 use super::report::{Failure, Status, from_wasmtime};
 use super::table::counted;
 use super::{args, invoke, meant};
@@ -6,7 +7,6 @@ use anyhow::{Context as _, anyhow};
 use portcullis::host::{LinkError, Natives};
 use portcullis::plan::CallError;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use wasmtime::{Engine, Func, Instance, Linker, Module, Store, Trap, Val, WasmBacktrace};
@@ -180,10 +180,11 @@ fn call_export(
     }
     let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
     function.call(&mut *store, &parameters, &mut results).map_err(Failure::Trap)?;
-    let mut out = io::stdout().lock();
+    let mut page = Page::default();
     for result in &results {
-        writeln!(out, "{}", invoke::show(result)).context("cannot write the results")?;
+        page.line(invoke::show(result));
     }
+    page.show()?;
     Ok(Status::Good)
 }
 

@@ -17,9 +17,10 @@ mod shapes;
 use super::args;
 use super::explain::compile_for;
 use super::meant::{self, Source};
+use super::page::Page;
 use super::report::{ERROR, Failure, GOOD, HEADING, Status, WARNING};
 use super::table::counted;
-use anyhow::Result;
+use anstyle::Style;
 use compare::Verdict;
 use portcullis::host::missing_symbols;
 use portcullis::plan::abi::Abi;
@@ -33,89 +34,85 @@ use std::sync::Arc;
 pub fn check(typed: &args::Check) -> Result<Status, Failure> {
     let interface = Source::find(&typed.interface)?.interface()?;
     let libraries = meant::libraries(&typed.library)?;
-    let mut findings = Findings { interface: &interface, wrong: 0 };
-    let functions = counted(interface.grants.len(), "function");
-    anstream::println!("{HEADING}{}{HEADING:#}: {functions}", interface.name);
-    findings.shapes();
-    findings.unsupported();
-    findings.symbols(&libraries)?;
+    let mut report = Report { interface: &interface, page: Page::default(), wrong: 0 };
+    report.shapes();
+    report.unsupported();
+    report.symbols(&libraries)?;
+    // The compiler takes its time and may fail.
+    report.page.show()?;
     if !typed.header.is_empty() {
         let declared = header::ask(&interface, &typed.header, &typed.cc)?;
-        findings.header(&declared);
+        report.header(&declared);
+        report.page.show()?;
     }
-    Ok(if findings.wrong == 0 { Status::Good } else { Status::Bad })
+    Ok(if report.wrong == 0 { Status::Good } else { Status::Bad })
 }
 
-/// What is found is told at once.
-struct Findings<'a> {
+struct Report<'a> {
     interface: &'a Interface,
+    page: Page,
     /// What the status says.
     wrong: usize,
 }
 
-impl Findings<'_> {
-    fn shapes(&self) {
+impl Report<'_> {
+    fn shapes(&mut self) {
+        let functions = counted(self.interface.grants.len(), "function");
+        self.page.line(format_args!("{HEADING}{}{HEADING:#}: {functions}", self.interface.name));
         for warning in shapes::warnings(self.interface) {
-            let place = self.place(warning.span);
-            anstream::println!("{WARNING}warning:{WARNING:#} {place}: {}", warning.message);
+            self.finding(WARNING, "warning", warning.span, &warning.message);
         }
     }
 
     /// The functions that cannot be called yet, and why.
-    fn unsupported(&self) {
-        let grants = &self.interface.grants;
-        let others: Vec<Arc<Prototype>> =
-            grants.iter().map(|grant| Arc::clone(&grant.prototype)).collect();
-        let (mut callable, mut not_yet) = (0, 0);
-        for grant in grants {
-            let (scope, abi) = (&self.interface.scope, Abi::host_or_default());
-            let prototype = &grant.prototype;
-            match compile_for(prototype, scope, grant.leaf, DataModel::Ilp32, abi, &others) {
-                Ok(_) => callable += 1,
-                Err(CompileError::Prototype(mistakes)) => {
-                    not_yet += 1;
+    fn unsupported(&mut self) {
+        let (interface, abi) = (self.interface, Abi::host_or_default());
+        let all: Vec<Arc<Prototype>> =
+            interface.grants.iter().map(|grant| Arc::clone(&grant.prototype)).collect();
+        let mut not_yet = 0;
+        for (grant, prototype) in interface.grants.iter().zip(&all) {
+            let scope = &interface.scope;
+            let plan = compile_for(prototype, scope, grant.leaf, DataModel::Ilp32, abi, &all);
+            let Err(error) = plan else { continue };
+            not_yet += 1;
+            match error {
+                CompileError::Prototype(mistakes) => {
                     for mistake in mistakes {
-                        let place = self.place(mistake.span);
-                        anstream::println!(
-                            "{WARNING}not yet:{WARNING:#} {place}: `{}`: {}",
-                            prototype.name,
-                            mistake.message
-                        );
+                        let text = format!("`{}`: {}", prototype.name, mistake.message);
+                        self.finding(WARNING, "not yet", mistake.span, &text);
                     }
                 }
-                Err(other) => {
-                    not_yet += 1;
-                    anstream::println!(
-                        "{WARNING}not yet:{WARNING:#} `{}`: {other}",
-                        prototype.name
-                    );
+                other => {
+                    let text = format!("`{}`: {other}", prototype.name);
+                    self.finding(WARNING, "not yet", prototype.name.span, &text);
                 }
             }
         }
+        let callable = counted(all.len() - not_yet, "function");
         if not_yet == 0 {
-            good("calls", &format!("{} can be called", counted(callable, "function")));
+            self.summary(true, "calls", &format!("{callable} can be called"));
         } else {
-            let callable = counted(callable, "function");
-            anstream::println!("calls: {callable} can be called, {not_yet} cannot be yet");
+            let text = format!("{callable} can be called, {not_yet} cannot be yet");
+            self.summary(false, "calls", &text);
         }
     }
 
     /// Whether the libraries have the functions.
-    fn symbols(&mut self, paths: &[(String, PathBuf)]) -> Result<()> {
+    fn symbols(&mut self, paths: &[(String, PathBuf)]) -> anyhow::Result<()> {
         let missing = missing_symbols(self.interface, paths)?;
         self.wrong += missing.len();
         for one in &missing {
             let problem = one.problem.to_string().replace('\n', "\n  ");
-            anstream::println!("{ERROR}missing:{ERROR:#} `{}`: {problem}", one.symbol);
+            self.page.line(format_args!("{ERROR}missing:{ERROR:#} `{}`: {problem}", one.symbol));
         }
         let files: Vec<&str> =
             self.interface.libraries.iter().map(|library| &*library.file).collect();
         let files = files.join(" and ");
         if missing.is_empty() {
-            good("symbols", &format!("{files} has every function"));
+            self.summary(true, "symbols", &format!("{files}: every function is there"));
         } else {
             let missing = counted(missing.len(), "function");
-            anstream::println!("symbols: {missing} missing in {files}");
+            self.summary(false, "symbols", &format!("{files}: {missing} missing"));
         }
         Ok(())
     }
@@ -126,62 +123,51 @@ impl Findings<'_> {
         let (mut agree, mut retyped, mut differ, mut undeclared) = (0, 0, 0, 0);
         for (grant, declared) in self.interface.grants.iter().zip(declared) {
             let prototype = &grant.prototype;
-            let place = self.place(prototype.name.span);
-            let tell = |how: &[String]| {
-                for line in how {
-                    anstream::println!("    {line}");
+            let (style, kind, how) = match compare::compare(prototype, declared, abi) {
+                Verdict::Agrees => {
+                    agree += 1;
+                    continue;
                 }
-            };
-            match compare::compare(prototype, declared, abi) {
-                Verdict::Agrees => agree += 1,
                 Verdict::Retyped(how) => {
                     retyped += 1;
-                    let name = &prototype.name;
-                    anstream::println!(
-                        "{HEADING}retyped{HEADING:#} (ABI-equal): {place}: `{name}`"
-                    );
-                    tell(&how);
+                    (HEADING, "retyped (ABI-equal)", how)
                 }
                 Verdict::Differs(how) => {
                     differ += 1;
-                    let name = &prototype.name;
-                    anstream::println!("{ERROR}differs:{ERROR:#} {place}: `{name}`");
-                    tell(&how);
+                    (ERROR, "differs", how)
                 }
                 Verdict::Undeclared => {
                     undeclared += 1;
-                    let name = &prototype.name;
-                    anstream::println!("{ERROR}not in the header:{ERROR:#} {place}: `{name}`");
+                    (ERROR, "not in the header", Vec::new())
                 }
-            }
+            };
+            let name = format!("`{}`", prototype.name);
+            self.finding(style, kind, prototype.name.span, &name);
+            self.page.lines(4, &how.join("\n"));
         }
         self.wrong += differ + undeclared;
-        let mut text = format!("{agree} agree");
-        for (count, what) in [
+        let counts = [
+            (agree, "agree"),
             (retyped, "retyped (ABI-equal)"),
             (differ, "differ"),
             (undeclared, "not in the header"),
-        ] {
-            if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
-            }
-        }
-        if differ + undeclared == 0 {
-            good("header", &text);
-        } else {
-            anstream::println!("header: {text}");
-        }
+        ];
+        let told = counts.iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
+        self.summary(differ + undeclared == 0, "header", &told.join(", "));
     }
 
-    /// `zlib.h:12`
-    fn place(&self, span: Span) -> String {
+    /// A line about one place of the interface.
+    fn finding(&mut self, style: Style, kind: &str, span: Span, text: &str) {
         let start = usize::try_from(span.start).unwrap_or(usize::MAX);
         let before = self.interface.text.bytes().take(start);
         let line = before.filter(|byte| *byte == b'\n').count() + 1;
-        format!("{}:{line}", self.interface.name)
+        let name = &self.interface.name;
+        self.page.line(format_args!("{style}{kind}:{style:#} {name}:{line}: {text}"));
     }
-}
 
-fn good(what: &str, text: &str) {
-    anstream::println!("{GOOD}{what}{GOOD:#}: {text}");
+    fn summary(&mut self, good: bool, what: &str, text: &str) {
+        let style = if good { GOOD } else { HEADING };
+        self.page.line(format_args!("{style}{what}{style:#}: {text}"));
+    }
 }
