@@ -4,7 +4,7 @@
 //! it was given, to an `asm` statement, one a line; the register that clang names there, or the
 //! load that filled it, is where the piece came from.
 
-use crate::c_types::{self, Generator, Menu, declare, ty};
+use crate::c_types::{self, Generator, Menu, declare};
 use portcullis::plan::abi::{Abi, AbiError, Assignment, Location, Piece, Value, assign, describe};
 use portcullis::signature::{Function, Param, Scope, Span, TypeKind, Variadic};
 use std::collections::HashMap;
@@ -141,17 +141,11 @@ fn expected(value: &Value) -> Vec<Location> {
 }
 
 fn signature(generator: &mut Generator) -> Function {
-    let any = |generator: &mut Generator| {
-        if generator.rng.once_in(2) {
-            let index = generator.rng.below(generator.records.len());
-            return ty(TypeKind::Record(generator.records[index].clone()));
-        }
-        loop {
-            // The code for a `bool` masks it, wherever it came from.
-            let of = generator.scalar();
-            if of.kind != TypeKind::Bool {
-                return of;
-            }
+    let any = |generator: &mut Generator| loop {
+        // The code for a `bool` masks it, wherever it came from.
+        let of = c_types::value(generator);
+        if of.kind != TypeKind::Bool {
+            return of;
         }
     };
     let result = any(generator);

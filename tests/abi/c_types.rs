@@ -5,7 +5,7 @@
 use portcullis::plan::layout::{Target, extent_of, record_on, scalar_of};
 use portcullis::signature::{
     Enum, Expr, ExprKind, Field, Float, Function, Ident, Integer, Param, Qualifiers, Record,
-    RecordBody, RecordKind, Scope, Span, Type, TypeKind, Variadic,
+    RecordBody, RecordKind, Scope, Span, Type, TypeKind, Variadic, parse_declaration,
 };
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -194,14 +194,14 @@ pub struct Menu {
 pub struct Generator {
     pub rng: Rng,
     pub menu: Menu,
-    /// What was made so far, each complete before its first use.
+    /// The special ones and those made so far, each complete before its first use.
     pub records: Vec<Record>,
     names: usize,
 }
 
 impl Generator {
     pub fn new(seed: u64, menu: Menu) -> Self {
-        Generator { rng: Rng(seed), menu, records: Vec::new(), names: 0 }
+        Generator { rng: Rng(seed), menu, records: SPECIAL.map(parse).to_vec(), names: 0 }
     }
 
     /// The definitions of all records so far.
@@ -358,12 +358,42 @@ impl Generator {
 }
 
 /// A type of a parameter or result.
-fn value(generator: &mut Generator) -> Type {
-    if generator.rng.once_in(2) && !generator.records.is_empty() {
-        let index = generator.rng.below(generator.records.len());
-        ty(TypeKind::Record(generator.records[index].clone()))
-    } else {
-        generator.scalar()
+pub fn value(generator: &mut Generator) -> Type {
+    let record = match generator.rng.below(8) {
+        0 => generator.rng.below(SPECIAL.len()),
+        1..4 => generator.rng.below(generator.records.len()),
+        _ => return generator.scalar(),
+    };
+    ty(TypeKind::Record(generator.records[record].clone()))
+}
+
+/// Records that try rules which chance seldom meets: they come first in [`Generator::records`].
+const SPECIAL: [&str; 16] = [
+    "union s0 { long double a; long b[2]; }",
+    "union s1 { float a; long double b; }",
+    "union s2 { long a; long double b; }",
+    "union s3 { struct { long double a; } b; __int128 c; }",
+    "struct s4 { long double a; }",
+    "struct s5 { long double _Complex a; }",
+    "struct s6 { float _Complex a; float b; }",
+    "struct s7 { float a; float _Complex b; }",
+    "struct s8 { int a; float b; double c; }",
+    "struct s9 { __int128 a; }",
+    "struct __attribute__((aligned(16))) s10 { long a; }",
+    "struct s11 { long a __attribute__((aligned(16))); }",
+    "struct __attribute__((aligned(16))) s12 { float a, b, c, d; }",
+    "struct __attribute__((packed)) s13 { char a; double b; }",
+    "struct s14 { struct { float a[2]; } b[2]; }",
+    "union s15 { double a; float b[2]; }",
+];
+
+/// The record that a declaration defines.
+fn parse(declaration: &str) -> Record {
+    let prototype = parse_declaration(&format!("void f({declaration} x)"), &Scope::default());
+    let prototype = prototype.unwrap_or_else(|errors| panic!("{errors}"));
+    match &prototype.function.params[0].ty.kind {
+        TypeKind::Record(record) => record.clone(),
+        _ => panic!("{declaration} is no record"),
     }
 }
 
