@@ -368,7 +368,7 @@ pub fn value(generator: &mut Generator) -> Type {
 }
 
 /// Records that try rules which chance seldom meets: they come first in [`Generator::records`].
-const SPECIAL: [&str; 16] = [
+const SPECIAL: [&str; 17] = [
     "union s0 { long double a; long b[2]; }",
     "union s1 { float a; long double b; }",
     "union s2 { long a; long double b; }",
@@ -385,6 +385,7 @@ const SPECIAL: [&str; 16] = [
     "struct __attribute__((packed)) s13 { char a; double b; }",
     "struct s14 { struct { float a[2]; } b[2]; }",
     "union s15 { double a; float b[2]; }",
+    "struct s16 { long double a __attribute__((aligned(32))), b; }",
 ];
 
 /// The record that a declaration defines.

@@ -146,6 +146,19 @@ fn homogeneous_aggregates_have_a_register_a_member() {
 }
 
 #[test]
+fn stack_slots_on_arm_are_aligned_to_16_at_most() {
+    let text = "void f(double a, double b, double c, double d, double e, double f, double g, \
+        double h, double i, struct s { long double x __attribute__((aligned(32))), y; } j)";
+    let function = parse(text);
+    let assignment = assign(&function, &Scope::default(), Abi::Aapcs64).expect("assigns");
+    assert_eq!(assignment.params[9].pieces[0].location, Location::Stack(16));
+    assert_eq!((assignment.stack_size, assignment.stack_align), (48, 16));
+    let assignment = assign(&function, &Scope::default(), Abi::SysvX86_64).expect("assigns");
+    assert_eq!(assignment.params[9].pieces[0].location, Location::Stack(32));
+    assert_eq!((assignment.stack_size, assignment.stack_align), (64, 32));
+}
+
+#[test]
 fn large_results_come_through_a_hidden_pointer() {
     let text = "struct l { long a[3]; } f(long first)";
     let expected = ["first 8 bytes in rsi", "result in memory, address in rdi"];
