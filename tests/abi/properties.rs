@@ -127,7 +127,7 @@ fn assignments_are_consistent() {
                     assigned += 1;
                     pieces += assignment.params.iter().map(|v| v.pieces.len()).sum::<usize>();
                 }
-                Err(AbiError::Unsupported { .. }) => refused += 1,
+                Err(AbiError::Disputed { .. }) => refused += 1,
                 Err(error) => panic!("{error}"),
             }
         }

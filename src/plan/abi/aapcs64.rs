@@ -118,7 +118,7 @@ impl Taken {
                     // Before clang 16 only the alignment of the members counted here.
                     None if natural_align.clamp(8, 16) != size.clamp(8, 16) => {
                         let what = "a packed or aligned aggregate of floating members";
-                        return Err(AbiError::Unsupported { what, span: ty.span });
+                        return Err(AbiError::Disputed { what, span: ty.span });
                     }
                     // C.3 to C.6
                     None => vec![self.on_stack(extent, natural_align, ty.span)?],

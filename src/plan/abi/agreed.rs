@@ -28,7 +28,7 @@ pub(super) fn check<'a>(
 }
 
 fn refused(what: &'static str, span: Span) -> AbiError {
-    AbiError::Unsupported { what, span }
+    AbiError::Disputed { what, span }
 }
 
 /// A walk through everything that a record holds by value; each body is looked at once.

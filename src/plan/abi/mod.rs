@@ -176,6 +176,14 @@ pub enum AbiError {
         /// Where it stands.
         span: Span,
     },
+    /// A type that compilers of this ABI pass in different ways.
+    #[error("compilers pass {what} by value in different ways: pass a pointer to it")]
+    Disputed {
+        /// What it is.
+        what: &'static str,
+        /// Where it stands.
+        span: Span,
+    },
     /// More stack arguments than [`MAX_STACK`].
     #[error("the arguments take more than {MAX_STACK} bytes of stack")]
     TooMuchStack {
@@ -199,6 +207,7 @@ impl AbiError {
         match self {
             AbiError::Layout(error) => error.span,
             AbiError::Unsupported { span, .. }
+            | AbiError::Disputed { span, .. }
             | AbiError::TooMuchStack { span }
             | AbiError::Unpromoted { span, .. } => *span,
         }

@@ -203,8 +203,8 @@ impl<'a> Classifier<'a> {
             self.unnamed_counts = false;
             self.met_unnamed = false;
             if classes != counted {
-                let what = "a record whose unnamed bit-fields compilers pass in different ways";
-                return Err(AbiError::Unsupported { what, span: ty.span });
+                let what = "a record with unnamed bit-fields in eightbytes of their own";
+                return Err(AbiError::Disputed { what, span: ty.span });
             }
         }
         Ok((extent, classes))
@@ -310,7 +310,7 @@ impl<'a> Classifier<'a> {
                 {
                     // GCC takes it for a member of its declared type.
                     let what = "a packed union with bit-fields";
-                    return Err(Refusal::Error(AbiError::Unsupported { what, span }));
+                    return Err(Refusal::Error(AbiError::Disputed { what, span }));
                 }
                 (_, Some(bits)) => {
                     // Bit-fields never count as unaligned.
