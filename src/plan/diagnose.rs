@@ -114,6 +114,7 @@ fn result(plan: &Plan) -> Subject {
 fn text_slot(plan: &Plan, text: At) -> Subject {
     let slot = plan.ops.iter().find_map(|op| match *op {
         Op::Text { slot, to, .. } if to == text => Some(slot),
+        Op::TextCell { slot, cell, .. } if cell == text => Some(slot),
         _ => None,
     });
     slot.map_or(Subject::Call, |slot| of_value(plan, slot.into()))

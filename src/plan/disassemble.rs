@@ -259,7 +259,7 @@ impl Printer<'_> {
             Op::Give { take, to, from, owner, unless, param: _ } => {
                 let owner = match owner {
                     Ownership::Guest => "the guest's".to_owned(),
-                    Ownership::Static => format!("one for each {}", self.at(from)),
+                    Ownership::Static => format!("the library's, by {}", self.at(from)),
                     Ownership::Handle { slot } => format!("lent by slot {slot}"),
                 };
                 format!("copy {take} -> {}, {owner}{}", self.at(to), self.unless(unless))
@@ -430,7 +430,11 @@ impl Printer<'_> {
     /// The parameter whose address is placed there.
     fn travels(&self, place: At) -> Option<String> {
         self.plan.ops.iter().find_map(|op| match *op {
-            Op::Buffer { slot, to, .. } | Op::Text { slot, to, .. } if to == place => {
+            Op::Buffer { slot, to, .. }
+            | Op::Text { slot, to, .. }
+            | Op::TextCell { slot, cell: to, .. }
+                if to == place =>
+            {
                 Some(self.param(slot))
             }
             _ => None,

@@ -318,14 +318,16 @@ pub enum Op {
     /// fills. `cell` (8 bytes of the frame) is NULL before; `to` receives its address.
     PointerCell { slot: u16, to: At, cell: At, null: Null },
     /// As [`Op::PointerCell`], but the guest's pointer goes in: a string inside the guest's
-    /// memory, in place, or NULL. The place of the string's length is `extent` (8 bytes).
+    /// memory that native code only reads, in place (so only for leaf functions), or NULL. The
+    /// place of the string's length is `extent` (8 bytes).
     TextCell { slot: u16, to: At, cell: At, null: Null, extent: At },
     /// A live handle of `Plan::handle_kinds[kind]`, fit for `fate`. When the plan runs guest code,
     /// or has several handles of which one is not `Kept`, handles are marked as in use until the
     /// call is over; ops whose fate is not `Kept` come last.
     Handle { slot: u16, to: At, kind: u16, null: Null, fate: Fate },
-    /// Copies the string at `text` (placed by [`Op::Text`], its length at `text_extent`) into the
-    /// call's own memory if it overlaps the writable range at `buffer`.
+    /// Copies the string whose address is at `text` (the `to` of an [`Op::Text`] or the cell of an
+    /// [`Op::TextCell`], its length at `text_extent`) into the call's own memory if it overlaps the
+    /// writable range at `buffer`.
     Apart { text: At, text_extent: At, buffer: At, buffer_extent: At },
     /// Makes sure that so many handles can be made after the call.
     Reserve { handles: u16 },

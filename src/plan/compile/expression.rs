@@ -249,7 +249,7 @@ impl Compiler<'_> {
             self.error(
                 expr.span,
                 format!("`{function}` cannot be called here"),
-                "only functions marked pure or const, of at most six integers and handles, that return an integer, can",
+                "only functions marked pure or const, of at most six integers and handles without conditions, that return an integer, can",
             );
             return None;
         };
@@ -279,12 +279,31 @@ impl Compiler<'_> {
                 );
                 return None;
             }
+            if wants_handle && !self.may_pass(own, &param.ty, when) {
+                self.error(
+                    argument.span,
+                    format!("`{function}` may not be given this handle here"),
+                    "it could be NULL, or gone once the call has consumed it",
+                );
+                return None;
+            }
             depth = depth.max(position + self.steps(argument, when, steps)?);
         }
         let callee = self.callee(&function.name, Purpose::Pure { params, result });
         let arguments = u8::try_from(arguments.len()).unwrap_or(u8::MAX);
         steps.push(Step::Call { callee, arguments });
         Some(depth)
+    }
+
+    /// Whether a handle of the call may be passed on: it is not NULL where that is refused, and the
+    /// call has not destroyed it.
+    fn may_pass(&self, own: Option<&Type>, wanted: &Type, when: When) -> bool {
+        let nullable = |ty: &Type| ty.has(|note| *note == NoteKind::Nullable);
+        let consumed =
+            |ty: &Type| ty.has(|note| matches!(note, NoteKind::Consumes | NoteKind::ConsumesIf(_)));
+        own.is_some_and(|own| {
+            (nullable(wanted) || !nullable(own)) && (when == When::Before || !consumed(own))
+        })
     }
 
     /// The result register as an integer.
@@ -343,6 +362,14 @@ fn pure_shape(prototype: &Arc<Prototype>, abi: Abi) -> Option<(Box<[Width]>, Wid
     if !prototype.has(|note| matches!(note, NoteKind::Pure | NoteKind::Const))
         || prototype.function.params.len() > 6
     {
+        return None;
+    }
+    // What else the prototype asks for would have to be tested before each call.
+    let asks = |note: &NoteKind| {
+        use NoteKind::{Consumes, ConsumesIf, Invalidates, Range, Requires, Value};
+        matches!(note, Range(..) | Requires(_) | Value(_) | Consumes | ConsumesIf(_) | Invalidates)
+    };
+    if prototype.has(asks) || prototype.function.params.iter().any(|param| param.ty.has(asks)) {
         return None;
     }
     let params = prototype.function.params.iter().map(|param| match scalar_of(&param.ty)? {

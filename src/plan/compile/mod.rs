@@ -104,6 +104,7 @@ pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, 
     }
     let lowering = lower(prototype, target.model, target.import)?;
     compiler.params(&assignment, &lowering);
+    compiler.tell_apart();
     let returns = compiler.outcome(&lowering);
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
@@ -160,6 +161,8 @@ struct Compiler<'a> {
     after: After,
     texts: Vec<Range>,
     writable: Vec<Range>,
+    /// Strings that native code may write to; they are among `writable` too.
+    writable_texts: Vec<(At, Span)>,
     params: Vec<Placed>,
     expressions: Vec<super::expression::Expression>,
     ranges: Vec<super::Intervals>,
@@ -192,6 +195,7 @@ impl<'a> Compiler<'a> {
             after: After::default(),
             texts: Vec::new(),
             writable: Vec::new(),
+            writable_texts: Vec::new(),
             params: vec![Placed::default(); prototype.function.params.len()],
             expressions: Vec::new(),
             ranges: Vec::new(),
@@ -284,7 +288,6 @@ impl<'a> Compiler<'a> {
     }
 
     fn finish(mut self, lowering: Lowering, assignment: &Assignment, returns: Returns) -> Plan {
-        self.tell_apart();
         if self.adopts > 0 {
             self.before.conditions.push(Op::Reserve { handles: self.adopts });
         }
@@ -357,18 +360,25 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Strings that native code reads in place must not be written by the same call.
+    /// A call that writes over the end of a string that it reads runs out of the memory: what it
+    /// only reads is told apart from what it writes to, by a copy if need be. What it reads and
+    /// writes cannot be copied, so that it must be all that the call writes to.
     fn tell_apart(&mut self) {
+        for (at, span) in std::mem::take(&mut self.writable_texts) {
+            if !self.target.leaf {
+                self.later(span, "a string that a function which may call back writes to");
+            } else if self.writable.iter().any(|other| other.at != at) {
+                self.later(span, "a string that is written to beside something else that is");
+            }
+        }
         for text in &self.texts {
             for buffer in &self.writable {
-                if buffer.at != text.at {
-                    self.before.pointers.push(Op::Apart {
-                        text: text.at,
-                        text_extent: text.extent,
-                        buffer: buffer.at,
-                        buffer_extent: buffer.extent,
-                    });
-                }
+                self.before.pointers.push(Op::Apart {
+                    text: text.at,
+                    text_extent: text.extent,
+                    buffer: buffer.at,
+                    buffer_extent: buffer.extent,
+                });
             }
         }
     }

@@ -61,9 +61,17 @@ impl Compiler<'_> {
             let wasm = lowering.params.get(index).copied().unwrap_or(WasmType::I32);
             self.readable(index, param, to, wasm);
         }
-        // Then what reads them.
+        // Then what reads them: first arguments that others may read again.
+        for (index, (param, to)) in prototype.function.params.iter().zip(&places).enumerate() {
+            self.computed(index, param, *to);
+        }
         for (index, (param, to)) in prototype.function.params.iter().zip(places).enumerate() {
             self.ranges(index, &param.ty);
+            if let Some(pointee) = param.ty.pointee()
+                && self.params[index].pointee.is_some()
+            {
+                self.ranges(index, pointee);
+            }
             self.pointer(index, param, to);
         }
         for note in &prototype.notes {
@@ -105,17 +113,10 @@ impl Compiler<'_> {
         }
         let abi = self.target.abi;
         if let Some(width) = integer_width(scalar, abi) {
-            self.remember_value(index, to, width);
-            let value = param.ty.notes.iter().find_map(|note| match &note.kind {
-                NoteKind::Value(expr) => Some(expr),
-                _ => None,
-            });
-            if let Some(value) = value {
-                if let Some(expr) = self.expression(value, When::Before) {
-                    self.before.values.push(Op::Value { expr, to, width, param: slot });
-                }
-                return;
+            if value_note(&param.ty).is_some() {
+                return; // see `computed`
             }
+            self.remember_value(index, to, width);
         }
         let signed = abi.is_signed(scalar);
         let op = match (scalar, scalar.host_size(), wasm) {
@@ -136,6 +137,25 @@ impl Compiler<'_> {
             }
         };
         self.before.scalars.push(op);
+    }
+
+    /// An argument whose value is that of an expression (`__value`).
+    fn computed(&mut self, index: usize, param: &Param, to: At) {
+        let Some(value) = value_note(&param.ty) else { return };
+        let Some(scalar) = scalar_of(&param.ty) else { return };
+        let Some(width) = integer_width(scalar, self.target.abi) else { return };
+        let expr = if scalar == Scalar::Bool {
+            let zero = Expr { kind: ExprKind::Integer(0), span: value.span };
+            let kind = ExprKind::Binary(BinaryOp::NotEqual, value.clone().into(), zero.into());
+            self.expression(&Expr { kind, span: value.span }, When::Before)
+        } else {
+            self.expression(value, When::Before)
+        };
+        if let Some(expr) = expr {
+            let param = super::index_of(index);
+            self.before.values.push(Op::Value { expr, to, width, param });
+            self.remember_value(index, to, width);
+        }
     }
 
     fn handle(&mut self, index: usize, param: &Param, record: &Record, to: At) {
@@ -191,9 +211,6 @@ impl Compiler<'_> {
             }
             self.after.store.push(Op::StoreCell { slot, from: cell, width: guest });
         }
-        if ranged {
-            self.ranges(index, pointee);
-        }
     }
 
     /// Pointers whose bounds may depend on what `readable` has placed.
@@ -232,11 +249,17 @@ impl Compiler<'_> {
                 let null = uncounted_null(&param.ty);
                 let direction = direction(&param.ty, pointee);
                 if direction.is_in() && param.ty.has(|n| *n == NoteKind::Inout) {
-                    if !is_text(pointee) {
+                    let reads = |ty: &Type| ty.quals.is_const && scalar_of(ty).is_some_and(is_byte);
+                    if !is_text(pointee) || !pointee.pointee().is_some_and(reads) {
                         self.later(param.span, "pointers to pointers that go both ways");
                         return;
                     }
+                    if !self.target.leaf {
+                        self.later(param.span, "strings that go both ways, with callbacks");
+                        return;
+                    }
                     let extent = self.local(8);
+                    self.texts.push(Range { at: cell, extent });
                     self.before.pointers.push(Op::TextCell { slot, to, cell, null, extent });
                 } else {
                     self.before.pointers.push(Op::PointerCell { slot, to, cell, null });
@@ -324,10 +347,11 @@ impl Compiler<'_> {
         // A function that may call back gets a copy: the guest could change the string meanwhile.
         let copy = is_const && !self.target.leaf;
         self.before.pointers.push(Op::Text { slot, to, unit, null, copy, extent });
-        if is_const {
-            self.texts.push(Range { at: to, extent });
-        } else {
+        if !is_const {
             self.writable.push(Range { at: to, extent });
+            self.writable_texts.push((to, param.span));
+        } else if !copy {
+            self.texts.push(Range { at: to, extent });
         }
     }
 
@@ -458,6 +482,17 @@ pub(super) fn is_text(ty: &Type) -> bool {
         matches!(n, Single | CountedBy(_) | CountedByOrNull(_) | SizedBy(_))
     };
     ty.has(|n| *n == NoteKind::NullTerminated) || (plain && !ty.has(other))
+}
+
+fn value_note(ty: &Type) -> Option<&Expr> {
+    ty.notes.iter().find_map(|note| match &note.kind {
+        NoteKind::Value(expr) => Some(expr),
+        _ => None,
+    })
+}
+
+fn is_byte(scalar: Scalar) -> bool {
+    scalar.host_size() == 1
 }
 
 /// What guest 0 means for a pointer without a count.

@@ -255,6 +255,27 @@ fn a_string_that_overlaps_an_output_is_copied_and_pointers_into_it_come_back() {
     assert_eq!(&bench.memory[100..104], b"abc#");
 }
 
+/// Fills `word`, then moves the cursor to the end of the string that it points into.
+extern "C" fn next_word(cursor: *mut *const c_char, word: *mut c_char) {
+    // SAFETY: the caller has checked both: eight bytes, and a string behind the cursor.
+    unsafe {
+        word.write_bytes(b'#', 8);
+        *cursor = (*cursor).add(CStr::from_ptr(*cursor).count_bytes());
+    }
+}
+
+#[test]
+fn a_string_behind_a_cell_is_told_from_an_output_too() {
+    let text = "void f(const char **_Inout_ cursor, char *_Out_ __counted_by(8) word)";
+    let mut bench = Bench::new(text, next_word as *const c_void);
+    // The string ends with the memory, and so does the output.
+    bench.memory[8184..].copy_from_slice(b"abcdefg\0");
+    bench.memory[64..68].copy_from_slice(&8184_u32.to_le_bytes());
+    assert!(bench.call(&[64, 8184]).is_ok());
+    assert_eq!(&bench.memory[8184..], b"########");
+    assert_eq!(bench.memory[64..68], 8191_u32.to_le_bytes());
+}
+
 thread_local! {
     static DROPPED: Cell<usize> = const { Cell::new(0) };
 }

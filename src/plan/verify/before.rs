@@ -4,7 +4,7 @@ use super::error::Fault;
 use super::meaning::Tree;
 use super::written::What;
 use super::{Checked, Verifier};
-use crate::plan::layout::DataModel;
+use crate::plan::layout::{DataModel, Scalar};
 use crate::plan::op::{At, Count, Fate, Null, Op, Operand, Width};
 use crate::signature::{BinaryOp, Expr, ExprKind, NoteKind, Type, UnaryOp};
 use std::collections::HashMap;
@@ -17,10 +17,10 @@ pub(super) struct Made {
     cells: Vec<Option<At>>,
     /// The parameter whose count was computed there.
     counts: HashMap<At, usize>,
-    /// Strings that native code only reads, and passed in place: places of address and length.
+    /// Strings that native code only reads, passed in place: places of address and length.
     texts: Vec<(At, At)>,
-    /// All strings that native code only reads.
-    const_texts: Vec<(At, At)>,
+    /// Strings that native code may write to.
+    writable_texts: Vec<At>,
     /// Ranges that native code may write to.
     writable: Vec<(At, At)>,
     /// Strings and writable ranges that were told apart.
@@ -42,7 +42,7 @@ impl Made {
             cells: vec![None; params],
             counts: HashMap::new(),
             texts: Vec::new(),
-            const_texts: Vec::new(),
+            writable_texts: Vec::new(),
             writable: Vec::new(),
             apart: Vec::new(),
             ranged: vec![[false; 2]; params],
@@ -102,15 +102,17 @@ impl Verifier<'_> {
                 self.written.add_local(cell, 8, What::Integer(host), self.index)
             }
             Op::PointerCell { slot, to, cell, null } => {
-                self.pointer_cell(slot, to, cell, null, false)
+                self.pointer_cell(slot, to, cell, null, false).map(|_| ())
             }
             Op::TextCell { slot, to, cell, null, extent } => {
-                self.pointer_cell(slot, to, cell, null, true)?;
+                let index = self.pointer_cell(slot, to, cell, null, true)?;
+                self.agrees(self.plan.facts.leaf, "whether it is copied", index)?;
+                self.made.texts.push((cell, extent));
                 self.written.add_local(extent, 8, What::Length, self.index)
             }
             Op::Handle { slot, to, kind, null, fate } => self.handle(slot, to, kind, null, fate),
             Op::Apart { text, text_extent, buffer, buffer_extent } => {
-                if !self.made.const_texts.contains(&(text, text_extent)) {
+                if !self.made.texts.contains(&(text, text_extent)) {
                     return Err(Fault::Unknown { what: "string", at: text });
                 }
                 if !self.made.writable.contains(&(buffer, buffer_extent)) {
@@ -176,7 +178,14 @@ impl Verifier<'_> {
         let expected = self.reader.width(scalar, DataModel::Lp64);
         self.agrees(expected == Some(width), "the width", index)?;
         let tree = self.expression(expr.into())?;
-        self.agrees(self.means(&tree, annotation, false), "the value", index)?;
+        let means = match (scalar, &tree) {
+            (Scalar::Bool, Tree::Binary(BinaryOp::NotEqual, value, zero)) => {
+                **zero == Tree::Constant(0) && self.means(value, annotation, false)
+            }
+            (Scalar::Bool, _) => false,
+            _ => self.means(&tree, annotation, false),
+        };
+        self.agrees(means, "the value", index)?;
         self.written.add(to, 8, What::Integer(width), self.index)?;
         self.made.placed[index] = true;
         Ok(())
@@ -342,16 +351,24 @@ impl Verifier<'_> {
         let needs_copy = !writable && !self.plan.facts.leaf;
         self.agrees(copy == needs_copy, "whether it is copied", index)?;
         if writable {
+            self.agrees(self.plan.facts.leaf, "whether it is copied", index)?;
+            self.made.writable_texts.push(to);
             return self.extent(index, to, Some(extent));
         }
-        self.made.const_texts.push((to, extent));
         if !copy {
             self.made.texts.push((to, extent));
         }
         self.written.add_local(extent, 8, What::Length, self.index)
     }
 
-    fn pointer_cell(&mut self, slot: u16, to: At, cell: At, null: Null, text: bool) -> Checked {
+    fn pointer_cell(
+        &mut self,
+        slot: u16,
+        to: At,
+        cell: At,
+        null: Null,
+        text: bool,
+    ) -> Checked<usize> {
         let index = self.place(slot, to, What::Address)?;
         let Argument::Pointer { null: n, text: t } = self.params[index].wants else {
             return Err(self.disagrees("the type", index));
@@ -359,7 +376,8 @@ impl Verifier<'_> {
         self.agrees(text == t, "the direction", index)?;
         self.agrees(null == n, "the meaning of 0", index)?;
         self.made.cells[index] = Some(cell);
-        self.written.add_local(cell, 8, What::Native, self.index)
+        self.written.add_local(cell, 8, What::Native, self.index)?;
+        Ok(index)
     }
 
     fn handle(&mut self, slot: u16, to: At, kind: u16, null: Null, fate: Fate) -> Checked {
@@ -401,12 +419,14 @@ impl Verifier<'_> {
                 return Err(Fault::Undone { what: "tests", subject });
             }
         }
-        for (text, _) in &self.made.texts {
-            for (buffer, _) in &self.made.writable {
-                if !self.made.apart.contains(&(*text, *buffer)) {
-                    let index = self.travels(*text)?;
-                    return Err(undone("tells what is written from", index));
-                }
+        for (buffer, _) in &self.made.writable {
+            let index = self.travels(*buffer)?;
+            if self.made.texts.iter().any(|(text, _)| !self.made.apart.contains(&(*text, *buffer)))
+            {
+                return Err(undone("tells strings from", index));
+            }
+            if self.made.writable_texts.iter().any(|text| text != buffer) {
+                return Err(undone("tells strings that are written to from", index));
             }
         }
         Ok(())

@@ -108,7 +108,8 @@ impl Reader {
         }
         if let TypeKind::Pointer(_) = pointee.kind {
             let text = has(ty, &NoteKind::Inout);
-            if text && !(is_text(pointee) && self.text_unit(pointee)? == 1) {
+            let reads = pointee.pointee().is_some_and(|element| element.quals.is_const);
+            if text && !(reads && is_text(pointee) && self.text_unit(pointee)? == 1) {
                 return Err("a pointer to a pointer that goes both ways".to_owned());
             }
             return Ok(Argument::Pointer { null, text });

@@ -17,7 +17,7 @@
 //!
 //! *Flow.* What an op reads was written by an earlier one, at the same place, with the same width.
 //! Integers are read as integers only; native addresses by nothing; a handle's pointer only by pure
-//! functions that take 64 bits.
+//! functions that take 64 bits, and after the call only if the call did not consume it.
 //!
 //! *Arguments.* A scalar is converted as its C type and wasm type ask. A pointer comes from the op
 //! that checks what its type and annotations say: element size, alignment, meaning of 0, direction,
@@ -25,8 +25,9 @@
 //! or an expression whose steps, read back, are the annotation. Each `__range`, `__requires` and
 //! `__value` is there, and nothing that the prototype does not ask for.
 //!
-//! *Strings.* One that native code only reads is passed in place only by leaf functions, and is
-//! told apart from every range that the call may write to.
+//! *Strings.* They are passed in place only by leaf functions. What native code only reads is told
+//! apart from every range that the call may write to; a string that it writes to is all that the
+//! call may write to.
 //!
 //! *After.* A pointer from native code reaches the guest only as a handle, as an address inside the
 //! guest's memory or as a copy, whichever its type and annotations ask for; copies are taken once,
@@ -43,7 +44,7 @@
 //! - What only the interface knows: that the function is a leaf, which function destroys a handle,
 //!   the types of pure functions, which numbers handle types have, sizes of types in `sizeof` whose
 //!   bodies stand elsewhere.
-//! - That two *writable* ranges of one call, or a writable string and a buffer, do not overlap.
+//! - That two buffers of one call do not overlap: no bound depends on what is in them.
 //! - That ops do what they say: differential tests of the tiers show that.
 mod after;
 mod before;
@@ -60,7 +61,7 @@ use super::disassemble::mnemonic;
 use super::expression::Step;
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::{DataModel, scalar_of};
-use super::op::{At, Operand, Phase, Width};
+use super::op::{At, Fate, Operand, Phase, Width};
 use super::{Callee, Plan, Purpose};
 use crate::signature::{Expr, Scope, Type, TypeKind, Variadic};
 use after::Outcome;
@@ -293,13 +294,23 @@ impl<'p> Verifier<'p> {
             }
         }
         let mut read = Ok(());
-        let mut load = |operand, as_handle| {
+        let mut load = |operand: Operand, as_handle| {
             if read.is_ok() {
-                read = self.written.read(operand, as_handle);
+                let alive = as_handle && !self.may_be_gone(operand.at);
+                read = self.written.read(operand, alive);
             }
         };
         tree.loads(&mut load, &self.plan.callees);
         read.map(|()| tree)
+    }
+
+    /// Whether the handle whose pointer is there may have been destroyed by the call.
+    fn may_be_gone(&self, at: At) -> bool {
+        self.index > usize::from(self.plan.call)
+            && self.params.iter().any(|param| {
+                let consumed = matches!(param.wants, Argument::Handle { fate: Fate::Consumed, .. });
+                param.place == at && consumed
+            })
     }
 
     /// What an annotation says, read with the names that are known in this part of the plan.

@@ -29,10 +29,9 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "int both(int n, int m) __requires(n >= 0 && m >= 0 || n == m) __requires(n != 5)",
     "int whole(unsigned size __value(sizeof(long)), long other __value(-4))",
     "int scan(const char *text, char *_Out_ __counted_by(room) out, size_t room, \
-     double *_Nullable sum, char *__null_terminated _Inout_ name)",
+     double *_Nullable sum, const char *_Nullable name)",
     "int items(int n, const uint32_t *__counted_by(n > 0 ? min(n * 4, 100) : abs(n)) at, \
      const uint16_t *__counted_by_or_null(max(n, 2, 3)) more, void *__sized_by(8) fixed)",
-    "int next(const char **_Inout_ cursor, char *_Out_ __counted_by(16) word)",
     "int open_db(const char *name, struct db **_Out_ db)",
     "int close_db(struct db *_Nullable db __consumes_if(return == 0))",
     "int swap_db(struct db *a, struct db *b __consumes, struct db *c __invalidates)",
@@ -49,6 +48,13 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "long spread(int a, int b, int c, int d, int e, int f, const char *text, double g, double h, \
      double i, double j, double k, double l, double m, double n, double o, \
      uint8_t *__counted_by(length) at, long length)",
+];
+
+/// Those that only leaf functions may have.
+pub(in crate::plan) const LEAVES: &[&str] = &[
+    "int next(const char **_Inout_ cursor, char *_Out_ __counted_by(16) word)",
+    "void upper(char *__null_terminated _Inout_ text, const char *except)",
+    "int copy(bool deep __value(n * 2), int n, int __range(0, n) *_Inout_ at)",
 ];
 
 /// Other prototypes of the same library.
@@ -111,6 +117,9 @@ impl For {
 
 /// All plans, with the ABI that they are for.
 pub(in crate::plan) fn plans() -> Vec<(&'static str, Plan, Abi)> {
-    let each = |one: For| PROTOTYPES.iter().map(move |text| (*text, one.plan(text), one.abi));
+    let each = |one: For| {
+        let leaves = if one.leaf { LEAVES } else { &[] };
+        PROTOTYPES.iter().chain(leaves).map(move |text| (*text, one.plan(text), one.abi))
+    };
     For::all().flat_map(each).collect()
 }

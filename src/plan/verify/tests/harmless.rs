@@ -5,13 +5,12 @@
 //! - *Order.* Within a phase every place is written once and read after that, so any order computes
 //!   the same; it decides only which of several failures is told, and the numbers of new handles.
 //! - *Repetition.* A check that is made twice is the same check.
-//! - *Copies.* A string that was copied for the call overlaps nothing that the call writes to.
 //! - *Names of places.* Cells and locals may lie anywhere among the locals.
 //! - *Idle slots.* The wasm type of a guest value that nothing reads (`__value`) has no effect.
 //! - *Arithmetic.* Expressions that have the same value, or fail alike, whatever they read.
 use crate::plan::Plan;
 use crate::plan::expression::{Environment, EvaluationError, Expression, evaluate};
-use crate::plan::op::{At, Op, Operand};
+use crate::plan::op::{Op, Operand};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -48,7 +47,7 @@ fn same_facts(one: &Plan, other: &Plan) -> bool {
     one.facts == facts
 }
 
-/// The ops without their order inside of phases, without needless checks, locals renamed in the
+/// The ops without their order inside of phases, without repeated checks, locals renamed in the
 /// order of their use.
 fn canonical(plan: &Plan) -> Vec<String> {
     let locals = usize::from(plan.frame.locals);
@@ -57,10 +56,6 @@ fn canonical(plan: &Plan) -> Vec<String> {
         .iter()
         .map(|op| (*op, with_locals(op, &mut |at| (at < locals).then_some(at))))
         .collect();
-    let copied = |place: At| {
-        plan.ops.iter().any(|op| matches!(op, Op::Text { to, copy: true, .. } if *to == place))
-    };
-    ops.retain(|(op, _)| !matches!(op, Op::Apart { text, .. } if copied(*text)));
     ops.sort_by_key(|(op, text)| (op.phase(), text.clone()));
     let repeatable =
         |op: &Op| matches!(op, Op::Range { .. } | Op::Require { .. } | Op::Apart { .. });
