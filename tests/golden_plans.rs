@@ -28,7 +28,9 @@ impl HandleTypes for OneType {
 fn named(input: &str) -> Result<(Vec<Arc<Prototype>>, Option<Interface>), String> {
     let words: Vec<&str> = input.split_whitespace().collect();
     if let [interface, symbol] = *words
-        && let Some((_, shipped)) = interfaces::all().into_iter().find(|(name, _)| name.strip_suffix(".h") == Some(interface))
+        && let Some((_, shipped)) = interfaces::all()
+            .into_iter()
+            .find(|(name, _)| name.strip_suffix(".h") == Some(interface))
     {
         let interface = shipped.interface().clone();
         let of_symbol = interface.grants.iter().filter(|g| &*g.prototype.name.name == symbol);

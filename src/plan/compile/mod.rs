@@ -4,6 +4,7 @@
 //! lower       the wasm type of the import
 //! abi         where the C ABI puts every argument
 //! params      one op (or two) for each parameter: decode, check, place
+//! values      ranges and computed arguments
 //! outcome     what happens after the call: out values, results, handles
 //! expression  annotations' expressions to postfix steps
 //! ```
@@ -18,6 +19,7 @@ mod lower;
 mod outcome;
 mod params;
 mod reads;
+mod values;
 
 use super::abi::{Abi, Assignment, Location, assign};
 use super::frame::{FrameLayout, MAX_STACK_AREA};
