@@ -1,6 +1,6 @@
 /* libc.h: the part of the C library that is safe to lend and needs no callback, struct or format.
  *
- * Grants: computation on the guest's own memory, the process id (getpid) and random
+ * Grants: computation on the guest's own memory, the clock (time), the process id (getpid) and random
  * bytes (getentropy, rand). No files, no streams, no environment, no other process.
  *
  * Powers of the library's own: none of those granted here reaches further. Worth knowing all the same:
@@ -26,7 +26,6 @@
  *    that opens, reads, writes, prints (puts would bypass WASI), sleeps, or loads code (dlopen, iconv).
  *  - Callbacks (qsort, bsearch), structs (div, gmtime_r, clock_gettime), variadic functions (snprintf),
  *    long double, wide characters: with later versions of Portcullis, as far as they are safe.
- *  - time: glibc hands it to code of the kernel's (the vDSO), which no library defines; WASI has clocks.
  *  - Functions with constants that the guest's headers number otherwise (inet_pton's AF_INET6).
  *
  * For guests in C: wasi-libc has functions of the same names, and a linker prefers a definition to
@@ -124,6 +123,7 @@ void srandom(unsigned int seed);
 int getentropy(void *_Out_ __sized_by(n) buffer, size_t n) __errno;
 
 /* The process, and what its numbers mean */
+time_t time(time_t *_Nullable _Out_ now);
 pid_t getpid(void);
 const char *_Nullable strerrordesc_np(int error);
 const char *_Nullable strerrorname_np(int error);
