@@ -189,7 +189,8 @@ impl<'a> Classifier<'a> {
         }
         let extent = self.layouts.extent(ty)?;
         super::agreed::check(ty, self.scope, &mut self.layouts)?;
-        if extent.size > 8 * MAX_EIGHTBYTES as u64 {
+        let eightbytes = usize::try_from(extent.size.div_ceil(8)).unwrap_or(usize::MAX);
+        if eightbytes > MAX_EIGHTBYTES {
             return Ok((extent, None));
         }
         let classes = self.classes_or_memory(ty)?;
