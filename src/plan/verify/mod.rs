@@ -2,7 +2,7 @@
 //!
 //! The interpreter and compiled code do what a plan says without looking twice; that they stay
 //! inside the frame, that every pointer was checked, that no native address reaches the guest
-//! rests on this module. It reads the prototype itself ([`demand`]) and asks the ABI itself where
+//! rests on this module. It reads the prototype itself (`demand`) and asks the ABI itself where
 //! arguments travel; it shares no code with the compiler, whose mistakes it is there to find.
 //!
 //! # What it proves
@@ -35,7 +35,7 @@
 //! once, to the annotated owner. Handles are consumed and their loans ended as annotated. What goes
 //! out through a cell, and a `long` result, was tested to fit. Room for new handles is reserved.
 //!
-//! *Tables.* Indices are in bounds, expressions can be evaluated (see [`meaning`]), callees are
+//! *Tables.* Indices are in bounds, expressions can be evaluated (see `meaning`), callees are
 //! called for their purpose, no entry is unused. Facts agree with the ops.
 //!
 //! # What it does not prove
