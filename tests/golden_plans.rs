@@ -1,14 +1,18 @@
 //! Golden files of what prototypes become: layouts, assignments, plans.
+//!
+//! An input is a prototype, or the name of an interface that ships and a symbol. A plan's may have a
+//! second line that says for whom: `wasm64`, `AAPCS64`, `may call back`, `import (func ...)`,
+//! separated by commas; without it the guest has a 32-bit memory and the host is x86-64.
 #[path = "support/golden.rs"]
 mod support;
 
 use portcullis::interfaces;
-use portcullis::plan::HandleTypes;
 use portcullis::plan::abi::{self, Abi, assign};
 use portcullis::plan::compile::{CompileError, Target, compile};
 use portcullis::plan::disassemble::disassemble;
 use portcullis::plan::handles::HandleType;
 use portcullis::plan::layout::{self, DataModel};
+use portcullis::plan::{HandleTypes, Lowering, WasmType};
 use portcullis::signature::{
     Diagnostics, Interface, Prototype, Record, Scope, TypeKind, parse_declaration, parse_prototype,
 };
@@ -80,10 +84,61 @@ fn assignments() {
     assert!(count >= 8, "only {count} cases");
 }
 
-/// The plans of guests with a 32-bit memory on x86-64.
+/// For whom a plan is.
+struct Options {
+    model: DataModel,
+    abi: Abi,
+    may_call_back: bool,
+    import: Option<Lowering>,
+}
+
+impl Options {
+    fn read(text: &str) -> Options {
+        let (model, abi) = (DataModel::Ilp32, Abi::SysvX86_64);
+        let mut options = Options { model, abi, may_call_back: false, import: None };
+        for option in text.split(',').map(str::trim).filter(|option| !option.is_empty()) {
+            match option {
+                "wasm64" => options.model = DataModel::Lp64,
+                "AAPCS64" => options.abi = Abi::Aapcs64,
+                "may call back" => options.may_call_back = true,
+                _ => {
+                    let types = option.strip_prefix("import ").expect("an option that exists");
+                    options.import = Some(lowering(types));
+                }
+            }
+        }
+        options
+    }
+}
+
+/// `(func (param i32 i64) (result f64))`
+fn lowering(text: &str) -> Lowering {
+    let mut lowering = Lowering::default();
+    let mut is_result = false;
+    for word in text.split(|c: char| c.is_whitespace() || "()".contains(c)) {
+        let ty = match word {
+            "" | "func" => continue,
+            "param" | "result" => {
+                is_result = word == "result";
+                continue;
+            }
+            "i32" => WasmType::I32,
+            "i64" => WasmType::I64,
+            "f32" => WasmType::F32,
+            "f64" => WasmType::F64,
+            other => panic!("`{other}` is no wasm type"),
+        };
+        if is_result { &mut lowering.results } else { &mut lowering.params }.push(ty);
+    }
+    lowering
+}
+
+/// Plans, and why there is none.
 #[test]
 fn plans() {
     let count = golden("plans", |input| {
+        let (input, options) = input.split_once('\n').unwrap_or((input, ""));
+        let options = Options::read(options);
         let (prototypes, interface) = match named(input) {
             Ok(named) => named,
             Err(errors) => return errors,
@@ -91,6 +146,7 @@ fn plans() {
         let own = Scope::default();
         let scope = interface.as_ref().map_or(&own, |interface| &interface.scope);
         let leaf = interface.as_ref().is_none_or(|i| i.grants.iter().all(|grant| grant.leaf));
+        let leaf = leaf && !options.may_call_back;
         let find = |symbol: &str| {
             let grants = interface.as_ref().map_or(&[][..], |interface| &interface.grants);
             let found = grants.iter().find(|grant| &*grant.prototype.name.name == symbol);
@@ -98,16 +154,16 @@ fn plans() {
         };
         let compiled = prototypes.iter().map(|prototype| {
             let target = Target {
-                model: DataModel::Ilp32,
-                abi: Abi::SysvX86_64,
+                model: options.model,
+                abi: options.abi,
                 leaf,
                 scope,
-                import: None,
+                import: options.import.as_ref(),
                 handle_types: &OneType,
                 grants: &find,
             };
             match compile(prototype, &target) {
-                Ok(plan) => disassemble(&plan, Abi::SysvX86_64),
+                Ok(plan) => disassemble(&plan, options.abi),
                 Err(CompileError::Prototype(errors)) => {
                     let (name, text) = match &interface {
                         Some(interface) => (&*interface.name, &*interface.text),
@@ -120,7 +176,7 @@ fn plans() {
         });
         compiled.collect::<Vec<_>>().join("\n")
     });
-    assert!(count >= 25, "only {count} cases");
+    assert!(count >= 70, "only {count} cases");
 }
 
 /// The inputs of layouts are prototypes that nobody can call yet.
