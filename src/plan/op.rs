@@ -12,10 +12,10 @@
 //! ```text
 //! before   decode, check, place; no side effect outside the frame and the call's own memory
 //! call     exactly one `Call`
-//! after    facts    what native code has done in any case: `Consume`
+//! after    facts    what native code has done in any case: `Consume`, `EndLoans`
 //!          checks   everything that can still fail: `Inside`, `Fits`, `Measure`, `Take`
 //!          guest    guest code: `Give` (its allocator)
-//!          commit   cannot fail: `Adopt`, `StoreCell`, `EndLoans`, `Return`
+//!          commit   cannot fail: `Adopt`, `StoreCell`, `Return`
 //! ```
 //!
 //! [`Op::phase`] names the part an op belongs to; the verifier refuses plans in which the parts
@@ -343,6 +343,10 @@ pub enum Op {
     /// true.
     Consume { slot: u16, condition: Option<NonZeroU16> },
 
+    /// The loans of the handle in `slot` have ended (`__invalidates`). The guest's memory is freed
+    /// when the call is over; what this call lends is not among them.
+    EndLoans { slot: u16 },
+
     // ----- after: checks
     /// Computes an expression, as [`Op::Evaluate`] does.
     Measure { expr: u16, to: At },
@@ -374,9 +378,6 @@ pub enum Op {
     Adopt { from: At, to: At, kind: u16, borrowed: bool, parent: Option<Slot> },
     /// Writes the low bytes of the 8 at `from` to the guest address in `slot`, unless that is 0.
     StoreCell { slot: u16, from: At, width: Width },
-    /// Ends the loans of the handle in `slot` (`__invalidates`). The guest's memory is freed when
-    /// the call is over.
-    EndLoans { slot: u16 },
     /// The result from the call record or a place of the frame, decoded as `returns` says
     /// (never `Record`).
     Return { from: At, returns: Returns },
@@ -446,7 +447,7 @@ impl Op {
             | Op::Apart { .. }
             | Op::Reserve { .. } => Phase::Before,
             Op::Call { .. } => Phase::Call,
-            Op::Consume { .. } => Phase::Facts,
+            Op::Consume { .. } | Op::EndLoans { .. } => Phase::Facts,
             Op::Measure { .. }
             | Op::Fits { .. }
             | Op::Inside { .. }
@@ -454,9 +455,7 @@ impl Op {
             | Op::Take { .. }
             | Op::FreeNative { .. } => Phase::Checks,
             Op::Give { .. } => Phase::Guest,
-            Op::Adopt { .. } | Op::StoreCell { .. } | Op::EndLoans { .. } | Op::Return { .. } => {
-                Phase::Commit
-            }
+            Op::Adopt { .. } | Op::StoreCell { .. } | Op::Return { .. } => Phase::Commit,
         }
     }
 }

@@ -20,7 +20,7 @@ impl Compiler<'_> {
             let slot = super::index_of(index);
             match fate_of(param) {
                 Fate::Kept => {}
-                Fate::Invalidated => self.after.store.push(Op::EndLoans { slot }),
+                Fate::Invalidated => self.after.facts.push(Op::EndLoans { slot }),
                 Fate::Consumed => {
                     let condition = param.ty.notes.iter().find_map(|note| match &note.kind {
                         NoteKind::ConsumesIf(condition) => Some(condition),

@@ -329,6 +329,27 @@ fn lent_copies_are_given_recorded_and_freed_and_marks_are_taken_back() {
     assert_eq!(stepper.guest.freed, [4096], "once");
 }
 
+extern "C" fn long_name_of(_: *mut c_void, out: *mut i64) -> *const c_char {
+    // SAFETY: the caller has checked the cell.
+    unsafe { *out += 1 << 30 };
+    c"lent".as_ptr()
+}
+
+#[test]
+fn loans_end_before_new_ones_begin_and_whatever_fails() {
+    let mut opener = Bench::new("int f(struct thing **_Out_ out)", open as *const c_void);
+    assert_eq!(opener.call(&[64]), Ok(7));
+    let handle = u64::from(opener.memory[64]) | u64::from(opener.memory[66]) << 16;
+    let next = "const char *__lifetimebound(t) f(struct thing *t __invalidates, long *_Inout_ n)";
+    let mut next = Bench::new(next, long_name_of as *const c_void);
+    next.binding.store = &raw const *opener.store;
+    assert_eq!(next.call(&[handle, 64]), Ok(4096));
+    assert_eq!(next.guest.freed, [], "what the call lends outlives it");
+    let error = next.call(&[handle, 64]).expect_err("the count no longer fits");
+    assert!(error.contains("parameter 2"), "{error}");
+    assert_eq!(next.guest.freed, [4096], "native code has invalidated it all the same");
+}
+
 extern "C" fn too_long() -> u64 {
     1 << 32
 }
