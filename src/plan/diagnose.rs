@@ -6,7 +6,6 @@
 //!
 //! Not here: errors of the embedding that no op examines (a missing library, a denied import, too
 //! little stack, an allocator that trapped).
-use super::expression::evaluate;
 use super::frame::{FrameHead, FrameLayout};
 use super::handles::{HandleError, HandleType, INDEX_BITS};
 use super::op::{At, Count, Fate, Null, Op, Operand, Ownership, Returns, TakeExtent, Width};
@@ -134,7 +133,7 @@ fn measured(plan: &Plan, measure: At) -> Subject {
 }
 
 /// The first part of the op's rule that does not hold.
-fn problem(plan: &Plan, op: &Op, mut view: View<'_>) -> Option<Problem> {
+fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
     match *op {
         Op::Range { value, set, .. } => {
             let value = view.operand(value);
@@ -142,15 +141,13 @@ fn problem(plan: &Plan, op: &Op, mut view: View<'_>) -> Option<Problem> {
             let inside = ranges.iter().any(|(low, high)| (*low..=*high).contains(&value));
             (!inside).then(|| Problem::OutOfRange { value, ranges: ranges.to_vec() })
         }
-        Op::Evaluate { expr, .. } | Op::Measure { expr, .. } => {
-            computed(plan, expr, &mut view).err()
-        }
-        Op::Require { expr } => match computed(plan, expr, &mut view) {
+        Op::Evaluate { expr, .. } | Op::Measure { expr, .. } => computed(&view, expr).err(),
+        Op::Require { expr } => match computed(&view, expr) {
             Ok(0) => Some(Problem::Requirement { text: expression_text(plan, expr) }),
             Ok(_) => None,
             Err(problem) => Some(problem),
         },
-        Op::Value { expr, width, .. } => match computed(plan, expr, &mut view) {
+        Op::Value { expr, width, .. } => match computed(&view, expr) {
             Ok(value) => does_not_fit(value, width),
             Err(problem) => Some(problem),
         },
@@ -252,10 +249,8 @@ fn problem(plan: &Plan, op: &Op, mut view: View<'_>) -> Option<Problem> {
     }
 }
 
-fn computed(plan: &Plan, expr: u16, view: &mut View<'_>) -> Result<i128, Problem> {
-    let expression = plan.expressions.get(usize::from(expr)).ok_or(Problem::Changed)?;
-    evaluate(expression, view)
-        .map_err(|error| Problem::Expression { text: expression.text.to_string(), error })
+fn computed(view: &View<'_>, expr: u16) -> Result<i128, Problem> {
+    view.value(expr).map_err(|(error, text)| Problem::Expression { text, error })
 }
 
 fn expression_text(plan: &Plan, expr: u16) -> String {
@@ -329,7 +324,8 @@ fn text(view: &View<'_>, slot: u16, unit: u8, null: Null, copy: bool) -> Option<
     }
     string_problem(view, address, unit).or_else(|| {
         let limit = view.store().limits.copied_bytes;
-        let too_long = view.string_length(address, unit).is_some_and(|length| length > limit);
+        let length = view.string_length(address, unit).and_then(|len| u64::try_from(len).ok());
+        let too_long = length.is_some_and(|length| length > limit);
         (copy && too_long).then(|| copy_limit(view))
     })
 }

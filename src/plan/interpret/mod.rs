@@ -10,7 +10,7 @@
 #![expect(unsafe_code, reason = "the frame and native memory are reached through raw pointers")]
 use super::Plan;
 use super::binding::Binding;
-use super::diagnose::diagnose;
+use super::diagnose::{diagnose, subject_of};
 use super::frame::{CallRecord, FrameHead, FrameLayout, GuestSlot};
 use super::handles::Loan;
 use super::op::{Op, Returns, Stub};
@@ -26,8 +26,10 @@ mod before;
 mod enter;
 mod space;
 
+pub(super) use before::{load_integer, text_length};
 pub use enter::SUPPORTED;
-use space::{CallMemory, Space};
+use space::CallMemory;
+pub(super) use space::{FrameEnvironment, Space};
 
 /// What a running call asks of the host.
 pub trait Guest {
@@ -404,11 +406,7 @@ unsafe fn stop(
     let (subject, problem) = match failure {
         // SAFETY: the frame is as the failed op left it.
         Failure::Check => unsafe { diagnose(plan, index, frame) },
-        Failure::Known(problem) => {
-            // SAFETY: likewise; only what the error is about is wanted.
-            let (subject, _) = unsafe { diagnose(plan, index, frame) };
-            (subject, *problem)
-        }
+        Failure::Known(problem) => (subject_of(plan, index), *problem),
         Failure::Guest => {
             // SAFETY: likewise.
             unsafe { unmark(plan, binding, frame, index) };
