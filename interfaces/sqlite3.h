@@ -7,14 +7,13 @@
  * Powers of the library's own. SQL is a language of its own, and no prototype confines it:
  *  - Files: sqlite3_open, ATTACH and VACUUM INTO read and write any file that the host process may,
  *    whatever --dir says.
- *  - CODE: where FTS3 is compiled in (Debian, most distributions), the SQL function fts3_tokenizer
- *    turns a blob into a code pointer and a code pointer into a blob: in Debian's build always, in
- *    every build when its argument is a bound parameter. A guest that may run any SQL can run any
- *    native code. sqlite3_guard.c, beside this file, takes the function away from every connection of
- *    the process. Without it, grant this only to guests that you would run as native code.
- *  - Native stack: LIKE and GLOB recurse up to 25,000 deep (3 MiB of stack), and foreign keys that
- *    cascade through thousands of tables recurse without limit, which ends the process. Give the
- *    thread 8 MiB or more.
+ *  - Code, closed by the guard: where FTS3 is compiled in (Debian, most distributions), the SQL function
+ *    fts3_tokenizer turns a blob into a code pointer and a code pointer into a blob. The pragma below
+ *    names a guard of the host: from the first link on, every new connection of the process lacks
+ *    that function and is "defensive". Full-text search works as before.
+ *  - Native stack: expressions and foreign keys that cascade recurse; through thousands of tables
+ *    without limit, which ends the process. The guard keeps LIKE and GLOB patterns to 1,000 bytes
+ *    and triggers to a depth of 100 (sqlite3_limit can be read here, not set). Give the thread 8 MiB.
  *  - Shared state of the process: databases opened with cache=shared or on the memdb VFS are seen by
  *    other guests that know their name; PRAGMA hard_heap_limit, soft_heap_limit and
  *    temp_store_directory act on the whole process.
@@ -56,7 +55,7 @@
 #include "portcullis.h"
 
 #ifdef __PORTCULLIS__
-#pragma portcullis library "libsqlite3.so.0" module "sqlite3"
+#pragma portcullis library "libsqlite3.so.0" module "sqlite3" guard "sqlite3"
 #endif
 PORTCULLIS_MODULE("sqlite3")
 
@@ -180,7 +179,7 @@ int sqlite3_txn_state(sqlite3 *db, const char *_Nullable zSchema);
 #define SQLITE_LIMIT_VARIABLE_NUMBER 9
 #define SQLITE_LIMIT_TRIGGER_DEPTH 10
 #define SQLITE_LIMIT_WORKER_THREADS 11
-int sqlite3_limit(sqlite3 *db, int id, int newVal);
+int sqlite3_limit(sqlite3 *db, int id, int newVal __range(-1));
 
 #define SQLITE_DBSTATUS_CACHE_USED 1
 #define SQLITE_DBSTATUS_SCHEMA_USED 2

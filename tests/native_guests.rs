@@ -57,32 +57,3 @@ fn the_zlib_guest_prints_natively_what_its_readme_says() {
     let missing = Command::new(&program).arg("/no/such/file").output().expect("a run");
     assert_eq!(missing.status.code(), Some(1));
 }
-
-#[test]
-fn the_guard_takes_code_pointers_from_sql_and_leaves_full_text_search() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let guard = folder.path().join("sqlite3_guard.so");
-    run(Command::new("cc")
-        .args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
-        .arg(&guard)
-        .arg(root().join("interfaces/sqlite3_guard.c"))
-        .arg("-l:libsqlite3.so.0"));
-    let probe = folder.path().join("probe");
-    run(Command::new("cc")
-        .args(["-O2", "-Wall", "-Wextra", "-Werror", "-o"])
-        .arg(&probe)
-        .arg("-I")
-        .arg(root().join("interfaces"))
-        .arg(root().join("tests/native/sqlite_guard_probe.c"))
-        .arg("-l:libsqlite3.so.0"));
-
-    let bare = stdout(&mut Command::new(&probe));
-    let guarded = stdout(Command::new(&probe).env("LD_PRELOAD", &guard));
-    for pointer in ["read pointer", "write pointer"] {
-        let refused = format!("{pointer}: refused: no such function: fts3_tokenizer\n");
-        assert!(guarded.contains(&refused), "{guarded}");
-    }
-    // Where SQLite has FTS3 at all, the guard must not cost it.
-    let search = "search: a row of 7 bytes\n";
-    assert_eq!(guarded.contains(search), bare.contains(search), "{bare}{guarded}");
-}

@@ -71,6 +71,14 @@ impl LinkError {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LinkProblem {
+    /// What the interface asks the host to do to the library first could not be done.
+    #[error("the guard `{guard}` of the library cannot be installed: {reason}")]
+    Guard {
+        /// Its name.
+        guard: String,
+        /// Why not.
+        reason: String,
+    },
     /// Nothing grants it.
     #[error("not granted: {hint}")]
     Denied {

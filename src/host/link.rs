@@ -6,6 +6,7 @@
 use super::bridge::Shared;
 use super::error::LinkProblem;
 use super::grants::{Chosen, takes_callback};
+use super::guard;
 use super::library::NativeAddress;
 use super::overload::{Guard, guards};
 use super::plans::Origin;
@@ -85,6 +86,9 @@ pub(super) fn granted(
             let library = one.library;
             shared.libraries.find(&library.file, library.module.as_deref(), &library.also, symbol)
         };
+        if let Some(guard) = &one.library.guard {
+            guard::install(guard, &find)?;
+        }
         match overload(shared, request, &source, &find) {
             Ok(overload) => overloads.push(overload),
             Err(problem @ LinkProblem::WasmType { .. }) => {

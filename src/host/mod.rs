@@ -23,6 +23,7 @@ mod errno;
 mod error;
 mod export;
 mod grants;
+mod guard;
 mod instance;
 mod instantiate;
 mod library;

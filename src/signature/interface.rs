@@ -32,6 +32,9 @@ pub struct Library {
     /// The exported memory that guests' pointers point into, when it is not the usual one
     /// (`memory "name"` in the pragma).
     pub memory: Option<Arc<str>>,
+    /// What the host does to the library before a guest reaches it (`guard "name"` in the
+    /// pragma): the bridge knows the names.
+    pub guard: Option<Arc<str>>,
     /// Where the pragma stands.
     pub span: Span,
 }

@@ -333,6 +333,7 @@ impl Parser<'_, '_> {
             module: None,
             also: Vec::new(),
             memory: None,
+            guard: None,
             span,
         };
         loop {
@@ -344,14 +345,16 @@ impl Parser<'_, '_> {
             let twice = match word.tok {
                 Tok::Ident("module") => library.module.replace(self.string(value, span)?).is_some(),
                 Tok::Ident("memory") => library.memory.replace(self.string(value, span)?).is_some(),
+                Tok::Ident("guard") => library.guard.replace(self.string(value, span)?).is_some(),
                 Tok::Ident("also") => {
                     library.also.push(self.library_name(value, span)?);
                     false
                 }
                 _ => {
                     return self.fail(
-                        Diagnostic::new(word.span, "this says nothing about a library")
-                            .help("`module`, `also` and `memory` can follow, each with a string"),
+                        Diagnostic::new(word.span, "this says nothing about a library").help(
+                            "`module`, `also`, `memory` and `guard` can follow, each with a string",
+                        ),
                     );
                 }
             };
