@@ -283,6 +283,54 @@ fn nothing_is_callable_without_a_grant_and_the_error_names_the_flag() {
 }
 
 #[test]
+fn a_prototype_that_cannot_be_used_is_pointed_at() {
+    let importing = |name: &str, param: &str| {
+        format!(
+            r#"(module (import "libm.so.6" "{name}" (func (param {param}) (result f64)))
+                (func (export "_start")))"#
+        )
+    };
+    guest(&importing("double cos(dobule x)", "f64"), &["--grant", "libm"]).says(
+        1,
+        &[
+            "cannot link",
+            "1 | double cos(dobule x)\n  |            ^^^^^^",
+            "did you mean `double`",
+        ],
+    );
+    guest(&importing("double cos(float x)", "f64"), &["--grant", "libm"]).says(
+        1,
+        &[
+            "contradicts what `libm.h` grants",
+            "guest: double cos(float x)",
+            "grant: double cos(double x)",
+        ],
+    );
+    let callback = "double f(double (*cb)(double x))";
+    let err = guest(&importing(callback, "i32"), &["--trust-signatures", "libm.so.6"]);
+    let err = err.says(1, &["callbacks: not supported yet", "^^^"]);
+    assert_eq!(err.matches("not supported yet").count(), 1, "{err}");
+}
+
+#[test]
+fn an_interface_with_mistakes_is_pointed_at() {
+    let text = "#pragma portcullis library \"libx.so\"\nint f(unit8_t x);\nint g(void *p);\n";
+    let folder = folder(&[("wrong.h", text)]);
+    let mut command = command();
+    command.args(["run", "--grant"]).arg(folder.path().join("wrong.h"));
+    run(command.arg("guest-examples/cos/cos.wat"))
+        .says(1, &["wrong.h:2:7", "did you mean `uint8_t`", "wrong.h:3:13", "`p` has no size"]);
+}
+
+#[test]
+fn a_module_that_is_no_program_is_initialized_before_a_call() {
+    let text = r#"(module (global $ready (mut i32) (i32.const 0))
+        (func (export "_initialize") (global.set $ready (i32.const 42)))
+        (func (export "ready") (result i32) (global.get $ready)))"#;
+    assert_eq!(guest(text, &["--invoke", "ready"]).with(0).0, "42\n");
+}
+
+#[test]
 fn trusting_a_guest_is_said_aloud() {
     let trust = ["run", "--trust-signatures", "libm.so.6", "--invoke", "cos_of"];
     let (out, err) = run(command().args(trust).args(["guest-examples/cos/cos.wat", "0"])).with(0);

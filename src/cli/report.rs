@@ -138,8 +138,10 @@ fn mistakes<'e>(error: &'e (dyn Error + 'static)) -> Option<(String, &'e Diagnos
             },
         ) => {
             let text = error.to_string();
-            let title = text.lines().next().unwrap_or_default().to_owned();
-            Some((title, mistakes))
+            // Behind the first line, or in it, come the mistakes themselves without colours.
+            let title = text.lines().next().unwrap_or_default();
+            let title = title.split(": error: ").next().unwrap_or_default();
+            Some((title.to_owned(), mistakes))
         }
         _ => None,
     }

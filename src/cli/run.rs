@@ -137,10 +137,13 @@ fn not_started(error: wasmtime::Error, guest: &Path) -> Failure {
         || error.is::<Trap>()
         || error.is::<CallError>();
     if guest_ran && !error.is::<LinkError>() {
-        Failure::Trap(error)
-    } else {
-        Failure::Start(from_wasmtime(error).context(format!("cannot link {}", guest.display())))
+        return Failure::Trap(error);
     }
+    let error = match error.downcast::<LinkError>() {
+        Ok(error) => anyhow::Error::new(error),
+        Err(error) => from_wasmtime(error),
+    };
+    Failure::Start(error.context(format!("cannot link {}", guest.display())))
 }
 
 /// Runs a WASI program.
