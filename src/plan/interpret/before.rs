@@ -174,8 +174,9 @@ pub unsafe fn step(
                 let text_end = text_at + space.read::<u64>(text_extent);
                 let buffer_at = space.read::<u64>(buffer);
                 let buffer_end = buffer_at + space.read::<u64>(buffer_extent);
-                // Both are inside one memory: neither sum can wrap.
-                if text_at < buffer_end && buffer_at < text_end {
+                // Both are inside one memory: neither sum can wrap. An empty range, which may lie
+                // anywhere, overlaps nothing.
+                if text_at.max(buffer_at) < text_end.min(buffer_end) {
                     make_copy(space, text, text_extent, memory)?;
                 }
             }
