@@ -151,7 +151,7 @@ impl HandleTable {
         let entry = self.entries.get(index as usize).ok_or(HandleError::Forged)?;
         if entry.generation == handle >> INDEX_BITS && !entry.pointer.is_null() {
             if entry.kind == kind { Ok(entry) } else { Err(HandleError::WrongType) }
-        } else if index != 0 && handle >> INDEX_BITS <= entry.generation {
+        } else if index != 0 && (1..=entry.generation).contains(&(handle >> INDEX_BITS)) {
             Err(HandleError::Stale)
         } else {
             Err(HandleError::Forged)
@@ -403,6 +403,7 @@ mod tests {
         assert_eq!(table.get(0, KIND).err(), Some(HandleError::Forged));
         assert_eq!(table.get(u32::MAX, KIND).err(), Some(HandleError::Forged));
         assert_eq!(table.get(handle + (1 << INDEX_BITS), KIND).err(), Some(HandleError::Forged));
+        assert_eq!(table.get(handle - (1 << INDEX_BITS), KIND).err(), Some(HandleError::Forged));
         assert_eq!(table.get(handle, HandleType(8)).err(), Some(HandleError::WrongType));
     }
 
