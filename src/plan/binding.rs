@@ -59,11 +59,19 @@ pub struct Limits {
     pub copied_bytes: u64,
     /// Bytes of native stack that must be left when native code is entered.
     pub stack_reserve: u64,
+    /// Guest copies that handles lend at one time.
+    pub loans: u32,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { handles: 1 << 16, depth: 256, copied_bytes: 256 << 20, stack_reserve: 256 << 10 }
+        Limits {
+            handles: 1 << 16,
+            depth: 256,
+            copied_bytes: 256 << 20,
+            stack_reserve: 256 << 10,
+            loans: 1 << 20,
+        }
     }
 }
 
@@ -120,8 +128,9 @@ mod tests {
         assert_eq!(offset_of!(Limits, depth), 4);
         assert_eq!(offset_of!(Limits, copied_bytes), 8);
         assert_eq!(offset_of!(Limits, stack_reserve), 16);
-        assert_eq!(offset_of!(StoreBlock, depth), 24);
-        assert_eq!(offset_of!(StoreBlock, handle_entries), 32);
-        assert_eq!(offset_of!(StoreBlock, handle_count), 40);
+        assert_eq!(offset_of!(Limits, loans), 24);
+        assert_eq!(offset_of!(StoreBlock, depth), 32);
+        assert_eq!(offset_of!(StoreBlock, handle_entries), 40);
+        assert_eq!(offset_of!(StoreBlock, handle_count), 48);
     }
 }

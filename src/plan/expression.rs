@@ -63,6 +63,9 @@ pub enum EvaluationError {
     /// An intermediate value beyond 128 bits or a final one beyond 64.
     #[error("has a value past 64 bits")]
     TooLarge,
+    /// A function is called with a value that its parameter cannot hold.
+    #[error("passes {0}, which the parameter of the function that it calls cannot hold")]
+    Argument(i128),
     /// A shift by a negative count or by more than 127.
     #[error("shifts by {0} bits")]
     Shift(i128),
@@ -73,7 +76,10 @@ pub trait Environment {
     /// An integer of the frame.
     fn load(&self, operand: Operand) -> i128;
     /// Calls a pure native function.
-    fn call(&mut self, callee: u16, arguments: &[i128]) -> i128;
+    ///
+    /// # Errors
+    /// When a parameter of it cannot hold its argument.
+    fn call(&mut self, callee: u16, arguments: &[i128]) -> Result<i128, EvaluationError>;
 }
 
 /// Evaluates `steps`, which the verifier has accepted.
@@ -127,7 +133,7 @@ pub fn evaluate(
             }
             Step::Call { callee, arguments } => {
                 let first = stack.depth.saturating_sub(usize::from(arguments));
-                let value = environment.call(callee, &stack.values[first..stack.depth]);
+                let value = environment.call(callee, &stack.values[first..stack.depth])?;
                 stack.depth = first;
                 stack.push(value);
             }
@@ -213,8 +219,8 @@ mod tests {
         fn load(&self, _: Operand) -> i128 {
             0
         }
-        fn call(&mut self, _: u16, arguments: &[i128]) -> i128 {
-            arguments.iter().sum()
+        fn call(&mut self, _: u16, arguments: &[i128]) -> Result<i128, EvaluationError> {
+            Ok(arguments.iter().sum())
         }
     }
 

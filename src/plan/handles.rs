@@ -111,6 +111,8 @@ pub struct HandleTable {
     loans: HashMap<u32, Vec<Loan>, rustc_hash::FxBuildHasher>,
     limit: u32,
     live: u32,
+    reserved: u32,
+    lent: u32,
     serial: u64,
 }
 
@@ -125,6 +127,8 @@ impl HandleTable {
             loans: HashMap::default(),
             limit: limit.min((1 << INDEX_BITS) - 1),
             live: 0,
+            reserved: 0,
+            lent: 0,
             serial: 0,
         }
     }
@@ -179,7 +183,7 @@ impl HandleTable {
         if self.entries.get(next).is_none_or(|e| e.generation != handle >> INDEX_BITS) {
             return;
         }
-        // A parent is older than its child, so that this ends.
+        // A parent was alive when its child was made, so that the chain ends; see `adopt`.
         while next != 0 {
             let Some(entry) = self.entries.get_mut(next) else { return };
             f(entry);
@@ -187,16 +191,25 @@ impl HandleTable {
         }
     }
 
-    /// Makes sure that `count` handles can be made.
+    /// Whether it is a live handle, of whatever type.
+    #[must_use]
+    pub fn is_live(&self, handle: u32) -> bool {
+        let entry = self.entries.get((handle & ((1 << INDEX_BITS) - 1)) as usize);
+        entry.is_some_and(|e| !e.pointer.is_null() && e.generation == handle >> INDEX_BITS)
+    }
+
+    /// Makes sure that `count` handles can be made, whatever other calls do before
+    /// [`HandleTable::release`] takes the reservation back.
     ///
     /// # Errors
     /// When the limit forbids it.
     pub fn reserve(&mut self, count: u32) -> Result<(), Full> {
         let full = Full { wanted: count, limit: self.limit };
-        if self.live.checked_add(count).is_none_or(|n| n > self.limit) {
+        let wanted = self.reserved.checked_add(count).ok_or(full)?;
+        if self.live.checked_add(wanted).is_none_or(|n| n > self.limit) {
             return Err(full);
         }
-        let missing = (count as usize).saturating_sub(self.free.len());
+        let missing = (wanted as usize).saturating_sub(self.free.len());
         if self.entries.len() + missing > 1 << INDEX_BITS {
             return Err(full);
         }
@@ -205,12 +218,18 @@ impl HandleTable {
             self.entries.push(FREE);
             self.free.push(index);
         }
+        self.reserved = wanted;
         Ok(())
     }
 
+    /// Takes a reservation back, used or not.
+    pub fn release(&mut self, count: u32) {
+        self.reserved = self.reserved.saturating_sub(count);
+    }
+
     /// The handle of `pointer`: the one it has, with one owner more unless `borrowed`, or a new
-    /// one. Slots have been reserved; without a reservation it makes room itself and returns
-    /// `None` when there is none.
+    /// one, lent by `parent` if that is a live handle. `None` when there is no room, which cannot
+    /// be after a reservation.
     pub fn adopt(
         &mut self,
         pointer: *mut c_void,
@@ -227,9 +246,13 @@ impl HandleTable {
             }
             return Some(entry.generation << INDEX_BITS | index);
         }
-        self.reserve(1).ok()?;
-        let index = self.free.pop()?;
+        let parent = parent.filter(|handle| self.is_live(*handle));
         let parent = parent.map_or(0, |handle| handle & ((1 << INDEX_BITS) - 1));
+        if self.free.is_empty() {
+            self.reserve(1).ok()?;
+            self.release(1);
+        }
+        let index = self.free.pop()?;
         if parent != 0 {
             self.entries[parent as usize].lends += 1;
         }
@@ -268,6 +291,17 @@ impl HandleTable {
         if self.get(handle, kind)?.owners == 0 { Err(HandleError::Borrowed) } else { Ok(()) }
     }
 
+    /// As [`HandleTable::consume`], in a call that has marked the handle itself: the mark goes, with
+    /// those of what it depends on, and comes back if the handle lives on.
+    pub fn consume_marked(&mut self, handle: u32) -> Vec<Loan> {
+        self.leave(handle);
+        let ended = self.consume(handle);
+        if self.is_live(handle) {
+            self.each_ancestor(handle, |entry| entry.busy += 1);
+        }
+        ended
+    }
+
     /// One owner less; without any, the handle dies and what it lends with it. Returns the guest
     /// copies whose loans have ended.
     pub fn consume(&mut self, handle: u32) -> Vec<Loan> {
@@ -302,7 +336,7 @@ impl HandleTable {
             if let Some(entry) = self.entries.get_mut(parent).filter(|_| parent != 0) {
                 entry.lends = entry.lends.saturating_sub(1);
             }
-            ended.append(&mut self.loans.remove(&index).unwrap_or_default());
+            ended.append(&mut self.take_loans(index));
             if lends > 0 {
                 dying.extend(self.children(index));
             }
@@ -316,14 +350,27 @@ impl HandleTable {
     pub fn lend(&mut self, handle: u32, kind: HandleType, loan: Loan) -> Result<(), HandleError> {
         self.get(handle, kind)?;
         self.loans.entry(handle & ((1 << INDEX_BITS) - 1)).or_default().push(loan);
+        self.lent += 1;
         Ok(())
+    }
+
+    /// How many guest copies are lent.
+    #[must_use]
+    pub fn lent(&self) -> u32 {
+        self.lent
+    }
+
+    fn take_loans(&mut self, index: u32) -> Vec<Loan> {
+        let loans = self.loans.remove(&index).unwrap_or_default();
+        self.lent = self.lent.saturating_sub(u32::try_from(loans.len()).unwrap_or(u32::MAX));
+        loans
     }
 
     /// Ends the loans of `handle` without ending its life: guest copies, and handles that it lends
     /// without their being owned. Returns the guest copies.
     pub fn end_loans(&mut self, handle: u32) -> Vec<Loan> {
         let index = handle & ((1 << INDEX_BITS) - 1);
-        let mut ended = self.loans.remove(&index).unwrap_or_default();
+        let mut ended = self.take_loans(index);
         if self.entries.get(index as usize).is_some_and(|entry| entry.lends > 0) {
             for child in self.children(index) {
                 if self.entries[child as usize].owners == 0 {
@@ -453,9 +500,43 @@ mod tests {
     }
 
     #[test]
+    fn a_child_of_a_dead_lender_has_no_lender_not_even_itself() {
+        let mut table = HandleTable::new(10);
+        let lender = owned(&mut table, 1, None);
+        table.consume(lender);
+        let child = owned(&mut table, 2, Some(lender));
+        assert_eq!(child & 0xfffff, lender & 0xfffff, "the slot is used again");
+        table.enter(child, KIND).expect("it is alive");
+        table.leave(child);
+        assert_eq!(table.check_consumable(child, KIND), Ok(()));
+    }
+
+    #[test]
+    fn a_consumed_child_takes_its_mark_off_its_parent() {
+        let mut table = HandleTable::new(10);
+        let parent = owned(&mut table, 1, None);
+        let child = owned(&mut table, 2, Some(parent));
+        table.enter(child, KIND).expect("it is alive");
+        table.consume_marked(child);
+        table.leave(child);
+        assert_eq!(table.check_consumable(parent, KIND), Ok(()));
+    }
+
+    #[test]
+    fn reserved_slots_are_not_given_to_others() {
+        let mut table = HandleTable::new(2);
+        table.reserve(1).expect("there is room");
+        owned(&mut table, 1, None);
+        assert!(table.reserve(1).is_err(), "one is alive, one is reserved");
+        table.release(1);
+        table.reserve(1).expect("there is room again");
+    }
+
+    #[test]
     fn the_limit_holds_and_reservations_count() {
         let mut table = HandleTable::new(2);
         assert!(table.reserve(2).is_ok());
+        table.release(2);
         owned(&mut table, 1, None);
         assert_eq!(table.reserve(2), Err(Full { wanted: 2, limit: 2 }));
         owned(&mut table, 2, None);

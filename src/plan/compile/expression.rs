@@ -374,6 +374,8 @@ fn pure_shape(prototype: &Arc<Prototype>, abi: Abi) -> Option<(Box<[Width]>, Wid
     }
     let params = prototype.function.params.iter().map(|param| match scalar_of(&param.ty)? {
         Scalar::Pointer => Some(Width::U64),
+        // A `bool` other than 0 and 1 would be undefined behaviour.
+        Scalar::Bool => None,
         scalar => integer_width(scalar, abi),
     });
     let params = params.collect::<Option<Box<[Width]>>>()?;

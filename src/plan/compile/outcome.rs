@@ -257,7 +257,16 @@ impl Compiler<'_> {
                 "name a parameter that points to an incomplete struct",
             );
         }
-        handle.map(super::index_of)
+        let index = handle?;
+        if fate_of(&self.prototype.function.params[index]) == Fate::Consumed {
+            self.error(
+                name.span,
+                format!("`{name}` may be gone after the call and cannot lend what it returns"),
+                "lend it by a handle that the call leaves alone",
+            );
+            return None;
+        }
+        Some(super::index_of(index))
     }
 
     /// Splits the result off the call op, for plans with an *after* section.

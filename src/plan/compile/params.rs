@@ -176,6 +176,19 @@ impl Compiler<'_> {
         };
         let ranged = pointee.has(|note| matches!(note, NoteKind::Range(..)));
         let direction = direction(&param.ty, pointee);
+        if scalar == Scalar::Bool && direction.is_in() {
+            // The guest's byte may be neither 0 nor 1, which C takes for undefined behaviour.
+            self.later(param.span, "pointers to `bool` that native code reads");
+            return;
+        }
+        if ranged && !direction.is_in() {
+            self.later(param.span, "ranges of what native code writes");
+            return;
+        }
+        if ranged && uncounted_null(&param.ty) == Null::Allowed {
+            self.later(param.span, "ranges behind a pointer that may be NULL");
+            return;
+        }
         if guest == host && !ranged && !is_read(self.prototype, index) {
             return; // in place: see `pointer`
         }
@@ -228,6 +241,10 @@ impl Compiler<'_> {
                 let cell = self.local(8);
                 let null = uncounted_null(&param.ty);
                 let direction = direction(&param.ty, pointee);
+                if direction == Direction::In {
+                    self.later(param.span, "pointers to pointers that native code reads");
+                    return;
+                }
                 if direction.is_in() && param.ty.has(|n| *n == NoteKind::Inout) {
                     let reads = |ty: &Type| ty.quals.is_const && scalar_of(ty).is_some_and(is_byte);
                     if !is_text(pointee) || !pointee.pointee().is_some_and(reads) {
@@ -288,6 +305,10 @@ impl Compiler<'_> {
             }
             if layout.guest.size != layout.host.size {
                 self.later(pointee.span, "arrays whose elements differ in size on the host");
+                return;
+            }
+            if scalar_of(pointee) == Some(Scalar::Bool) && direction(&param.ty, pointee).is_in() {
+                self.later(pointee.span, "arrays of `bool` that native code reads");
                 return;
             }
             let size = if by_bytes { 1 } else { u32::try_from(layout.host.size).unwrap_or(1) };

@@ -77,6 +77,7 @@ pub unsafe fn run(
         // SAFETY: every `Handle` op has run.
         unsafe { unmark(plan, binding, frame, usize::from(plan.call)) };
     }
+    release_reservation(plan, &space);
     if !matches!(outcome, Err(Stop::Guest)) {
         for loan in after.ended {
             if guest.release(loan).is_err() {
@@ -89,6 +90,15 @@ pub unsafe fn run(
         unsafe { (&raw mut (*space.slot(0)).low).write(low) };
     }
     outcome
+}
+
+/// What [`Op::Reserve`] has reserved is used by now, or not needed. It is the last op before the
+/// call.
+fn release_reservation(plan: &Plan, space: &Space<'_>) {
+    let last = usize::from(plan.call).checked_sub(1).and_then(|last| plan.ops.get(last));
+    if let Some(Op::Reserve { handles }) = last {
+        space.store().with_handles(|table| table.release(u32::from(*handles)));
+    }
 }
 
 impl After<'_> {
@@ -106,7 +116,10 @@ impl After<'_> {
                 Op::Consume { slot, condition } => {
                     let handle = space.slot32(slot);
                     if handle != 0 && self.holds(condition) {
-                        let ended = space.store().with_handles(|table| table.consume(handle));
+                        let marks = space.plan.facts.marks;
+                        let ended = space.store().with_handles(|table| {
+                            if marks { table.consume_marked(handle) } else { table.consume(handle) }
+                        });
                         self.ended.extend(ended);
                     }
                 }
@@ -143,6 +156,12 @@ impl After<'_> {
                 Op::Adopt { from, to, kind, borrowed, parent } => {
                     let native = space.read::<u64>(from);
                     let parent = parent.map(|slot| space.slot32(slot.number()));
+                    let gone = |lender: &u32| {
+                        *lender != 0 && !space.store().with_handles(|table| table.is_live(*lender))
+                    };
+                    if native != 0 && parent.as_ref().is_some_and(gone) {
+                        return Err(Problem::LenderGone.into());
+                    }
                     let handle = self.adopt(native, kind, borrowed, parent)?;
                     space.write::<u64>(to, u64::from(handle));
                 }
@@ -304,6 +323,11 @@ impl After<'_> {
                 space.write::<u64>(to, address);
             }
             return Ok(());
+        }
+        let limit = space.store().limits.loans;
+        let lends = matches!(owner, Ownership::Handle { .. });
+        if lends && space.store().with_handles(|table| table.lent()) >= limit {
+            return Err(Problem::Limit { limit: "loans", value: u64::from(limit) }.into());
         }
         // SAFETY: the caller's promise.
         let address = unsafe { self.allocate(&bytes, guest)? };

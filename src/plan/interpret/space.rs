@@ -4,7 +4,7 @@
 //! guest addresses are checked here.
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, StoreBlock};
-use crate::plan::expression::Environment;
+use crate::plan::expression::{Environment, EvaluationError};
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::op::{At, Operand, Width};
 use crate::plan::{Callee, Purpose};
@@ -221,24 +221,20 @@ impl Environment for FrameEnvironment<'_> {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "this is C's conversion of an argument to the parameter's type"
+        reason = "the value fits the parameter; of the result only the low bits are its own"
     )]
-    fn call(&mut self, callee: u16, arguments: &[i128]) -> i128 {
+    fn call(&mut self, callee: u16, arguments: &[i128]) -> Result<i128, EvaluationError> {
         // SAFETY: the verifier has shown that the callee exists.
         let (address, callee) = unsafe { self.0.callee(callee) };
-        let Purpose::Pure { params, result } = &callee.purpose else { return 0 };
+        let Purpose::Pure { params, result } = &callee.purpose else { return Ok(0) };
         let mut registers = [0u64; 6];
         for ((register, argument), width) in registers.iter_mut().zip(arguments).zip(params.iter())
         {
-            *register = match width {
-                Width::U8 => u64::from(*argument as u8),
-                Width::I8 => i64::from(*argument as i8) as u64,
-                Width::U16 => u64::from(*argument as u16),
-                Width::I16 => i64::from(*argument as i16) as u64,
-                Width::U32 => u64::from(*argument as u32),
-                Width::I32 => i64::from(*argument as i32) as u64,
-                Width::U64 | Width::I64 | Width::I128 => *argument as u64,
-            };
+            // A bound that is computed from another number than the call passes would be none.
+            if !width.holds(*argument) {
+                return Err(EvaluationError::Argument(*argument));
+            }
+            *register = *argument as u64;
         }
         let [a, b, c, d, e, f] = registers;
         type Six = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64) -> u64;
@@ -246,7 +242,7 @@ impl Environment for FrameEnvironment<'_> {
         // handles in at most six integer registers. Registers beyond its own parameters are of no
         // concern to a C function.
         let raw = unsafe { std::mem::transmute::<*const c_void, Six>(address)(a, b, c, d, e, f) };
-        match result {
+        Ok(match result {
             Width::U8 => i128::from(raw as u8),
             Width::I8 => i128::from(raw as i8),
             Width::U16 => i128::from(raw as u16),
@@ -255,6 +251,6 @@ impl Environment for FrameEnvironment<'_> {
             Width::I32 => i128::from(raw as i32),
             Width::U64 => i128::from(raw),
             Width::I64 | Width::I128 => i128::from(raw as i64),
-        }
+        })
     }
 }

@@ -370,3 +370,26 @@ fn a_result_that_does_not_fit_is_an_error_after_the_call_on_both_tiers() {
     };
     assert!(matches!(stop, Err(Stop::Error { called: true, .. })), "{stop:?}");
 }
+
+extern "C" fn end_child(_: *mut c_void, _: *mut c_void) -> c_int {
+    0
+}
+
+#[test]
+fn a_child_that_is_consumed_beside_its_parent_leaves_no_mark_on_it() {
+    let mut opener = Bench::new("int f(struct thing **_Out_ out)", open as *const c_void);
+    assert_eq!(opener.call(&[64]), Ok(7));
+    let parent = u32::from_le_bytes(opener.memory[64..68].try_into().expect("four bytes"));
+    let kind = HandleType(1);
+    let object = std::ptr::without_provenance_mut(0x6000);
+    let child = opener
+        .store
+        .with_handles(|table| table.adopt(object, kind, false, Some(parent), std::ptr::null()))
+        .expect("there is room");
+    let text = "int f(struct thing *__consumes c, struct thing *p)";
+    let mut ender = Bench::new(text, end_child as *const c_void);
+    ender.binding.store = &raw const *opener.store;
+    assert_eq!(ender.call(&[u64::from(child), u64::from(parent)]), Ok(0));
+    let free = opener.store.with_handles(|table| table.check_consumable(parent, kind));
+    assert_eq!(free, Ok(()), "no call is running any more");
+}

@@ -106,8 +106,8 @@ impl Environment for Seeded {
         self.draw(operand, low.max(i64::MIN.into()), high.min(u64::MAX.into()))
     }
 
-    fn call(&mut self, callee: u16, arguments: &[i128]) -> i128 {
-        self.draw((callee, arguments), i32::MIN.into(), i32::MAX.into())
+    fn call(&mut self, callee: u16, arguments: &[i128]) -> Result<i128, EvaluationError> {
+        Ok(self.draw((callee, arguments), i32::MIN.into(), i32::MAX.into()))
     }
 }
 
