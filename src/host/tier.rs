@@ -76,7 +76,7 @@ impl Runner {
         binding: &Binding,
         slots: *mut GuestSlot,
         guest: &mut dyn Guest,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Box<Stop>> {
         // SAFETY: the caller's promise. A template that fell back before the call has done nothing;
         // after it, native code is not called again.
         unsafe {

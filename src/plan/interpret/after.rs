@@ -46,7 +46,7 @@ pub unsafe fn run(
     frame: *mut FrameHead,
     memory: Option<Box<CallMemory>>,
     guest: &mut dyn Guest,
-) -> Result<(), Stop> {
+) -> Result<(), Box<Stop>> {
     let space = Space::new(plan, binding, frame);
     let mut after = After {
         space,
@@ -78,10 +78,10 @@ pub unsafe fn run(
         unsafe { unmark(plan, binding, frame, usize::from(plan.call)) };
     }
     release_reservation(plan, &space);
-    if !matches!(outcome, Err(Stop::Guest)) {
+    if !matches!(outcome.as_ref().map_err(|stop| &**stop), Err(Stop::Guest)) {
         for loan in after.ended {
             if guest.release(loan).is_err() {
-                return Err(Stop::Guest);
+                return Err(Box::new(Stop::Guest));
             }
         }
     }

@@ -60,7 +60,7 @@ pub trait Guest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuestStopped;
 
-/// Why a call did not end well.
+/// Why a call did not end well. Always boxed, so that success is one register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// A check failed.
@@ -133,7 +133,7 @@ pub unsafe fn run(
     binding: &Binding,
     slots: *mut GuestSlot,
     guest: &mut dyn Guest,
-) -> Result<(), Stop> {
+) -> Result<(), Box<Stop>> {
     if usize::from(plan.frame.size) <= SMALL_FRAME {
         let mut small = SmallFrame(MaybeUninit::uninit());
         // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
@@ -180,7 +180,7 @@ unsafe fn run_in(
     binding: &Binding,
     slots: *mut GuestSlot,
     guest: &mut dyn Guest,
-) -> Result<(), Stop> {
+) -> Result<(), Box<Stop>> {
     // SAFETY: the frame is ours and large enough for its head.
     unsafe {
         (&raw mut (*frame).guest).write(slots);
@@ -272,7 +272,7 @@ pub unsafe fn resume_with(
     slots: *mut GuestSlot,
     integer: u64,
     guest: &mut dyn Guest,
-) -> Result<(), Stop> {
+) -> Result<(), Box<Stop>> {
     let frame = HeapFrame::new(usize::from(plan.frame.size));
     let head = frame.start.cast::<FrameHead>();
     // SAFETY: the frame is ours and large enough for its head; nothing else of it is read by plans
@@ -298,7 +298,7 @@ pub unsafe fn resume(
     plan: &Plan,
     frame: *mut FrameHead,
     guest: &mut dyn Guest,
-) -> Result<(), Stop> {
+) -> Result<(), Box<Stop>> {
     // SAFETY: the frame's head was written before the call.
     let (binding, slots) = unsafe { (&*(*frame).binding, (*frame).guest) };
     if plan.facts.after {
@@ -402,7 +402,7 @@ unsafe fn stop(
     index: usize,
     failure: Failure,
     called: bool,
-) -> Stop {
+) -> Box<Stop> {
     let (subject, problem) = match failure {
         // SAFETY: the frame is as the failed op left it.
         Failure::Check => unsafe { diagnose(plan, index, frame) },
@@ -410,12 +410,12 @@ unsafe fn stop(
         Failure::Guest => {
             // SAFETY: likewise.
             unsafe { unmark(plan, binding, frame, index) };
-            return Stop::Guest;
+            return Box::new(Stop::Guest);
         }
     };
     // SAFETY: likewise.
     unsafe { unmark(plan, binding, frame, index) };
-    Stop::Error { subject, problem, called }
+    Box::new(Stop::Error { subject, problem, called })
 }
 
 /// Takes back the marks that the `Handle` ops before `until` have made.

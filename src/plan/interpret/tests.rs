@@ -87,7 +87,7 @@ impl Bench {
         // SAFETY: the plan has passed the verifier, the functions of this file are of the types
         // that their prototypes say, and the memory is `memory`.
         let done = unsafe { run(&self.plan, &self.binding, slots.as_mut_ptr(), &mut self.guest) };
-        match done {
+        match done.map_err(|stop| *stop) {
             Ok(()) => Ok(slots[0].low),
             Err(Stop::Guest) => Err("guest".into()),
             Err(Stop::Error { subject, problem, called }) => {
@@ -368,6 +368,7 @@ fn a_result_that_does_not_fit_is_an_error_after_the_call_on_both_tiers() {
     let stop = unsafe {
         resume_with(&bench.plan, &bench.binding, &raw mut slot, 1 << 32, &mut bench.guest)
     };
+    let stop = stop.map_err(|stop| *stop);
     assert!(matches!(stop, Err(Stop::Error { called: true, .. })), "{stop:?}");
 }
 
