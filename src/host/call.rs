@@ -245,23 +245,18 @@ impl<'c, 'h, T: 'static> Host<'c, 'h, T> {
                 }
                 Ok(())
             }
-            Err(stop) => Err(self.raise(overload, binding, stop)),
+            Err(stop) => Err(self.raise(overload, binding, *stop)),
         }
     }
 
     /// The trap of a call that did not end well.
     #[cold]
-    fn raise(
-        &mut self,
-        overload: &Overload,
-        binding: &Binding,
-        stop: Box<Stop>,
-    ) -> wasmtime::Error {
-        let called = !matches!(*stop, Stop::Error { called: false, .. });
+    fn raise(&mut self, overload: &Overload, binding: &Binding, stop: Stop) -> wasmtime::Error {
+        let called = !matches!(stop, Stop::Error { called: false, .. });
         if called && overload.plan.facts.errno {
             self.instance.errno.set(binding.errno.get());
         }
-        match *stop {
+        match stop {
             Stop::Error { subject, problem, called } => {
                 let import = self.link.name.clone();
                 let error = CallError { import, subject, problem, called };

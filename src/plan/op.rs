@@ -243,7 +243,7 @@ pub enum Ownership {
     },
 }
 
-/// One step of a plan. `Copy`, 24 bytes; tables beside the ops hold what does not fit.
+/// One step of a plan. `Copy`, 28 bytes; tables beside the ops hold what does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "fields have the same meaning everywhere: see the module")]
 #[repr(u8)] // a plain tag: dispatch is one load and one jump
