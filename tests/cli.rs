@@ -243,6 +243,18 @@ fn invoke_says_what_it_expects() {
 }
 
 #[test]
+fn a_wrong_invoke_runs_nothing_of_the_guest() {
+    let traps = "(module (func $start unreachable) (start $start) (memory (export \"memory\") 1)
+        (func (export \"one\") (param i32)))";
+    guest(traps, &["--invoke", "two"]).says(2, &["no function `two`", "it exports one"]);
+    guest(traps, &["--invoke", "memory"]).says(2, &["no function `memory`"]);
+    guest(traps, &["--invoke", "one"]).says(2, &["`one` takes 1 parameter (i32)"]);
+    // Not granted either, but that is not what is wrong first.
+    let denied = "(module (import \"libm\" \"cos\" (func (param f64) (result f64))))";
+    guest(denied, &["--invoke", "two"]).says(2, &["no function `two`, and no other"]);
+}
+
+#[test]
 fn invoke_takes_and_prints_every_number() {
     let text = r#"(module (func (export "same") (param i32 i64 f32 f64) (result i32 i64 f32 f64)
         (local.get 0) (local.get 1) (local.get 2) (local.get 3)))"#;

@@ -9,7 +9,9 @@ use portcullis::plan::CallError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::thread;
-use wasmtime::{Engine, Func, Instance, Linker, Module, Store, Trap, Val, WasmBacktrace};
+use wasmtime::{
+    Engine, ExternType, FuncType, Instance, Linker, Module, Store, Trap, Val, WasmBacktrace,
+};
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
@@ -75,14 +77,17 @@ impl Run {
         let wasi = self.wasi()?;
         let engine = meant::engine()?;
         let module = meant::module(&engine, &self.guest)?;
+        // Before anything of the guest runs, its start function included.
+        let export = self.invoke.as_deref().map(|name| Export::meant(&module, name, &self.args));
+        let export = export.transpose()?;
         let bridge = self.permissions.bridge(&engine)?;
         let linker = linker(&engine)?;
         let mut store = store(&engine, wasi);
         let instance = bridge
             .instantiate(&mut store, &linker, &module, |state| &mut state.natives)
             .map_err(|error| not_started(error, &self.guest));
-        let ended = instance.and_then(|instance| match &self.invoke {
-            Some(name) => call_export(&mut store, &module, instance, name, &self.args),
+        let ended = instance.and_then(|instance| match &export {
+            Some(export) => export.call(&mut store, instance),
             None => start(&mut store, instance, &self.guest),
         });
         match ended {
@@ -162,42 +167,46 @@ fn start(store: &mut Store<State>, instance: Instance, guest: &Path) -> Result<S
     Ok(Status::Good)
 }
 
-/// Calls one export and prints its results.
-fn call_export(
-    store: &mut Store<State>,
-    module: &Module,
-    instance: Instance,
-    name: &str,
-    args: &[String],
-) -> Result<Status, Failure> {
-    let Some(function) = instance.get_func(&mut *store, name) else {
-        return Err(no_export(module, name));
-    };
-    let parameters = parameters(store, function, name, args)?;
-    // A module that is no program may ask to be initialized.
-    if let Some(initialize) = instance.get_func(&mut *store, "_initialize")
-        && name != "_initialize"
-        && let Ok(initialize) = initialize.typed::<(), ()>(&*store)
-    {
-        initialize.call(&mut *store, ()).map_err(Failure::Trap)?;
-    }
-    let mut results = vec![Val::I32(0); function.ty(&*store).results().len()];
-    function.call(&mut *store, &parameters, &mut results).map_err(Failure::Trap)?;
-    let mut page = Page::default();
-    for result in &results {
-        page.line(invoke::show(result));
-    }
-    page.show()?;
-    Ok(Status::Good)
+/// An export that is to be called, and what with.
+struct Export<'r> {
+    name: &'r str,
+    parameters: Vec<Val>,
+    results: usize,
 }
 
-fn parameters(
-    store: &Store<State>,
-    function: Func,
-    name: &str,
-    args: &[String],
-) -> Result<Vec<Val>, Failure> {
-    let ty = function.ty(store);
+impl<'r> Export<'r> {
+    /// The export of that name, which must take such parameters.
+    fn meant(module: &Module, name: &'r str, args: &[String]) -> Result<Export<'r>, Failure> {
+        let ty = module.get_export(name);
+        let ty = ty.as_ref().and_then(ExternType::func).ok_or_else(|| no_export(module, name))?;
+        Ok(Export { name, parameters: parameters(ty, name, args)?, results: ty.results().len() })
+    }
+
+    /// Calls it and prints its results.
+    fn call(&self, store: &mut Store<State>, instance: Instance) -> Result<Status, Failure> {
+        let Some(function) = instance.get_func(&mut *store, self.name) else {
+            return Err(Failure::Start(anyhow!("the guest exports no function `{}`", self.name)));
+        };
+        // A module that is no program may ask to be initialized.
+        if let Some(initialize) = instance.get_func(&mut *store, "_initialize")
+            && self.name != "_initialize"
+            && let Ok(initialize) = initialize.typed::<(), ()>(&*store)
+        {
+            initialize.call(&mut *store, ()).map_err(Failure::Trap)?;
+        }
+        let mut results = vec![Val::I32(0); self.results];
+        function.call(&mut *store, &self.parameters, &mut results).map_err(Failure::Trap)?;
+        let mut page = Page::default();
+        for result in &results {
+            page.line(invoke::show(result));
+        }
+        page.show()?;
+        Ok(Status::Good)
+    }
+}
+
+/// The arguments of the command line as parameters of such a function.
+fn parameters(ty: &FuncType, name: &str, args: &[String]) -> Result<Vec<Val>, Failure> {
     if ty.params().len() != args.len() {
         let types: Vec<String> = ty.params().map(|ty| ty.to_string()).collect();
         return Err(Failure::Usage(format!(
