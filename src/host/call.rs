@@ -339,7 +339,7 @@ impl<T: 'static> Guest for Host<'_, '_, T> {
         allocator.free(self.caller.as_context_mut(), loan.address).map_err(|error| self.stop(error))
     }
 
-    fn static_copy(&mut self, native: usize) -> Option<(u64, u64)> {
+    fn static_copy(&mut self, native: usize) -> Result<Option<(u64, u64)>, Problem> {
         self.instance.static_copy(native)
     }
 

@@ -71,11 +71,28 @@ pub(super) struct Chosen<'g> {
     library_index: usize,
 }
 
-impl Chosen<'_> {
-    /// Another granted prototype of the same library.
-    pub(super) fn sibling(&self, symbol: &str) -> Option<Arc<Prototype>> {
-        self.granted.first(self.library_index, symbol)
+impl<'g> Chosen<'g> {
+    /// What its annotations mean by `symbol`: the function of its own library that the interface
+    /// grants, else that of the first library of the interface that is granted one.
+    pub(super) fn sibling(&self, symbol: &str) -> Option<Sibling<'g>> {
+        let symbol = Arc::from(symbol);
+        let first = |library| Some((library, *self.granted.positions(library, &symbol).first()?));
+        let all = 0..self.interface.libraries.len();
+        let (library, position) = std::iter::once(self.library_index).chain(all).find_map(first)?;
+        let interface = &self.granted.interface;
+        Some(Sibling {
+            library: &interface.libraries[library],
+            prototype: &interface.grants[position].prototype,
+        })
     }
+}
+
+/// A function that annotations of another one name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sibling<'g> {
+    /// The library that it is granted of.
+    pub library: &'g Library,
+    pub prototype: &'g Arc<Prototype>,
 }
 
 /// Why an import means nothing.
@@ -101,11 +118,6 @@ impl Granted {
 
     fn positions(&self, library: usize, symbol: &Arc<str>) -> &[usize] {
         self.by_symbol.get(&(library, Arc::clone(symbol))).map_or(&[], Vec::as_slice)
-    }
-
-    fn first(&self, library: usize, symbol: &str) -> Option<Arc<Prototype>> {
-        let position = *self.positions(library, &Arc::from(symbol)).first()?;
-        Some(Arc::clone(&self.interface.grants[position].prototype))
     }
 }
 

@@ -7,6 +7,7 @@
 use super::allocator::{Allocator, AllocatorExports};
 use super::export::Export;
 use super::store_block::StoreState;
+use crate::plan::Problem;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -98,10 +99,15 @@ impl InstanceState {
         let found = self.exports.resolve(caller, |caller, export| self.export(caller, export))?;
         // A starting instance may have lent its import to another instance of the same module,
         // whose call this may be: what is found now holds for this call only.
-        if matches!(self.made_by, MadeBy::Linker(_)) || self.is_ready() {
+        if self.knows_itself() {
             return Some(self.allocator.get_or_init(|| found).clone());
         }
         Some(found)
+    }
+
+    /// Whether calls of its imports are surely its own.
+    fn knows_itself(&self) -> bool {
+        matches!(self.made_by, MadeBy::Linker(_)) || self.is_ready()
     }
 
     /// Whether exports are known for good.
@@ -122,11 +128,27 @@ impl InstanceState {
         }
     }
 
-    pub(super) fn static_copy(&self, native: usize) -> Option<(u64, u64)> {
-        self.copies.borrow().get(&native).copied()
+    /// Guest address and size of its copy of a native constant.
+    ///
+    /// # Errors
+    /// When it has none and as many others as it may have.
+    pub(super) fn static_copy(&self, native: usize) -> Result<Option<(u64, u64)>, Problem> {
+        let copies = self.copies.borrow();
+        let most = u64::from(self.store.block.limits.static_copies);
+        match copies.get(&native) {
+            Some(copy) => Ok(Some(*copy)),
+            None if copies.len() as u64 >= most => {
+                Err(Problem::Limit { limit: "static_copies", value: most })
+            }
+            None => Ok(None),
+        }
     }
 
+    /// Remembers a copy. Not while the instance is starting: the call that made it may be that of
+    /// another instance, and the copy is in that one's memory.
     pub(super) fn keep_static_copy(&self, native: usize, address: u64, size: u64) {
-        self.copies.borrow_mut().insert(native, (address, size));
+        if self.knows_itself() {
+            self.copies.borrow_mut().insert(native, (address, size));
+        }
     }
 }

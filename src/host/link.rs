@@ -7,7 +7,7 @@ use super::bridge::Shared;
 use super::error::LinkProblem;
 use super::grants::{Chosen, takes_callback};
 use super::guard;
-use super::library::NativeAddress;
+use super::library::{Found, NativeAddress};
 use super::overload::{Guard, guards};
 use super::plans::Origin;
 use super::tier::Runner;
@@ -15,7 +15,7 @@ use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
 use crate::plan::layout::DataModel;
 use crate::plan::{Lowering, Plan};
-use crate::signature::{Diagnostic, Diagnostics, NoteKind, Prototype, Scope};
+use crate::signature::{Diagnostic, Diagnostics, Library, NoteKind, Prototype, Scope};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,16 +80,17 @@ pub(super) fn granted(
             text: (&one.interface.name, &one.interface.text),
             leaf: one.leaf,
             origin: one.origin,
-            siblings: &|symbol| one.sibling(symbol),
+            siblings: &|symbol| one.sibling(symbol).map(|found| Arc::clone(found.prototype)),
         };
-        let find = |symbol: &str| {
-            let library = one.library;
-            shared.libraries.find(&library.file, library.module.as_deref(), &library.also, symbol)
+        let find = Find {
+            own: &|symbol| find_in(shared, one.library, symbol),
+            // A name that nothing grants can only be one of its own library.
+            callee: &|symbol| {
+                let library = one.sibling(symbol).map_or(one.library, |found| found.library);
+                find_in(shared, library, symbol)
+            },
         };
-        if let Some(guard) = &one.library.guard {
-            guard::install(guard, &find)?;
-        }
-        match overload(shared, request, &source, &find) {
+        match overload(shared, request, &source, find) {
             Ok(overload) => overloads.push(overload),
             Err(problem @ LinkProblem::WasmType { .. }) => {
                 wrong_type = wrong_type.or(Some(problem));
@@ -122,7 +123,8 @@ pub(super) fn trusted(
         siblings: &|symbol| own.iter().find(|other| *other.name.name == *symbol).cloned(),
     };
     let find = |symbol: &str| shared.libraries.find(request.module, None, &[], symbol);
-    let overload = overload(shared, request, &source, &find)?;
+    let find = Find { own: &find, callee: &find };
+    let overload = overload(shared, request, &source, find)?;
     link(request, &prototype.name.name, vec![overload], None)
 }
 
@@ -157,7 +159,25 @@ struct Source<'a> {
     siblings: &'a dyn Fn(&str) -> Option<Arc<Prototype>>,
 }
 
-type Find<'a> = &'a dyn Fn(&str) -> Result<super::library::Found, LinkProblem>;
+/// Where symbols are looked up.
+#[derive(Clone, Copy)]
+struct Find<'a> {
+    /// The function itself.
+    own: guard::Find<'a>,
+    /// What its annotations name: the interface may grant that of another library.
+    callee: guard::Find<'a>,
+}
+
+/// Looks a symbol of a granted library up, once what guards the library is in place.
+fn find_in(shared: &Shared, library: &Library, symbol: &str) -> Result<Found, LinkProblem> {
+    let find = |symbol: &str| {
+        shared.libraries.find(&library.file, library.module.as_deref(), &library.also, symbol)
+    };
+    if let Some(guard) = &library.guard {
+        guard::install(guard, &find)?;
+    }
+    find(symbol)
+}
 
 fn overload(
     shared: &Shared,
@@ -187,8 +207,8 @@ fn overload(
     if request.lowering.is_none() {
         return Err(wrong_type(&plan.lowering));
     }
-    let found = find(&source.prototype.name.name)?;
-    let callees = plan.callees.iter().map(|callee| Ok(find(&callee.symbol)?.address));
+    let found = (find.own)(&source.prototype.name.name)?;
+    let callees = plan.callees.iter().map(|callee| Ok((find.callee)(&callee.symbol)?.address));
     let callees = callees.collect::<Result<Box<[_]>, LinkProblem>>()?;
     let plan = shared.plans.intern(plan);
     let runner = Runner::choose(&plan, shared.max_tier);

@@ -61,6 +61,9 @@ pub struct Limits {
     pub stack_reserve: u64,
     /// Guest copies that handles lend at one time.
     pub loans: u32,
+    /// Native constants that one instance may have copies of. A function that returns another
+    /// address each time must not fill the host's memory.
+    pub static_copies: u32,
 }
 
 impl Default for Limits {
@@ -71,6 +74,7 @@ impl Default for Limits {
             copied_bytes: 256 << 20,
             stack_reserve: 256 << 10,
             loans: 1 << 20,
+            static_copies: 1 << 16,
         }
     }
 }
@@ -129,6 +133,7 @@ mod tests {
         assert_eq!(offset_of!(Limits, copied_bytes), 8);
         assert_eq!(offset_of!(Limits, stack_reserve), 16);
         assert_eq!(offset_of!(Limits, loans), 24);
+        assert_eq!(offset_of!(Limits, static_copies), 28);
         assert_eq!(offset_of!(StoreBlock, depth), 32);
         assert_eq!(offset_of!(StoreBlock, handle_entries), 40);
         assert_eq!(offset_of!(StoreBlock, handle_count), 48);

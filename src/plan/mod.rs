@@ -86,7 +86,8 @@ pub enum WasmType {
 /// A native function that a plan calls beside its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Callee {
-    /// Its symbol, in the library of the plan's function.
+    /// Its symbol: of the library of the plan's function if the interface grants it there, else of
+    /// the library that it is granted of.
     pub symbol: Arc<str>,
     /// What it is called for, and how.
     pub purpose: Purpose,

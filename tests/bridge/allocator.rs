@@ -2,7 +2,10 @@
 use crate::mock;
 use crate::support::*;
 use portcullis::host::LinkProblem;
-use portcullis::plan::Problem;
+use portcullis::plan::{Limits, Problem};
+use wasmtime::{
+    Caller, Engine, Func, Global, GlobalType, Linker, Module, Mutability, Store, Val, ValType,
+};
 
 /// A bump allocator that counts what it frees.
 const ALLOCATOR: &str = r#"
@@ -167,5 +170,75 @@ fn a_starting_instance_allocates() {
     let mut guest = Guest::new(&mock(), &text_of).unwrap();
     let kept = guest.call::<(), i32>("kept", ()).unwrap();
     assert_eq!(text(&mut guest, kept), "hello from outside");
-    assert_eq!(guest.call::<(), i32>("run", ()).unwrap(), kept);
+    // Only what is copied from now on is surely this instance's.
+    let copied = guest.call::<(), i32>("run", ()).unwrap();
+    assert_ne!(copied, kept);
+    assert_eq!(guest.call::<(), i32>("run", ()).unwrap(), copied);
+}
+
+#[test]
+fn a_starting_instance_lends_no_copy_of_its_own() {
+    // The first instance lends its import while it starts to another of the same module.
+    let text_of = guest(
+        r#"(import "mock" "greeting" (func $greeting (result i32)))
+           (import "host" "lend" (func $lend (param funcref)))
+           (import "host" "first" (global $first i32))"#,
+        r#"(elem declare func $greeting)
+           (func $start (if (global.get $first) (then (call $lend (ref.func $greeting)))))
+           (start $start)
+           (type $text (func (result i32)))
+           (table $lent 1 funcref)
+           (func (export "run_lent") (param funcref) (result i32)
+               (table.set $lent (i32.const 0) (local.get 0))
+               (drop (call_indirect $lent (type $text) (i32.const 0)))
+               (call_indirect $lent (type $text) (i32.const 0)))
+           (func (export "run") (result i32) (call $greeting))"#,
+    );
+    let bridge = mock();
+    let module = Module::new(bridge.engine(), text_of).unwrap();
+    let mut store = Store::new(bridge.engine(), State::default());
+    let mut linker = Linker::new(bridge.engine());
+    let first = |store: &mut Store<State>, is: i32| {
+        let ty = GlobalType::new(ValType::I32, Mutability::Const);
+        Global::new(store, ty, Val::I32(is)).unwrap()
+    };
+    let second = first(&mut store, 0);
+    linker.func_wrap("host", "lend", |_: Option<Func>| {}).unwrap();
+    linker.define(&store, "host", "first", second).unwrap();
+    let second = bridge.instantiate(&mut store, &linker, &module, natives).unwrap();
+    let lend = move |mut caller: Caller<'_, State>, lent: Option<Func>| -> wasmtime::Result<()> {
+        // Its allocator has given memory before: its addresses are not the first one's.
+        second.get_typed_func::<(), i32>(&mut caller, "run")?.call(&mut caller, ())?;
+        let run = second.get_typed_func::<Option<Func>, i32>(&mut caller, "run_lent")?;
+        run.call(&mut caller, lent)?;
+        Ok(())
+    };
+    linker.allow_shadowing(true);
+    linker.func_wrap("host", "lend", lend).unwrap();
+    let is_first = first(&mut store, 1);
+    linker.define(&store, "host", "first", is_first).unwrap();
+    let instance = bridge.instantiate(&mut store, &linker, &module, natives).unwrap();
+    let mut guest = Guest { store, instance };
+    let copied = guest.call::<(), i32>("run", ()).unwrap();
+    assert_eq!(copied, 1024, "the first that its own allocator gives");
+    assert_eq!(text(&mut guest, copied), "hello from outside");
+}
+
+#[test]
+fn the_copies_of_constants_are_limited() {
+    let text_of = guest(
+        r#"(import "mock" "letter" (func $letter (param i32) (result i32)))"#,
+        r#"(func (export "run") (param i32) (result i32) (call $letter (local.get 0)))"#,
+    );
+    let engine = Engine::default();
+    let limits = Limits { static_copies: 2, ..Limits::default() };
+    let bridge = mock::granted(&engine, mock::INTERFACE).limits(limits).build().unwrap();
+    let mut guest = Guest::new(&bridge, &text_of).unwrap();
+    let first = guest.call::<i32, i32>("run", 24).unwrap();
+    guest.call::<i32, i32>("run", 25).unwrap();
+    let error = trapped(guest.call::<i32, i32>("run", 23));
+    assert_eq!(error.problem, Problem::Limit { limit: "static_copies", value: 2 });
+    // Those that are there stay.
+    assert_eq!(guest.call::<i32, i32>("run", 24).unwrap(), first);
+    assert_eq!(text(&mut guest, first), "yz");
 }

@@ -246,6 +246,81 @@ fn errno_is_kept_for_the_guest() {
 }
 
 #[test]
+fn errno_is_that_of_the_call_also_when_the_guests_allocator_calls_it_again() {
+    let text = r#"(module
+        (import "mock" "fail_softly" (func $fail (param i32) (result i32)))
+        (import "portcullis" "errno" (func $errno (result i32)))
+        (memory (export "memory") 1)
+        (global $calls (mut i32) (i32.const 0))
+        (func (export "malloc") (param i32) (result i32)
+            (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+            (if (i32.eq (global.get $calls) (i32.const 1))
+                (then (drop (call $fail (i32.const 5)))))
+            (i32.const 1024))
+        (func (export "free") (param i32))
+        (func (export "run") (result i32) (drop (call $fail (i32.const 9))) (call $errno))
+        (func (export "fail") (drop (call $fail (i32.const 9))))
+        (func (export "errno") (result i32) (call $errno)))"#;
+    let mut guest = Guest::new(&mock(), text).unwrap();
+    assert_eq!(guest.call::<(), i32>("run", ()).unwrap(), 9);
+    // Whether the call ends well or not.
+    let traps = text.replace(
+        "(drop (call $fail (i32.const 5)))",
+        "(drop (call $fail (i32.const 5))) unreachable",
+    );
+    let mut guest = Guest::new(&mock(), &traps).unwrap();
+    guest.call::<(), ()>("fail", ()).unwrap_err();
+    assert_eq!(guest.call::<(), i32>("errno", ()).unwrap(), 9);
+}
+
+#[test]
+fn what_annotations_name_is_called_in_the_library_that_grants_it() {
+    const INTERFACE: &str = r#"
+        #include "portcullis.h"
+        #pragma portcullis library "libone.so" module "one"
+        typedef struct thing thing __drop(thing_close);
+        void thing_close(thing *__consumes it);
+        void text_free(void *text);
+        int add(int a, int b) __attribute__((const));
+        #pragma portcullis library "libtwo.so" module "two"
+        thing *thing_open(int id);
+        char *__null_terminated __freed_by(text_free) text_new(int n);
+        unsigned int sum(const uint8_t *__counted_by(add(n, 0)) buf, int n);
+    "#;
+    let engine = Engine::default();
+    // SAFETY: the prototypes are true of the functions that follow, which are static.
+    let bridge = unsafe {
+        let mut builder = Bridge::builder(&engine).grant_interface("pair.h", INTERFACE).unwrap();
+        for name in ["thing_close", "text_free", "add"] {
+            builder = builder.symbol("libone.so", name, mock::address(name));
+            // The other library has functions of the same names, which nothing grants.
+            builder = builder.symbol("libtwo.so", name, mock::address("ignore"));
+        }
+        for name in ["thing_open", "text_new", "sum"] {
+            builder = builder.symbol("libtwo.so", name, mock::address(name));
+        }
+        builder.build().unwrap()
+    };
+    let text = r#"(module
+        (import "two" "thing_open" (func $open (param i32) (result i32)))
+        (import "two" "text_new" (func $text (param i32) (result i32)))
+        (import "two" "sum" (func $sum (param i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 8) "\01\02\03")
+        (func (export "malloc") (param i32) (result i32) (i32.const 1024))
+        (func (export "free") (param i32))
+        (func (export "run") (result i32)
+            (drop (call $open (i32.const 61)))
+            (drop (call $text (i32.const 1)))
+            (call $sum (i32.const 8) (i32.const 3))))"#;
+    let mut guest = Guest::new(&bridge, text).unwrap();
+    let freed = mock::freed();
+    assert_eq!(guest.call::<(), i32>("run", ()).unwrap(), 6);
+    assert_eq!(mock::freed(), freed + 1);
+    drop(guest);
+    assert_eq!(mock::closed().last(), Some(&61));
+}
+
+#[test]
 fn the_report_says_what_every_import_gets() {
     let bridge = libm();
     let text = r#"(module

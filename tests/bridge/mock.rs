@@ -16,9 +16,11 @@ long twice(long n);
 void fill(uint8_t *_Out_ __counted_by(n) buf, unsigned int n, uint8_t value);
 unsigned int sum(const uint8_t *__counted_by(n) buf, unsigned int n);
 const char *greeting(void);
+const char *letter(int n);
 char *__null_terminated __freed_by(text_free) text_new(int n);
 void text_free(void *text);
 int fail_with(int number) __errno;
+const char *fail_softly(int number) __errno;
 thing *thing_open(int id);
 thing *__lifetimebound(parent) thing_child(thing *parent, int id);
 int thing_id(thing *it);
@@ -63,7 +65,19 @@ pub fn granted(engine: &Engine, interface: &str) -> BridgeBuilder {
 
 /// Supplies the addresses of this library.
 pub fn with_symbols(builder: BridgeBuilder) -> BridgeBuilder {
-    let functions: [(&str, *const c_void); 15] = [
+    functions().into_iter().fold(builder, |builder, (name, address)| {
+        // SAFETY: the functions are those of the interfaces of these tests, and static.
+        unsafe { builder.symbol("libmock.so", name, address) }
+    })
+}
+
+/// The address of one of the functions.
+pub fn address(name: &str) -> *const c_void {
+    functions().into_iter().find(|(known, _)| *known == name).expect("it is one of ours").1
+}
+
+fn functions() -> [(&'static str, *const c_void); 18] {
+    [
         ("add", add as *const c_void),
         ("twice", twice as *const c_void),
         ("fill", fill as *const c_void),
@@ -79,11 +93,10 @@ pub fn with_symbols(builder: BridgeBuilder) -> BridgeBuilder {
         ("thing_name", thing_name as *const c_void),
         ("choose", choose as *const c_void),
         ("libmock_only", add as *const c_void),
-    ];
-    functions.into_iter().fold(builder, |builder, (name, address)| {
-        // SAFETY: the functions are those of the interfaces of these tests, and static.
-        unsafe { builder.symbol("libmock.so", name, address) }
-    })
+        ("letter", letter as *const c_void),
+        ("fail_softly", fail_softly as *const c_void),
+        ("ignore", ignore as *const c_void),
+    ]
 }
 
 extern "C" fn add(a: c_int, b: c_int) -> c_int {
@@ -113,6 +126,16 @@ extern "C" fn greeting() -> *const c_char {
     c"hello from outside".as_ptr()
 }
 
+/// The end of a constant: another address for each letter.
+extern "C" fn letter(n: c_int) -> *const c_char {
+    const LETTERS: &std::ffi::CStr = c"abcdefghijklmnopqrstuvwxyz";
+    let at = n.rem_euclid(26).unsigned_abs() as usize;
+    LETTERS.to_bytes_with_nul()[at..].as_ptr().cast()
+}
+
+/// Takes a pointer and leaves it alone: the wrong function for most purposes.
+extern "C" fn ignore(_: *mut c_void) {}
+
 extern "C" fn text_new(n: c_int) -> *mut c_char {
     called();
     std::ffi::CString::new(format!("text {n}")).unwrap().into_raw()
@@ -129,6 +152,12 @@ extern "C" fn fail_with(number: c_int) -> c_int {
     // SAFETY: the thread's own `errno`.
     unsafe { *libc::__errno_location() = number };
     -1
+}
+
+/// Another constant for each number, and that number in `errno`.
+extern "C" fn fail_softly(number: c_int) -> *const c_char {
+    fail_with(number);
+    letter(number)
 }
 
 pub struct Thing {

@@ -314,7 +314,7 @@ impl After<'_> {
         // SAFETY: the caller's promise.
         let native = usize_of(unsafe { space.read::<u64>(from) });
         if owner == Ownership::Static
-            && let Some((address, size)) = guest.static_copy(native)
+            && let Some((address, size)) = guest.static_copy(native)?
             && size >= bytes.len() as u64
         {
             // SAFETY: no slice of guest memory is alive.

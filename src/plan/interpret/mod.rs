@@ -50,7 +50,10 @@ pub trait Guest {
 
     /// Guest address and size of the copy of the native constant at that address, if the instance
     /// has one.
-    fn static_copy(&mut self, native: usize) -> Option<(u64, u64)>;
+    ///
+    /// # Errors
+    /// [`Problem::Limit`] when it has none and may not get another.
+    fn static_copy(&mut self, native: usize) -> Result<Option<(u64, u64)>, Problem>;
 
     /// Remembers such a copy.
     fn keep_static_copy(&mut self, native: usize, address: u64, size: u64);
@@ -198,12 +201,15 @@ unsafe fn run_in(
             match *op {
                 Op::Call { stub, returns } => {
                     enter_native(plan, binding, frame, stub);
-                    if plan.facts.after {
-                        return after::run(plan, binding, frame, memory, guest);
-                    }
-                    let given = give_result(returns, &(*frame).record, slots);
-                    return given
-                        .map_err(|misfit| stop(plan, binding, frame, index, misfit.into(), true));
+                    let ended = if plan.facts.after {
+                        after::run(plan, binding, frame, memory, guest)
+                    } else {
+                        give_result(returns, &(*frame).record, slots).map_err(|misfit| {
+                            stop(plan, binding, frame, index, misfit.into(), true)
+                        })
+                    };
+                    keep_errno(plan, binding, frame);
+                    return ended;
                 }
                 Op::Int8 { .. }
                 | Op::UInt8 { .. }
@@ -264,7 +270,8 @@ unsafe fn run_in(
 /// Always, unless the result fits after all.
 ///
 /// # Safety
-/// As [`run`]; the function has run, once, and returned `integer`.
+/// As [`run`]; the function has run, once, and returned `integer`, and the plan does not keep
+/// `errno`.
 #[cold]
 pub unsafe fn resume_with(
     plan: &Plan,
@@ -303,8 +310,13 @@ pub unsafe fn resume(
     let (binding, slots) = unsafe { (&*(*frame).binding, (*frame).guest) };
     if plan.facts.after {
         // SAFETY: the caller's promise.
-        return unsafe { after::run(plan, binding, frame, None, guest) };
+        let ended = unsafe { after::run(plan, binding, frame, None, guest) };
+        // SAFETY: likewise.
+        unsafe { keep_errno(plan, binding, frame) };
+        return ended;
     }
+    // SAFETY: likewise; no guest code runs.
+    unsafe { keep_errno(plan, binding, frame) };
     if let Some(Op::Call { returns, .. }) = plan.ops.get(usize::from(plan.call)) {
         // SAFETY: the record is complete, and `slots` has room for a result.
         let given = unsafe { give_result(*returns, &(*frame).record, slots) };
@@ -341,9 +353,21 @@ unsafe fn enter_native(plan: &Plan, binding: &Binding, frame: *mut FrameHead, st
         }
     }
     if plan.facts.errno {
-        // SAFETY: likewise, before anything else can change it.
-        let errno = unsafe { *libc::__errno_location() };
-        binding.errno.set(errno);
+        // SAFETY: likewise, before anything else can change it; the frame is ours.
+        unsafe { (&raw mut (*frame).record.errno).write(*libc::__errno_location()) };
+    }
+}
+
+/// Tells the binding the `errno` of a call that has ended, well or not: until then guest code that
+/// the call runs may call the same import, whose own `errno` would be in its place.
+///
+/// # Safety
+/// As [`run_in`]; native code has run.
+#[inline]
+unsafe fn keep_errno(plan: &Plan, binding: &Binding, frame: *const FrameHead) {
+    if plan.facts.errno {
+        // SAFETY: the record of a plan that keeps it is complete.
+        binding.errno.set(unsafe { (*frame).record.errno });
     }
 }
 

@@ -34,8 +34,8 @@ impl Guest for Bump {
         self.freed.push(loan.address);
         Ok(())
     }
-    fn static_copy(&mut self, _: usize) -> Option<(u64, u64)> {
-        None
+    fn static_copy(&mut self, _: usize) -> Result<Option<(u64, u64)>, Problem> {
+        Ok(None)
     }
     fn keep_static_copy(&mut self, _: usize, _: u64, _: u64) {}
 }
