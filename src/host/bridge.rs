@@ -73,7 +73,7 @@ pub(super) enum Resolved {
 }
 
 /// The module of the bridge's own imports.
-const OWN_MODULE: &str = "portcullis";
+pub(super) const OWN_MODULE: &str = "portcullis";
 
 impl Bridge {
     /// A bridge that grants nothing yet.
@@ -134,12 +134,7 @@ impl Shared {
     /// Why an import that nobody has is refused.
     pub(super) fn unknown(&self, import: &ImportType<'_>) -> LinkError {
         let (module, name) = (import.module(), import.name());
-        let candidates = self.grants.candidates(module);
-        let hint = if candidates.is_empty() && !self.grants.is_trusted(module) {
-            denial::library_not_granted(module, name, &self.grants)
-        } else {
-            Some(denial::symbol_not_granted(name, &candidates))
-        };
+        let hint = denial::hint(module, name, &import.ty(), &self.grants);
         let problem = hint.map_or(LinkProblem::Unknown, |hint| LinkProblem::Denied { hint });
         tracing::info!(module, name, %problem, "denied an import");
         LinkError { module: module.to_owned(), name: name.to_owned(), problem }

@@ -2,6 +2,7 @@
 use super::error::{BuildError, LinkProblem};
 use super::library::{Libraries, check_name};
 use crate::signature::Interface;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,12 +35,12 @@ pub fn missing_symbols(
         check_name(&library.file)?;
         library.also.iter().try_for_each(|also| check_name(also))?;
     }
-    let mut missing: Vec<MissingSymbol> = Vec::new();
+    let mut missing = Vec::new();
+    let mut seen = HashSet::new();
     for grant in &interface.grants {
         let library = &interface.libraries[grant.library];
         let symbol = &grant.prototype.name.name;
-        let known = |one: &MissingSymbol| one.symbol == *symbol && one.library == library.file;
-        if missing.iter().any(known) {
+        if !seen.insert((&library.file, symbol)) {
             continue;
         }
         let found = libraries.find(&library.file, library.module.as_deref(), &library.also, symbol);

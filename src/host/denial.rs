@@ -1,93 +1,215 @@
 //! What a guest is told whose import nobody granted: the flag or grant that would allow it.
+//!
+//! Only what helps is named: a shipped interface if it grants that very symbol, with how the guest
+//! must write the module if it wrote something else.
+use super::bridge::OWN_MODULE;
 use super::grants::{Candidate, Grants, is_symbol};
-use super::library::near;
-use crate::interfaces;
+use super::library::{check_name, near};
+use crate::interfaces::{self, Shipped};
+use crate::signature::{Library, Scope, parse_declaration};
+use wasmtime::ExternType;
 
-/// The hint for a symbol that the granted interfaces of its library do not have.
-pub(super) fn symbol_not_granted(symbol: &str, candidates: &[Candidate<'_>]) -> String {
+/// The hint for an import that neither a grant nor a linker has: `None` when it is probably meant
+/// for somebody else.
+pub(super) fn hint(module: &str, name: &str, ty: &ExternType, grants: &Grants) -> Option<String> {
+    if module == OWN_MODULE {
+        return Some(format!("`{OWN_MODULE}` has two functions, `errno` and `wasi_errno`"));
+    }
+    let candidates = grants.candidates(module);
+    let native = !candidates.is_empty() || grants.is_trusted(module);
+    let kind = match ty {
+        ExternType::Func(_) if native => {
+            return Some(symbol_not_granted(module, name, &candidates, grants));
+        }
+        ExternType::Func(_) => return library_not_granted(module, name, grants),
+        ExternType::Global(_) => "global",
+        ExternType::Table(_) => "table",
+        ExternType::Memory(_) => "memory",
+        ExternType::Tag(_) => "tag",
+    };
+    let native = native || library_stem(module).is_some();
+    native.then(|| {
+        format!("only functions can be imported from a native library, and this is a {kind}")
+    })
+}
+
+/// For a symbol that the granted interfaces of its library do not have.
+fn symbol_not_granted(
+    module: &str,
+    name: &str,
+    candidates: &[Candidate<'_>],
+    grants: &Grants,
+) -> String {
     let Some(first) = candidates.first() else {
         return "a trusted library's functions are imported by prototype, `double cos(double)`"
             .to_owned();
     };
-    let mut hint = format!("`{}` does not grant `{}`", first.interface_name(), escaped(symbol));
-    if let Some((rust, file)) = shipped_with(&first.library().file, symbol) {
-        hint.push_str(&format!(
-            ", `interfaces/{file}` does: `--grant interfaces/{file}`, or `.grant(interfaces::{rust}())`"
-        ));
+    let symbol = symbol_of(name, first.scope()).unwrap_or_else(|| name.to_owned());
+    let mut hint = format!("`{}` does not grant `{}`", first.interface_name(), escaped(&symbol));
+    let file = &first.library().file;
+    let shipped = ShippedLibrary::all(|library| library.file == *file);
+    if let Some(other) = shipped.iter().find(|other| other.grants(&symbol)) {
+        hint.push_str("; ");
+        hint.push_str(&other.offer(module, grants));
         return hint;
     }
     let mut names: Vec<&str> = candidates.iter().flat_map(Candidate::symbols).collect();
     names.sort_unstable();
     names.dedup();
-    let similar = near(symbol, names.into_iter());
+    let similar = near(&symbol, names.into_iter());
     if similar.is_empty() {
-        hint.push_str("; add its prototype to an interface of your own and `--grant` that");
+        hint.push_str("; ");
+        hint.push_str(OWN_INTERFACE);
     } else {
         hint.push_str(&format!("; similar names that it grants: {}", similar.join(", ")));
     }
     hint
 }
 
-/// The hint for a module that no granted interface names, when it looks like a native library:
-/// `None` when the import is probably meant for somebody else.
-pub(super) fn library_not_granted(module: &str, name: &str, grants: &Grants) -> Option<String> {
-    let shipped = interfaces::NAMES.iter().filter(|(_, file)| {
-        let stem = file.trim_end_matches(".h");
-        module == stem || library_stem(module) == Some(stem)
-    });
-    let shipped: Vec<_> = shipped.collect();
-    if !shipped.is_empty() {
-        let ways = shipped.iter().map(|(rust, file)| {
-            format!("`--grant interfaces/{file}`, or `.grant(interfaces::{rust}())`")
-        });
-        return Some(format!("allow it with {}", ways.collect::<Vec<_>>().join(", or ")));
-    }
-    let is_library = library_stem(module).is_some();
-    if !is_library && is_symbol(name) && !name.is_empty() {
+/// For a module that no granted interface names, when it looks like a native library.
+fn library_not_granted(module: &str, name: &str, grants: &Grants) -> Option<String> {
+    let stem = library_stem(module);
+    let is_shipped =
+        interfaces::NAMES.iter().any(|(_, file)| file.strip_suffix(".h") == Some(module));
+    if stem.is_none() && !is_shipped && is_symbol(name) {
         return None;
     }
-    let names = grants
-        .interfaces()
-        .flat_map(|interface| &interface.libraries)
-        .flat_map(|library| std::iter::once(&*library.file).chain(library.module.as_deref()));
-    let similar = near(module, names);
-    if let Some(first) = similar.first() {
+    let shipped = ShippedLibrary::all(|library| {
+        names(library, module) || (stem.is_some() && library_stem(&library.file) == stem)
+    });
+    if let Some(first) = shipped.first() {
+        let symbol = symbol_of(name, &first.shipped.interface().scope);
+        // What cannot be read is judged when it is granted.
+        let grants_it = |one: &&ShippedLibrary| symbol.as_ref().is_none_or(|name| one.grants(name));
+        let offers: Vec<_> =
+            shipped.iter().filter(grants_it).map(|one| one.offer(module, grants)).collect();
+        if !offers.is_empty() {
+            return Some(offers.join("; or "));
+        }
+        let symbol = symbol.unwrap_or_default();
         return Some(format!(
-            "no granted interface names `{}`; did the guest mean `{first}`",
-            escaped(module)
+            "`interfaces/{}` does not grant `{}`; {OWN_INTERFACE}",
+            first.file,
+            escaped(&symbol)
         ));
     }
+    let granted: Vec<&str> = grants
+        .interfaces()
+        .flat_map(|interface| &interface.libraries)
+        .flat_map(|library| std::iter::once(&*library.file).chain(library.module.as_deref()))
+        .collect();
+    let plain = file_name(module);
+    let same = granted.iter().find(|known| **known == plain).map(|known| (*known).to_owned());
+    let similar = same.or_else(|| near(module, granted.into_iter()).into_iter().next());
+    let nameable = check_name(module).is_ok();
     let module = escaped(module);
-    Some(format!(
-        "no granted interface names `{module}`: write one that begins with `#pragma portcullis library \"{module}\"` and `--grant` it, or, for full trust in the guest's own prototypes, `--trust-signatures {module}`"
-    ))
-}
-
-/// `libz` of `libz.so.1` is the shipped `zlib`, and so on; `None` for what is no library name.
-fn library_stem(module: &str) -> Option<&str> {
-    let file = module.rsplit('/').next().unwrap_or(module);
-    let (stem, rest) = file.split_once(".so")?;
-    if !(rest.is_empty() || rest.starts_with('.')) {
-        return None;
+    if let Some(similar) = similar {
+        return Some(format!(
+            "no granted interface names `{module}`; did the guest mean `{similar}`"
+        ));
     }
-    Some(match stem {
-        "libz" => "zlib",
-        "libsqlite3" => "sqlite3",
-        stem => stem,
-    })
+    if !nameable {
+        return Some(format!(
+            "no interface can name `{module}`: the guest must write a plain name such as `libz.so.1`, or an absolute path"
+        ));
+    }
+    let mut hint = format!(
+        "no granted interface names `{module}`: write one that begins with `#pragma portcullis library \"{module}\"` and `--grant` it"
+    );
+    if !is_symbol(name) {
+        hint.push_str(&format!(
+            ", or, for full trust in the guest's own prototypes, `--trust-signatures {module}`"
+        ));
+    }
+    Some(hint)
 }
 
-/// The shipped interface that grants `symbol` of that library.
-fn shipped_with(library: &str, symbol: &str) -> Option<(&'static str, &'static str)> {
-    let all = interfaces::all();
-    let (file, _) = all.iter().find(|(_, shipped)| {
-        let interface = shipped.interface();
-        interface.grants.iter().any(|grant| {
-            *grant.prototype.name.name == *symbol
-                && *interface.libraries[grant.library].file == *library
-        })
-    })?;
-    interfaces::NAMES.iter().find(|(_, name)| name == file).copied()
+const OWN_INTERFACE: &str = "add its prototype to an interface of your own and `--grant` that";
+
+/// A library of a shipped interface.
+struct ShippedLibrary {
+    /// The function of [`interfaces`] that returns the interface.
+    rust: &'static str,
+    file: &'static str,
+    shipped: Shipped,
+    library: usize,
+}
+
+impl ShippedLibrary {
+    /// Those for which `f` holds.
+    fn all(f: impl Fn(&Library) -> bool) -> Vec<ShippedLibrary> {
+        let mut found = Vec::new();
+        for ((rust, file), (_, shipped)) in interfaces::NAMES.iter().zip(interfaces::all()) {
+            let libraries = &shipped.interface().libraries;
+            if let Some(library) = libraries.iter().position(&f) {
+                found.push(ShippedLibrary { rust, file, library, shipped });
+            }
+        }
+        found
+    }
+
+    fn library(&self) -> &Library {
+        &self.shipped.interface().libraries[self.library]
+    }
+
+    fn grants(&self, symbol: &str) -> bool {
+        let grants = &self.shipped.interface().grants;
+        grants
+            .iter()
+            .any(|grant| grant.library == self.library && *grant.prototype.name.name == *symbol)
+    }
+
+    /// How a guest that wrote `module` gets a function of it.
+    fn offer(&self, module: &str, grants: &Grants) -> String {
+        let ShippedLibrary { rust, file, .. } = self;
+        let mut offer = format!("`interfaces/{file}` grants it");
+        let text = &self.shipped.interface().text;
+        if grants.interfaces().all(|granted| granted.text != *text) {
+            offer.push_str(&format!(
+                ": `--grant interfaces/{file}`, or `.grant(interfaces::{rust}())`"
+            ));
+        }
+        let library = self.library();
+        if !names(library, module) {
+            let names = library.module.as_deref().into_iter().chain([&*library.file]);
+            let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
+            offer.push_str(&format!(
+                "; the guest must write the module {}, not `{}`",
+                names.join(" or "),
+                escaped(module)
+            ));
+        }
+        offer
+    }
+}
+
+/// Whether an import of `module` means that library.
+fn names(library: &Library, module: &str) -> bool {
+    *library.file == *module || library.module.as_deref() == Some(module)
+}
+
+/// The function that an import's name means; `None` when that cannot be told.
+fn symbol_of(name: &str, scope: &Scope) -> Option<String> {
+    if is_symbol(name) {
+        return Some(name.to_owned());
+    }
+    if let Ok(declaration) = parse_declaration(name, scope) {
+        return Some(declaration.name.to_string());
+    }
+    // A prototype with mistakes, or one that needs the names of another interface.
+    let (head, _) = name.split_once('(')?;
+    let word = head.trim_end().rsplit(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next()?;
+    is_symbol(word).then(|| word.to_owned())
+}
+
+/// `libz` of `/lib/libz.so.1`; `None` for what is no library's name.
+fn library_stem(module: &str) -> Option<&str> {
+    let (stem, rest) = file_name(module).split_once(".so")?;
+    (rest.is_empty() || rest.starts_with('.')).then_some(stem)
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 fn escaped(text: &str) -> String {
@@ -98,17 +220,46 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
+    const COS: &str = "double cos(double)";
+
     #[test]
     fn shipped_interfaces_are_offered_for_their_libraries() {
         let grants = Grants::default();
-        let hint = |module| library_not_granted(module, "double cos(double)", &grants);
-        for module in ["libm", "libm.so.6", "/usr/lib/libm.so.6"] {
-            let hint = hint(module).expect("a library");
+        let hint = |module, name| library_not_granted(module, name, &grants).expect("a library");
+        for module in ["libm", "libm.so.6"] {
+            let hint = hint(module, COS);
             assert!(hint.contains("--grant interfaces/libm.h"), "{hint}");
+            assert!(!hint.contains("must write"), "{hint}");
         }
-        assert!(hint("libz.so.1").expect("a library").contains("interfaces/zlib.h"));
-        let hint = hint("libvendor.so").expect("a library");
-        assert!(hint.contains("--trust-signatures libvendor.so"), "{hint}");
+        for module in ["./libm.so.6", "/usr/lib/libm.so.6", "libm.so"] {
+            let hint = hint(module, COS);
+            assert!(hint.contains("--grant interfaces/libm.h"), "{hint}");
+            assert!(hint.contains("must write the module `libm` or `libm.so.6`"), "{hint}");
+        }
+        let hint_of_crc32 = hint("libz.so.1", "crc32");
+        assert!(hint_of_crc32.contains("interfaces/zlib.h"), "{hint_of_crc32}");
+        assert!(!hint_of_crc32.contains("gzfile"), "{hint_of_crc32}");
+        let hint_of_vendor = hint("libvendor.so", COS);
+        assert!(hint_of_vendor.contains("--trust-signatures libvendor.so"), "{hint_of_vendor}");
+        // Trust is in prototypes.
+        let hint_of_vendor = hint("libvendor.so", "cos");
+        assert!(!hint_of_vendor.contains("--trust-signatures"), "{hint_of_vendor}");
+        let hint_of_path = hint("./libvendor.so", COS);
+        assert!(!hint_of_path.contains("--"), "{hint_of_path}");
+    }
+
+    #[test]
+    fn a_flag_is_named_only_if_it_helps() {
+        let mut grants = Grants::default();
+        for name in ["system", "int system(const char *)", "int system(const cahr *)"] {
+            let hint = library_not_granted("libc.so.6", name, &grants).expect("a library");
+            assert!(hint.contains("`interfaces/libc.h` does not grant `system`"), "{hint}");
+            assert!(!hint.contains("--grant interfaces"), "{hint}");
+        }
+        // What is granted already is only written wrongly.
+        grants.grant(interfaces::libm().into_interface());
+        let hint = library_not_granted("./libm.so.6", COS, &grants).expect("a library");
+        assert!(hint.contains("`libm` or `libm.so.6`") && !hint.contains("--grant"), "{hint}");
     }
 
     #[test]
@@ -123,10 +274,16 @@ mod tests {
     fn a_symbol_of_another_shipped_interface_is_found() {
         let mut grants = Grants::default();
         grants.grant(interfaces::zlib().into_interface());
-        let candidates = grants.candidates("zlib");
-        let hint = symbol_not_granted("gzopen", &candidates);
-        assert!(hint.contains("interfaces/gzfile.h"), "{hint}");
-        let hint = symbol_not_granted("crc31", &candidates);
-        assert!(hint.contains("crc32"), "{hint}");
+        let hint = |module, symbol| {
+            symbol_not_granted(module, symbol, &grants.candidates(module), &grants)
+        };
+        let gzopen = hint("libz.so.1", "gzopen");
+        assert!(gzopen.contains("--grant interfaces/gzfile.h"), "{gzopen}");
+        assert!(!gzopen.contains("must write"), "{gzopen}");
+        let gzopen = hint("zlib", "gzFile gzopen(const char *path, const char *mode)");
+        assert!(gzopen.contains("--grant interfaces/gzfile.h"), "{gzopen}");
+        assert!(gzopen.contains("must write the module `gzfile` or `libz.so.1`"), "{gzopen}");
+        let crc31 = hint("zlib", "crc31");
+        assert!(crc31.contains("crc32"), "{crc31}");
     }
 }

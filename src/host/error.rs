@@ -3,7 +3,7 @@
 //! Both arrive as [`wasmtime::Error`]s that downcast to the types here. What can go wrong with a
 //! call is [`CallError`](crate::plan::CallError), which is the trap's error and downcasts too.
 use crate::signature::Diagnostics;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why a [`Bridge`](super::Bridge) cannot be built.
@@ -139,8 +139,8 @@ pub enum LinkProblem {
     },
     /// The symbol was found, but another library defines it.
     #[error(
-        "`{symbol}` is not defined by {} itself but by {}: the interface may say `also \"{}\"`",
-        library.display(), definer.display(), file_name(definer)
+        "`{symbol}` is not defined by {} itself but by {}: {}",
+        library.display(), definer.display(), elsewhere_text(definer, *trusted)
     )]
     SymbolElsewhere {
         /// The symbol.
@@ -149,6 +149,8 @@ pub enum LinkProblem {
         library: PathBuf,
         /// The file that defines it.
         definer: PathBuf,
+        /// The library is trusted, so that no interface could name the other one.
+        trusted: bool,
     },
     /// The symbol does not stand for code.
     #[error("`{symbol}` of {} is data, not a function", library.display())]
@@ -191,6 +193,16 @@ pub enum StoreError {
     OtherStore,
 }
 
+/// What helps against [`LinkProblem::SymbolElsewhere`].
+fn elsewhere_text(definer: &Path, trusted: bool) -> String {
+    let name = file_name(definer);
+    if trusted {
+        format!("the guest must import it from `{name}`, which needs a grant of its own")
+    } else {
+        format!("the interface may say `also \"{name}\"`")
+    }
+}
+
 /// Names are the guest's own text: no control characters, and not a megabyte of it.
 fn shorten(name: &str) -> String {
     const MAX: usize = 200;
@@ -221,7 +233,7 @@ fn similar_text(similar: &[String]) -> String {
     }
 }
 
-fn file_name(path: &std::path::Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 

@@ -132,7 +132,8 @@ impl<'g> Candidate<'g> {
         &self.granted.interface.name
     }
 
-    fn scope(&self) -> &'g Scope {
+    /// The names that prototypes of it may use.
+    pub(super) fn scope(&self) -> &'g Scope {
         &self.granted.interface.scope
     }
 

@@ -6,7 +6,7 @@
 use super::error::{BuildError, LinkProblem};
 use super::sys;
 use object::{Object, ObjectSymbol, SymbolKind};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,6 +43,8 @@ pub(super) struct Libraries {
     /// Addresses by module or library name and symbol.
     supplied: HashMap<(String, String), NativeAddress>,
     loaded: Mutex<HashMap<PathBuf, Arc<sys::Handle>>>,
+    /// Names of the functions that a file defines, read when they are first asked for.
+    functions: Mutex<HashMap<PathBuf, Arc<HashSet<String>>>>,
 }
 
 /// Refuses names that the dynamic linker would take for relative paths.
@@ -93,7 +95,7 @@ impl Libraries {
         for library in &libraries {
             let Some(address) = library.find(symbol) else { continue };
             if libraries.iter().any(|library| library.holds_code(address))
-                || (sys::is_kernels(address) && defines(library.path(), symbol))
+                || (sys::is_kernels(address) && self.functions(library.path()).contains(symbol))
             {
                 let library = Some(library.path().to_owned());
                 return Ok(Found { address: NativeAddress(address), library });
@@ -103,16 +105,29 @@ impl Libraries {
         let symbol = symbol.to_owned();
         let library = own.path().to_owned();
         let Some(address) = stray else {
-            let similar = similar_symbols(&symbol, &library);
+            let functions = self.functions(&library);
+            let similar = near(&symbol, functions.iter().map(String::as_str));
             return Err(LinkProblem::SymbolNotFound { symbol, library, similar });
         };
         match sys::definer(address) {
             Some(definer) if libraries.iter().any(|library| library.path() == definer) => {
                 Err(LinkProblem::NotAFunction { symbol, library: definer })
             }
-            Some(definer) => Err(LinkProblem::SymbolElsewhere { symbol, library, definer }),
+            Some(definer) => {
+                Err(LinkProblem::SymbolElsewhere { symbol, library, definer, trusted: false })
+            }
             None => Err(LinkProblem::NotAFunction { symbol, library }),
         }
+    }
+
+    fn functions(&self, library: &Path) -> Arc<HashSet<String>> {
+        let mut functions = self.functions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = functions.get(library) {
+            return Arc::clone(known);
+        }
+        let found = Arc::new(defined_functions(library));
+        functions.insert(library.to_owned(), Arc::clone(&found));
+        found
     }
 
     fn load(&self, name: &str) -> Result<Arc<sys::Handle>, LinkProblem> {
@@ -186,11 +201,6 @@ fn similar_files(wanted: &Path, directories: &[PathBuf]) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).take(MOST).collect()
 }
 
-/// Functions of the library in that file whose names are near `wanted`, the nearest first.
-fn similar_symbols(wanted: &str, library: &Path) -> Vec<String> {
-    near(wanted, defined_functions(library).iter().map(String::as_str))
-}
-
 /// The at most three names that `wanted` may have been meant to be, the nearest first.
 pub(super) fn near<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Vec<String> {
     const MOST: usize = 3;
@@ -209,15 +219,11 @@ pub(super) fn near<'n>(wanted: &str, names: impl Iterator<Item = &'n str>) -> Ve
     found.into_iter().map(|(_, name)| name.to_owned()).take(MOST).collect()
 }
 
-/// Whether the file of a library has the function in its own table. The C library has `time` and a
+/// The functions that the file of a library has in its own table. The C library has `time` and a
 /// few more there, and lets them resolve to the kernel's code.
-fn defines(library: &Path, symbol: &str) -> bool {
-    defined_functions(library).iter().any(|name| name == symbol)
-}
-
-fn defined_functions(library: &Path) -> Vec<String> {
-    let Ok(bytes) = std::fs::read(library) else { return Vec::new() };
-    let Ok(file) = object::File::parse(&*bytes) else { return Vec::new() };
+fn defined_functions(library: &Path) -> HashSet<String> {
+    let Ok(bytes) = std::fs::read(library) else { return HashSet::new() };
+    let Ok(file) = object::File::parse(&*bytes) else { return HashSet::new() };
     let functions = file.dynamic_symbols().filter(|symbol| {
         // Indirect functions (`cos`, `memcpy`) are of no kind that the reader knows.
         !symbol.is_undefined() && matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown)

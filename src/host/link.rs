@@ -122,7 +122,15 @@ pub(super) fn trusted(
         origin,
         siblings: &|symbol| own.iter().find(|other| *other.name.name == *symbol).cloned(),
     };
-    let find = |symbol: &str| shared.libraries.find(request.module, None, &[], symbol);
+    let find = |symbol: &str| {
+        let found = shared.libraries.find(request.module, None, &[], symbol);
+        found.map_err(|problem| match problem {
+            LinkProblem::SymbolElsewhere { symbol, library, definer, trusted: _ } => {
+                LinkProblem::SymbolElsewhere { symbol, library, definer, trusted: true }
+            }
+            other => other,
+        })
+    };
     let find = Find { own: &find, callee: &find };
     let overload = overload(shared, request, &source, find)?;
     link(request, &prototype.name.name, vec![overload], None)

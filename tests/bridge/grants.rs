@@ -225,6 +225,33 @@ fn trusted_libraries_believe_the_guest() {
     assert!(refused(&bridge, &COS.replace("libm.so.6", "libm")).is_denial());
     let error = refused(&bridge, &COS.replace("double cos(double)", "double cos(void *p)"));
     assert!(matches!(error.problem, LinkProblem::Prototype(_)), "{error}");
+    // What another library defines is not there, and no interface could say `also`.
+    let abs = r#"(module (import "libm.so.6" "int abs(int)" (func (param i32) (result i32))))"#;
+    let error = refused(&bridge, abs);
+    let text = error.to_string();
+    assert!(matches!(error.problem, LinkProblem::SymbolElsewhere { trusted: true, .. }), "{text}");
+    assert!(text.contains("from `libc.so.6`") && !text.contains("also"), "{text}");
+}
+
+#[test]
+fn a_denial_names_what_helps() {
+    let nothing = Bridge::builder(&Engine::default()).build().unwrap();
+    let hint = |bridge: &Bridge, import: &str| {
+        let error = refused(bridge, &format!("(module (import {import}))"));
+        let LinkProblem::Denied { hint } = error.problem else { panic!("{error}") };
+        hint
+    };
+    let system = hint(&nothing, r#""libc.so.6" "int system(const char *)" (func)"#);
+    assert!(!system.contains("--grant interfaces"), "{system}");
+    assert!(system.contains("does not grant `system`"), "{system}");
+    for bridge in [&nothing, &libm()] {
+        let path = hint(bridge, r#""./libm.so.6" "cos" (func)"#);
+        assert!(path.contains("must write the module `libm` or `libm.so.6`"), "{path}");
+    }
+    let errno = hint(&nothing, r#""portcullis" "errn" (func (result i32))"#);
+    assert!(errno.contains("`errno` and `wasi_errno`"), "{errno}");
+    let global = hint(&libm(), r#""libm" "signgam" (global i32)"#);
+    assert!(global.contains("only functions") && global.contains("global"), "{global}");
 }
 
 #[test]
