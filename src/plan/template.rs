@@ -150,9 +150,13 @@ impl Argument {
     /// The slot exists; its low bytes are initialised as far as the width goes.
     #[inline]
     unsafe fn load(self, slots: *const GuestSlot) -> u64 {
-        // SAFETY: the slot exists. Of an `i32` only the low half means something; the shift
-        // drops the rest.
-        let raw = unsafe { (*slots.add(usize::from(self.slot))).low };
+        let slot = slots.wrapping_add(usize::from(self.slot));
+        // A wasm caller has just stored an `i32` with four bytes: loading more would wait until
+        // the store has reached the cache.
+        // SAFETY: the slot exists, and of an `i32` its low half is initialised.
+        let raw = unsafe {
+            if self.shift == 0 { slot.cast::<u64>().read() } else { slot.cast::<u32>().read().into() }
+        };
         ((raw << self.shift).cast_signed() >> self.shift).cast_unsigned() & self.mask
     }
 }
