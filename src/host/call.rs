@@ -9,7 +9,7 @@ use crate::plan::frame::GuestSlot;
 use crate::plan::handles::Loan;
 use crate::plan::interpret::{Guest, GuestStopped, Stop};
 use crate::plan::{Binding, CallError, Problem, StoreBlock, Subject};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::mem::{MaybeUninit, size_of};
 use std::ptr;
 use std::slice;
@@ -17,14 +17,22 @@ use std::sync::Arc;
 use wasmtime::{AsContextMut, Caller, Memory, Trap, ValRaw, WasmBacktrace};
 
 /// An import of an instance: what the closure of its host function owns.
+///
+/// What every call reads stands first and is not behind another pointer.
 pub(super) struct Bound {
+    /// Of the first overload, most often the only one.
+    binding: Binding,
+    overload: Arc<Overload>,
+    /// Bytes of native stack that must be left.
+    stack_reserve: u64,
+    needs_memory: bool,
+    /// The memory, once it is known for good.
+    known_memory: OnceCell<Memory>,
+    /// Of the other overloads.
+    other_bindings: Box<[Binding]>,
     link: Arc<Link>,
     instance: Arc<InstanceState>,
-    /// One for each overload. They do not move: faster tiers point at them.
-    bindings: Box<[Binding]>,
     memory: MemorySource,
-    /// The memory, once it is known for good.
-    known_memory: Cell<Option<Memory>>,
 }
 
 // SAFETY: only the closure of a host function has it, which wasmtime calls with exclusive access to
@@ -62,12 +70,23 @@ impl Bound {
         instance: Arc<InstanceState>,
         memory: MemorySource,
     ) -> Bound {
-        let bindings = link.overloads.iter().map(|one| binding(one, &instance)).collect();
-        let known_memory = Cell::new(match &memory {
-            MemorySource::Known(memory) => Some(*memory),
-            MemorySource::None | MemorySource::Export(_) => None,
-        });
-        Bound { link, instance, bindings, memory, known_memory }
+        let (first, others) = link.overloads();
+        let other_bindings = others.iter().map(|one| binding(one, &instance)).collect();
+        let known_memory = match &memory {
+            MemorySource::Known(memory) => OnceCell::from(*memory),
+            MemorySource::None | MemorySource::Export(_) => OnceCell::new(),
+        };
+        Bound {
+            binding: binding(first, &instance),
+            overload: Arc::clone(first),
+            stack_reserve: instance.store.block.limits.stack_reserve,
+            needs_memory: link.needs_memory,
+            known_memory,
+            other_bindings,
+            link,
+            instance,
+            memory,
+        }
     }
 
     /// Calls the native function.
@@ -77,27 +96,33 @@ impl Bound {
     #[inline]
     pub(super) unsafe fn call<T: 'static>(
         &self,
-        mut caller: Caller<'_, T>,
+        caller: &mut Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
-        check_stack(&self.link.name, self.instance.store.block.limits.stack_reserve)?;
-        let memory = match (self.link.needs_memory, self.known_memory.get()) {
+        check_stack(self.stack_reserve, || &self.link.name)?;
+        let found;
+        let memory = match (self.needs_memory, self.known_memory.get()) {
             (false, _) => None,
             (true, Some(memory)) => Some(memory),
-            (true, None) => Some(self.find_memory(&mut caller)?),
+            (true, None) => {
+                found = self.find_memory(caller)?;
+                Some(&found)
+            }
         };
         let mut host = Host::new(caller, &self.link, &self.instance, memory);
         let slots = slots.as_mut_ptr().cast::<GuestSlot>();
-        match (&*self.link.overloads, &*self.bindings) {
+        if self.other_bindings.is_empty() {
             // SAFETY: the caller's promise; the binding is that of the overload.
-            ([overload], [binding]) => unsafe { host.run(overload, binding, slots) },
-            (_, bindings) => {
-                // SAFETY: likewise.
-                let position = unsafe { select(&self.link, slots)? };
-                // SAFETY: likewise.
-                unsafe { host.run(&self.link.overloads[position], &bindings[position], slots) }
-            }
+            return unsafe { host.run(&self.overload, &self.binding, slots) };
         }
+        // SAFETY: the caller's promise.
+        let (position, overload) = unsafe { select(&self.link, slots)? };
+        let binding = match position.checked_sub(1) {
+            None => &self.binding,
+            Some(other) => &self.other_bindings[other],
+        };
+        // SAFETY: likewise; the binding is that of the overload.
+        unsafe { host.run(overload, binding, slots) }
     }
 
     /// The memory of an instance whose exports are not known for good yet.
@@ -115,7 +140,7 @@ impl Bound {
             return Err(no_memory(&self.link.name, reason));
         };
         if self.instance.is_ready() {
-            self.known_memory.set(Some(memory));
+            let _ = self.known_memory.set(memory);
         }
         Ok(memory)
     }
@@ -134,27 +159,37 @@ pub(super) fn binding(overload: &Overload, instance: &InstanceState) -> Binding 
     }
 }
 
-/// The position of the first overload whose ranges hold for the arguments.
+/// The first overload whose ranges hold for the arguments, and its position.
 ///
 /// # Safety
 /// `slots` are the arguments of a call of `link`.
-pub(super) unsafe fn select(link: &Link, slots: *const GuestSlot) -> wasmtime::Result<usize> {
+pub(super) unsafe fn select(
+    link: &Link,
+    slots: *const GuestSlot,
+) -> wasmtime::Result<(usize, &Overload)> {
     // SAFETY: there is a slot for each parameter.
     let arguments = unsafe { slice::from_raw_parts(slots, link.lowering.params.len()) };
-    let holds = |overload: &Overload| overload.guards.iter().all(|guard| guard.holds(arguments));
-    link.overloads.iter().position(holds).ok_or_else(|| {
-        let overloads = link.overloads.len();
-        call_error(&link.name, Problem::NoOverload { overloads })
-    })
+    let mut overloads = link.overloads.iter().enumerate();
+    let found = overloads.find(|(_, one)| one.guards.iter().all(|guard| guard.holds(arguments)));
+    match found {
+        Some((position, overload)) => Ok((position, overload)),
+        None => {
+            let overloads = link.overloads.len();
+            Err(call_error(&link.name, Problem::NoOverload { overloads }))
+        }
+    }
 }
 
-/// Native code must find enough stack.
+/// Native code must find enough stack. `import` is only asked for errors.
 #[inline]
-pub(super) fn check_stack(import: &str, reserve: u64) -> wasmtime::Result<()> {
+pub(super) fn check_stack<'n>(
+    reserve: u64,
+    import: impl FnOnce() -> &'n str,
+) -> wasmtime::Result<()> {
     match stack::check(reserve) {
         Ok(()) => Ok(()),
         Err(stack::Exhausted { left }) => {
-            Err(call_error(import, Problem::StackExhausted { left, needed: reserve }))
+            Err(call_error(import(), Problem::StackExhausted { left, needed: reserve }))
         }
     }
 }
@@ -201,21 +236,23 @@ impl Drop for Deeper<'_> {
 }
 
 /// The host's side of a running call.
+///
+/// It borrows what others hold: values that were written a moment ago are slow to copy.
 pub(super) struct Host<'c, 'h, T: 'static> {
-    caller: Caller<'c, T>,
+    caller: &'h mut Caller<'c, T>,
     link: &'h Link,
     instance: &'h InstanceState,
-    memory: Option<Memory>,
+    memory: Option<&'h Memory>,
     /// Why guest code that the call ran has stopped.
     stopped: Option<wasmtime::Error>,
 }
 
 impl<'c, 'h, T: 'static> Host<'c, 'h, T> {
     pub(super) fn new(
-        caller: Caller<'c, T>,
+        caller: &'h mut Caller<'c, T>,
         link: &'h Link,
         instance: &'h InstanceState,
-        memory: Option<Memory>,
+        memory: Option<&'h Memory>,
     ) -> Host<'c, 'h, T> {
         Host { caller, link, instance, memory, stopped: None }
     }
@@ -240,7 +277,7 @@ impl<'c, 'h, T: 'static> Host<'c, 'h, T> {
         // memory was brought up to date just now, and `Host` does so again when guest code has run.
         match unsafe { overload.runner.run(&overload.plan, binding, slots, self) } {
             Ok(()) => {
-                if overload.plan.facts.errno {
+                if overload.keeps_errno {
                     self.instance.errno.set(binding.errno.get());
                 }
                 Ok(())
@@ -253,7 +290,7 @@ impl<'c, 'h, T: 'static> Host<'c, 'h, T> {
     #[cold]
     fn raise(&mut self, overload: &Overload, binding: &Binding, stop: Stop) -> wasmtime::Error {
         let called = !matches!(stop, Stop::Error { called: false, .. });
-        if called && overload.plan.facts.errno {
+        if called && overload.keeps_errno {
             self.instance.errno.set(binding.errno.get());
         }
         match stop {
@@ -309,14 +346,14 @@ impl<T: 'static> Guest for Host<'_, '_, T> {
     #[inline]
     fn refresh(&mut self, binding: &Binding) {
         if let Some(memory) = self.memory {
-            binding.memory_base.set(memory.data_ptr(&self.caller));
-            binding.memory_len.set(memory.data_size(&self.caller) as u64);
+            binding.memory_base.set(memory.data_ptr(&*self.caller));
+            binding.memory_len.set(memory.data_size(&*self.caller) as u64);
         }
     }
 
     fn allocate(&mut self, size: u64, align: u32) -> Result<u64, GuestStopped> {
         let _deeper = self.enter_guest()?;
-        let Some(allocator) = self.instance.allocator(&mut self.caller) else {
+        let Some(allocator) = self.instance.allocator(self.caller) else {
             let reason = "it cannot be reached while the instance is starting".to_owned();
             let error = call_error(&self.link.name, Problem::Allocator { reason });
             self.stopped = Some(error);
@@ -335,7 +372,7 @@ impl<T: 'static> Guest for Host<'_, '_, T> {
         let lender = self.instance.store.instance(loan.instance);
         let Some(lender) = lender else { return Ok(()) };
         // An instance that failed to start cannot be asked; what it holds goes with its memory.
-        let Some(allocator) = lender.allocator(&mut self.caller) else { return Ok(()) };
+        let Some(allocator) = lender.allocator(self.caller) else { return Ok(()) };
         allocator.free(self.caller.as_context_mut(), loan.address).map_err(|error| self.stop(error))
     }
 

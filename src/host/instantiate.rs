@@ -149,8 +149,8 @@ fn make<T: 'static>(
             // SAFETY: the link's lowering is the import's type, so that wasmtime passes the values
             // that `Bound::call` expects, and its plan leaves a result of that type.
             unsafe {
-                Func::new_unchecked(store, ty, move |caller: Caller<'_, T>, slots| {
-                    bound.call(caller, slots)
+                Func::new_unchecked(store, ty, move |mut caller: Caller<'_, T>, slots| {
+                    bound.call(&mut caller, slots)
                 })
             }
         }
@@ -188,7 +188,7 @@ pub(super) fn guest_free<T: 'static>(
     }
     // The guest's `free` may be this very import, exported again: without this, that would recur
     // until the native stack is gone.
-    check_stack(name, instance.store.block.limits.stack_reserve)?;
+    check_stack(instance.store.block.limits.stack_reserve, || name)?;
     let _deeper = Deeper::enter(&instance.store.block, name, false)?;
     let Some(allocator) = instance.allocator(&mut caller) else {
         // Guest memory that nobody can free yet stays where it is.

@@ -27,7 +27,7 @@ pub(super) struct Link {
     /// Its wasm type.
     pub lowering: Lowering,
     /// At least one, in the order of their grants.
-    pub overloads: Box<[Overload]>,
+    pub overloads: Box<[Arc<Overload>]>,
     /// The exported memory that its pointers point into, if the interface names one.
     pub memory: Option<Arc<str>>,
     /// Some overload works on guest memory.
@@ -36,10 +36,24 @@ pub(super) struct Link {
     pub allocates: bool,
 }
 
+impl Link {
+    /// The first overload, and the others.
+    pub(super) fn overloads(&self) -> (&Arc<Overload>, &[Arc<Overload>]) {
+        self.overloads.split_first().expect("`link` makes none without an overload")
+    }
+
+    /// Whether calls leave or find something with the instance.
+    pub(super) fn needs_instance(&self) -> bool {
+        self.needs_memory || self.allocates || self.overloads.iter().any(|one| one.keeps_errno)
+    }
+}
+
 /// One granted prototype, compiled and resolved.
 #[derive(Debug)]
 pub(super) struct Overload {
     pub plan: Arc<Plan>,
+    /// The plan keeps `errno`.
+    pub keeps_errno: bool,
     pub target: NativeAddress,
     /// Addresses of the plan's callees, in its order.
     pub callees: Box<[NativeAddress]>,
@@ -91,7 +105,7 @@ pub(super) fn granted(
             },
         };
         match overload(shared, request, &source, find) {
-            Ok(overload) => overloads.push(overload),
+            Ok(overload) => overloads.push(Arc::new(overload)),
             Err(problem @ LinkProblem::WasmType { .. }) => {
                 wrong_type = wrong_type.or(Some(problem));
             }
@@ -133,13 +147,13 @@ pub(super) fn trusted(
     };
     let find = Find { own: &find, callee: &find };
     let overload = overload(shared, request, &source, find)?;
-    link(request, &prototype.name.name, vec![overload], None)
+    link(request, &prototype.name.name, vec![Arc::new(overload)], None)
 }
 
 fn link(
     request: Request<'_>,
     symbol: &str,
-    overloads: Vec<Overload>,
+    overloads: Vec<Arc<Overload>>,
     wrong_type: Option<LinkProblem>,
 ) -> Result<Link, LinkProblem> {
     match (overloads.first(), wrong_type) {
@@ -229,7 +243,8 @@ fn overload(
     );
     let guards = guards(&plan);
     let (target, library) = (found.address, found.library);
-    Ok(Overload { plan, target, callees, guards, runner, library })
+    let keeps_errno = plan.facts.errno;
+    Ok(Overload { plan, keeps_errno, target, callees, guards, runner, library })
 }
 
 fn not_compiled(error: CompileError, source: &Source<'_>) -> LinkProblem {

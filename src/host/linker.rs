@@ -84,17 +84,19 @@ impl Bridge {
                             return Err(LinkError { module, name, problem }.into());
                         }
                     };
-                    let call = move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                        // SAFETY: these are the values of a call of the link's type.
-                        unsafe { finder.call(caller, &link, memory.as_ref(), slots) }
-                    };
+                    let call =
+                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            // SAFETY: these are the values of a call of the link's type.
+                            unsafe { finder.call(&mut caller, &link, memory.as_ref(), slots) }
+                        };
                     // SAFETY: the link's lowering is the import's type; the function takes the
                     // values of such a call and leaves a result of its type.
                     unsafe { linker.func_new_unchecked(module, name, ty, call)? };
                 }
                 Resolved::GuestFree { wide, name: import } => {
                     let free = move |mut caller: Caller<'_, T>, address: u64| {
-                        let instance = finder.instance(&mut caller)?;
+                        let memory = finder.memory(&mut caller);
+                        let instance = finder.instance(&mut caller, memory)?;
                         guest_free(&instance, caller, &import, address)
                     };
                     if wide {
@@ -110,7 +112,8 @@ impl Bridge {
                         module,
                         name,
                         move |mut caller: Caller<'_, T>| -> wasmtime::Result<i32> {
-                            Ok(errno(&*finder.instance(&mut caller)?, wasi))
+                            let memory = finder.memory(&mut caller);
+                            Ok(errno(&*finder.instance(&mut caller, memory)?, wasi))
                         },
                     )?;
                 }
@@ -141,7 +144,7 @@ impl<N> Finder<N> {
     /// `slots` are what wasmtime passes to a host function of the link's type.
     unsafe fn call<T: 'static>(
         &self,
-        mut caller: Caller<'_, T>,
+        caller: &mut Caller<'_, T>,
         link: &Link,
         memory: Option<&Export>,
         slots: &mut [MaybeUninit<ValRaw>],
@@ -149,35 +152,46 @@ impl<N> Finder<N> {
     where
         N: Fn(&mut T) -> &mut Natives,
     {
-        check_stack(&link.name, self.shared.limits.stack_reserve)?;
+        check_stack(self.shared.limits.stack_reserve, || &link.name)?;
         let memory = match memory {
             None => None,
-            Some(export) => Some(look_up(&mut caller, export).ok_or_else(|| {
+            Some(export) => Some(look_up(caller, export).ok_or_else(|| {
                 no_memory(&link.name, "the caller is no instance of the module that imports this")
             })?),
         };
-        let instance = self.instance(&mut caller)?;
+        // Instances are told apart by their usual memory.
+        let identity = match (memory, link.needs_instance()) {
+            (Some(memory), _) if link.memory.is_none() => Some(memory),
+            (_, true) => self.memory(caller),
+            (_, false) => None,
+        };
+        let instance = self.instance(caller, identity)?;
         let slots = slots.as_mut_ptr().cast::<GuestSlot>();
-        let overload = match &*link.overloads {
-            [only] => only,
+        let overload = match link.overloads() {
+            (only, []) => only,
             // SAFETY: the caller's promise.
-            several => &several[unsafe { select(link, slots)? }],
+            _ => unsafe { select(link, slots)? }.1,
         };
         let binding = binding(overload, &instance);
-        let mut host = Host::new(caller, link, &instance, memory);
+        let mut host = Host::new(caller, link, &instance, memory.as_ref());
         // SAFETY: the caller's promise; binding and instance live until the call is over.
         unsafe { host.run(overload, &binding, slots) }
     }
 
-    /// The state of the instance that calls.
+    /// The usual memory of the instance that calls.
+    fn memory<T: 'static>(&self, caller: &mut Caller<'_, T>) -> Option<Memory> {
+        look_up(caller, self.memory.as_ref()?)
+    }
+
+    /// The state of the instance that calls, which has that memory.
     fn instance<T: 'static>(
         &self,
         caller: &mut Caller<'_, T>,
+        memory: Option<Memory>,
     ) -> wasmtime::Result<Arc<InstanceState>>
     where
         N: Fn(&mut T) -> &mut Natives,
     {
-        let memory = self.memory.as_ref().and_then(|export| look_up(caller, export));
         let owner = Owner::of(caller.data()).ok_or(StoreError::NoData)?;
         let known = (self.natives)(caller.data_mut()).find(owner, &self.shared);
         let found = known

@@ -77,19 +77,55 @@ impl Runner {
         slots: *mut GuestSlot,
         guest: &mut dyn Guest,
     ) -> Result<(), Box<Stop>> {
-        // SAFETY: the caller's promise. A template that fell back before the call has done nothing;
-        // after it, native code is not called again.
+        // SAFETY: the caller's promise.
         unsafe {
             match self {
-                Runner::Interpreter => interpret::run(plan, binding, slots, guest),
+                Runner::Interpreter => interpret(plan, binding, slots, guest),
                 Runner::Template(template) => match template.run(binding, slots) {
                     Ok(()) => Ok(()),
-                    Err(Fallback::Redo) => interpret::run(plan, binding, slots, guest),
-                    Err(Fallback::Resume { integer }) => {
-                        interpret::resume_with(plan, binding, slots, integer, guest)
-                    }
+                    Err(fallback) => fall_back(fallback, plan, binding, slots, guest),
                 },
             }
         }
     }
+}
+
+/// Goes on where a template has stopped. Apart, so that templates need no room for a frame.
+///
+/// # Safety
+/// As [`Runner::run`]; a template has just fallen back like this.
+#[cold]
+#[inline(never)]
+unsafe fn fall_back(
+    fallback: Fallback,
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Box<Stop>> {
+    // SAFETY: the caller's promise. A template that fell back before the call has done nothing;
+    // after it, native code is not called again.
+    unsafe {
+        match fallback {
+            Fallback::Redo => interpret::run(plan, binding, slots, guest),
+            Fallback::Resume { integer } => {
+                interpret::resume_with(plan, binding, slots, integer, guest)
+            }
+        }
+    }
+}
+
+/// The interpreter, apart for the same reason.
+///
+/// # Safety
+/// As [`interpret::run`].
+#[inline(never)]
+unsafe fn interpret(
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Box<Stop>> {
+    // SAFETY: the caller's promise.
+    unsafe { interpret::run(plan, binding, slots, guest) }
 }

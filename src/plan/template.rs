@@ -155,7 +155,11 @@ impl Argument {
         // the store has reached the cache.
         // SAFETY: the slot exists, and of an `i32` its low half is initialised.
         let raw = unsafe {
-            if self.shift == 0 { slot.cast::<u64>().read() } else { slot.cast::<u32>().read().into() }
+            if self.shift == 0 {
+                slot.cast::<u64>().read()
+            } else {
+                slot.cast::<u32>().read().into()
+            }
         };
         ((raw << self.shift).cast_signed() >> self.shift).cast_unsigned() & self.mask
     }
