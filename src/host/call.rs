@@ -1,163 +1,14 @@
 //! One call: from wasmtime's host function to the plan's runner, and from its outcome to a trap.
 #![expect(unsafe_code, reason = "hands unchecked wasm values and native addresses to the runner")]
-use super::export::Export;
 use super::instance::InstanceState;
 use super::link::{Link, Overload};
-use super::memory::Place;
 use super::stack;
 use crate::plan::frame::GuestSlot;
 use crate::plan::handles::Loan;
-use crate::plan::interpret::{Guest, GuestStopped, Stop};
+use crate::plan::interpret::{Guest, GuestStopped, Stop, resume_with};
 use crate::plan::{Binding, CallError, Problem, StoreBlock, Subject};
-use std::cell::{Cell, OnceCell};
-use std::mem::{MaybeUninit, size_of};
-use std::ptr;
 use std::slice;
-use std::sync::Arc;
 use wasmtime::{AsContextMut, Caller, Memory, Trap, ValRaw, WasmBacktrace};
-
-/// An import of an instance: what the closure of its host function owns.
-///
-/// What every call reads stands first and is not behind another pointer.
-pub(super) struct Bound {
-    /// Of the first overload, most often the only one.
-    binding: Binding,
-    overload: Arc<Overload>,
-    /// Bytes of native stack that must be left.
-    stack_reserve: u64,
-    needs_memory: bool,
-    /// The memory, once it is known for good.
-    known_memory: OnceCell<Memory>,
-    /// Of the other overloads.
-    other_bindings: Box<[Binding]>,
-    link: Arc<Link>,
-    instance: Arc<InstanceState>,
-    memory: MemorySource,
-}
-
-// SAFETY: only the closure of a host function has it, which wasmtime calls with exclusive access to
-// the store; see `StoreState`.
-unsafe impl Send for Bound {}
-// SAFETY: as above.
-unsafe impl Sync for Bound {}
-
-/// Where an import's memory comes from.
-#[derive(Clone)]
-pub(super) enum MemorySource {
-    /// It needs none.
-    None,
-    /// The instance imports it.
-    Known(Memory),
-    /// The instance exports it.
-    Export(Export),
-}
-
-impl MemorySource {
-    /// For an import whose module has its memory at `place`. `imported` finds an imported memory.
-    pub(super) fn of(place: Place, imported: impl FnOnce(usize) -> Option<Memory>) -> MemorySource {
-        match place {
-            Place::Export(export) => MemorySource::Export(export),
-            Place::Import(position) => {
-                imported(position).map_or(MemorySource::None, MemorySource::Known)
-            }
-        }
-    }
-}
-
-impl Bound {
-    pub(super) fn new(
-        link: Arc<Link>,
-        instance: Arc<InstanceState>,
-        memory: MemorySource,
-    ) -> Bound {
-        let (first, others) = link.overloads();
-        let other_bindings = others.iter().map(|one| binding(one, &instance)).collect();
-        let known_memory = match &memory {
-            MemorySource::Known(memory) => OnceCell::from(*memory),
-            MemorySource::None | MemorySource::Export(_) => OnceCell::new(),
-        };
-        Bound {
-            binding: binding(first, &instance),
-            overload: Arc::clone(first),
-            stack_reserve: instance.store.block.limits.stack_reserve,
-            needs_memory: link.needs_memory,
-            known_memory,
-            other_bindings,
-            link,
-            instance,
-            memory,
-        }
-    }
-
-    /// Calls the native function.
-    ///
-    /// # Safety
-    /// `slots` are what wasmtime passes to a host function of the link's type.
-    #[inline]
-    pub(super) unsafe fn call<T: 'static>(
-        &self,
-        caller: &mut Caller<'_, T>,
-        slots: &mut [MaybeUninit<ValRaw>],
-    ) -> wasmtime::Result<()> {
-        check_stack(self.stack_reserve, || &self.link.name)?;
-        let found;
-        let memory = match (self.needs_memory, self.known_memory.get()) {
-            (false, _) => None,
-            (true, Some(memory)) => Some(memory),
-            (true, None) => {
-                found = self.find_memory(caller)?;
-                Some(&found)
-            }
-        };
-        let mut host = Host::new(caller, &self.link, &self.instance, memory);
-        let slots = slots.as_mut_ptr().cast::<GuestSlot>();
-        if self.other_bindings.is_empty() {
-            // SAFETY: the caller's promise; the binding is that of the overload.
-            return unsafe { host.run(&self.overload, &self.binding, slots) };
-        }
-        // SAFETY: the caller's promise.
-        let (position, overload) = unsafe { select(&self.link, slots)? };
-        let binding = match position.checked_sub(1) {
-            None => &self.binding,
-            Some(other) => &self.other_bindings[other],
-        };
-        // SAFETY: likewise; the binding is that of the overload.
-        unsafe { host.run(overload, binding, slots) }
-    }
-
-    /// The memory of an instance whose exports are not known for good yet.
-    #[cold]
-    fn find_memory<T: 'static>(&self, caller: &mut Caller<'_, T>) -> wasmtime::Result<Memory> {
-        let found = match &self.memory {
-            MemorySource::None => None,
-            MemorySource::Known(memory) => Some(*memory),
-            MemorySource::Export(export) => {
-                self.instance.export(caller, export).and_then(wasmtime::Extern::into_memory)
-            }
-        };
-        let Some(memory) = found else {
-            let reason = "the instance that imports this function has not started, or never did";
-            return Err(no_memory(&self.link.name, reason));
-        };
-        if self.instance.is_ready() {
-            let _ = self.known_memory.set(memory);
-        }
-        Ok(memory)
-    }
-}
-
-/// A binding for calls of `instance`. Its memory is filled in before each call.
-pub(super) fn binding(overload: &Overload, instance: &InstanceState) -> Binding {
-    Binding {
-        target: overload.target.0,
-        store: &raw const instance.store.block,
-        memory_base: Cell::new(ptr::null_mut()),
-        memory_len: Cell::new(0),
-        callees: overload.callees.as_ptr().cast(),
-        instance: instance.number,
-        errno: Cell::new(0),
-    }
-}
 
 /// The first overload whose ranges hold for the arguments, and its position.
 ///
@@ -269,26 +120,62 @@ impl<'c, 'h, T: 'static> Host<'c, 'h, T> {
         binding: &Binding,
         slots: *mut GuestSlot,
     ) -> wasmtime::Result<()> {
-        const { assert!(size_of::<GuestSlot>() == size_of::<ValRaw>()) };
         self.refresh(binding);
-        // SAFETY: the plan was compiled for the granted prototype of the function at `target` and
-        // verified; whoever granted it promised that the prototype is true. The binding lives in
-        // `Bound` or in the caller's frame; its block is kept alive by the instance's state; its
-        // memory was brought up to date just now, and `Host` does so again when guest code has run.
-        match unsafe { overload.runner.run(&overload.plan, binding, slots, self) } {
-            Ok(()) => {
-                if overload.keeps_errno {
-                    self.instance.errno.set(binding.errno.get());
-                }
-                Ok(())
-            }
+        // SAFETY: the caller's promise; the memory was brought up to date just now.
+        match unsafe { self.try_run(overload, binding, slots) } {
+            Ok(()) => Ok(()),
             Err(stop) => Err(self.raise(overload, binding, *stop)),
         }
     }
 
+    /// Runs a plan with the memory that the binding says; [`Host::raise`] makes the trap when it
+    /// stops.
+    ///
+    /// # Safety
+    /// As [`Host::run`]; that memory is the guest's, although it may have grown since.
+    #[inline]
+    pub(super) unsafe fn try_run(
+        &mut self,
+        overload: &Overload,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+    ) -> Result<(), Box<Stop>> {
+        const { assert!(size_of::<GuestSlot>() == size_of::<ValRaw>()) };
+        // SAFETY: the plan was compiled for the granted prototype of the function at `target` and
+        // verified; whoever granted it promised that the prototype is true. The binding lives in
+        // `Bound` or in the caller's frame; its block is kept alive by the instance's state; its
+        // memory is brought up to date again when guest code has run.
+        unsafe { overload.runner.run(&overload.plan, binding, slots, self)? };
+        if overload.keeps_errno {
+            self.instance.errno.set(binding.errno.get());
+        }
+        Ok(())
+    }
+
+    /// Gives the guest the result of a call that a template has made.
+    ///
+    /// # Safety
+    /// As [`Host::run`]; the overload's template has just fallen back with that result.
+    pub(super) unsafe fn resume(
+        &mut self,
+        overload: &Overload,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+        integer: u64,
+    ) -> wasmtime::Result<()> {
+        // SAFETY: the caller's promise.
+        let done = unsafe { resume_with(&overload.plan, binding, slots, integer, self) };
+        done.map_err(|stop| self.raise(overload, binding, *stop))
+    }
+
     /// The trap of a call that did not end well.
     #[cold]
-    fn raise(&mut self, overload: &Overload, binding: &Binding, stop: Stop) -> wasmtime::Error {
+    pub(super) fn raise(
+        &mut self,
+        overload: &Overload,
+        binding: &Binding,
+        stop: Stop,
+    ) -> wasmtime::Error {
         let called = !matches!(stop, Stop::Error { called: false, .. });
         if called && overload.keeps_errno {
             self.instance.errno.set(binding.errno.get());

@@ -1,7 +1,8 @@
 //! Instances whose imports call native functions: one binding an import and instance.
 #![expect(unsafe_code, reason = "makes host functions that take unchecked wasm values")]
+use super::bound::{Bound, MemorySource};
 use super::bridge::{Bridge, Resolved};
-use super::call::{Bound, Deeper, MemorySource, check_stack, explain_guest_stop};
+use super::call::{Deeper, check_stack, explain_guest_stop};
 use super::errno::wasi_errno;
 use super::error::StoreError;
 use super::instance::{InstanceState, MadeBy};
@@ -10,9 +11,10 @@ use super::module_view::ModuleView;
 use super::natives::{Natives, Owner};
 use super::store_block::StoreState;
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::sync::{Arc, Weak};
 use wasmtime::{
-    AsContextMut, Caller, Engine, Extern, Func, FuncType, Instance, Linker, Memory, Module,
+    AsContextMut, Caller, Engine, Extern, Func, FuncType, Instance, Linker, Memory, Module, ValRaw,
 };
 
 /// Imports for one instance, made by [`Bridge::prepare`].
@@ -99,8 +101,8 @@ impl Bridge {
         });
         let imported: Vec<Option<Memory>> = slots.iter().map(Slot::memory).collect();
         let memory = |link: &Link| match view.memory(link.memory.as_deref()) {
-            Ok(memory) => MemorySource::of(memory.place, |at| *imported.get(at)?),
-            Err(_) => MemorySource::None,
+            Ok(memory) => MemorySource::of(memory, |at| *imported.get(at)?),
+            Err(_) => MemorySource::NONE,
         };
         let imports = slots.into_iter().map(|slot| match slot {
             Slot::Theirs(theirs) => theirs,
@@ -144,14 +146,27 @@ fn make<T: 'static>(
     let instance = Arc::clone(instance);
     match resolved {
         Resolved::Native(link) => {
-            let memory = if link.needs_memory { memory(&link) } else { MemorySource::None };
+            let memory = if link.needs_memory { memory(&link) } else { MemorySource::NONE };
             let bound = Bound::new(link, instance, memory);
             // SAFETY: the link's lowering is the import's type, so that wasmtime passes the values
             // that `Bound::call` expects, and its plan leaves a result of that type.
             unsafe {
-                Func::new_unchecked(store, ty, move |mut caller: Caller<'_, T>, slots| {
-                    bound.call(&mut caller, slots)
-                })
+                match bound.template() {
+                    Some(template) => Func::new_unchecked(
+                        store,
+                        ty,
+                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call_template(&template, &mut caller, slots)
+                        },
+                    ),
+                    None => Func::new_unchecked(
+                        store,
+                        ty,
+                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call(&mut caller, slots)
+                        },
+                    ),
+                }
             }
         }
         Resolved::GuestFree { wide, name } => {

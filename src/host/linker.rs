@@ -5,8 +5,9 @@
 //! through the `Caller`. Instances are told apart by their memories.
 #![expect(unsafe_code, reason = "makes host functions that take unchecked wasm values")]
 use super::allocator::AllocatorExports;
+use super::bound::binding;
 use super::bridge::{Bridge, Resolved, Shared};
-use super::call::{Host, binding, check_stack, no_memory, select};
+use super::call::{Host, check_stack, no_memory, select};
 use super::error::{LinkError, LinkProblem, StoreError};
 use super::export::Export;
 use super::instance::{InstanceState, MadeBy};

@@ -5,7 +5,7 @@
 //! only from an instance (see [`instance`](super::instance)).
 use super::export::Export;
 use crate::plan::layout::DataModel;
-use wasmtime::{ExternType, MemoryType, Module};
+use wasmtime::{Engine, ExternType, MemoryType, Module};
 
 /// A memory of a module.
 #[derive(Clone)]
@@ -13,6 +13,8 @@ pub(super) struct GuestMemory {
     pub place: Place,
     /// 32-bit memories hold ILP32 data, 64-bit ones LP64.
     pub model: DataModel,
+    /// Whether it may move when it grows.
+    pub may_move: bool,
 }
 
 /// Where an instance has its memory.
@@ -42,7 +44,7 @@ pub(super) fn memory_of(module: &Module, named: Option<&str>) -> Result<GuestMem
     let own = usize::try_from(module.resources_required().num_memories).unwrap_or(usize::MAX);
     match (imported.as_slice(), own) {
         ([], 0) => Err("the module has none".to_owned()),
-        ([(position, ty)], 0) => checked(Place::Import(*position), ty),
+        ([(position, ty)], 0) => checked(module.engine(), Place::Import(*position), ty),
         ([], 1) => {
             let name = module.exports().find(|export| export.ty().memory().is_some());
             name.and_then(|export| exported(module, export.name())).unwrap_or_else(|| {
@@ -58,21 +60,35 @@ pub(super) fn memory_of(module: &Module, named: Option<&str>) -> Result<GuestMem
 
 fn exported(module: &Module, name: &str) -> Option<Result<GuestMemory, String>> {
     let ExternType::Memory(ty) = module.get_export(name)? else { return None };
-    Some(checked(Place::Export(Export::of(module, name)?), &ty))
+    Some(checked(module.engine(), Place::Export(Export::of(module, name)?), &ty))
 }
 
-fn checked(place: Place, ty: &MemoryType) -> Result<GuestMemory, String> {
+fn checked(engine: &Engine, place: Place, ty: &MemoryType) -> Result<GuestMemory, String> {
     if ty.is_shared() {
         return Err("the memory is shared between threads, which is not supported yet".to_owned());
     }
     let model = if ty.is_64() { DataModel::Lp64 } else { DataModel::Ilp32 };
-    Ok(GuestMemory { place, model })
+    Ok(GuestMemory { place, model, may_move: may_move(engine, ty) })
+}
+
+/// Whether memories of that type may move when they grow. They never do inside their reservation,
+/// which wasmtime's own code relies on. An imported memory may be smaller than its import allows,
+/// not larger.
+fn may_move(engine: &Engine, ty: &MemoryType) -> bool {
+    const ADDRESSABLE: u64 = 1 << 32;
+    let declared = ty.maximum().and_then(|pages| pages.checked_mul(ty.page_size()));
+    let largest = match (declared, ty.is_64()) {
+        (Some(bytes), true) => bytes,
+        (None, true) => u64::MAX,
+        (bytes, false) => bytes.unwrap_or(ADDRESSABLE).min(ADDRESSABLE),
+    };
+    engine.get_memory_may_move() && largest > engine.get_memory_reservation()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasmtime::{Config, Engine};
+    use wasmtime::Config;
 
     fn find(text: &str, named: Option<&str>) -> Result<GuestMemory, String> {
         let engine = Engine::new(Config::new().wasm_memory64(true).wasm_multi_memory(true))
@@ -93,6 +109,22 @@ mod tests {
         assert!(find(r#"(memory (export "other") 1)"#, None).is_ok());
         let imported = r#"(func) (import "env" "memory" (memory 1))"#.replace("(func) ", "");
         assert!(matches!(find(&imported, None).expect("the only one").place, Place::Import(0)));
+    }
+
+    #[test]
+    fn only_what_may_outgrow_its_reservation_moves() {
+        let mut config = Config::new();
+        config.wasm_memory64(true).memory_reservation(4 << 30);
+        let engine = Engine::new(&config).expect("valid");
+        let moves = |ty| may_move(&engine, &ty);
+        assert!(!moves(MemoryType::new(1, None)));
+        assert!(moves(MemoryType::new64(1, None)));
+        assert!(!moves(MemoryType::new64(1, Some(100))));
+        let engine = Engine::new(config.memory_reservation(1 << 20)).expect("valid");
+        assert!(may_move(&engine, &MemoryType::new(1, None)));
+        assert!(!may_move(&engine, &MemoryType::new(1, Some(16))));
+        let engine = Engine::new(config.memory_may_move(false)).expect("valid");
+        assert!(!may_move(&engine, &MemoryType::new(1, None)));
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //!
 //! Not here: the language of prototypes (`signature`), what a call does with its arguments (`plan`).
 mod allocator;
+mod bound;
 mod bridge;
 mod builder;
 mod call;

@@ -1,0 +1,268 @@
+//! An import of an instance: what the closure of its host function owns, and the way of a call
+//! through it.
+//!
+//! The hot way is short: is there stack, is the memory known, run the template. Everything else
+//! goes the long way of [`Bound::call`]. What is not looked at in each call is where a memory is
+//! that cannot move, and how long it is: memories only grow, so that a length of yesterday only
+//! makes a check fail that now holds, and then the call is made once more with that of today.
+#![expect(unsafe_code, reason = "hands unchecked wasm values and native addresses to the runner")]
+use super::call::{Host, check_stack, no_memory, select};
+use super::export::Export;
+use super::instance::InstanceState;
+use super::link::{Link, Overload};
+use super::memory::{GuestMemory, Place};
+use super::stack;
+use super::tier::Runner;
+use crate::plan::Binding;
+use crate::plan::frame::GuestSlot;
+use crate::plan::interpret::Stop;
+use crate::plan::template::{Fallback, Template};
+use std::cell::{Cell, OnceCell};
+use std::mem::MaybeUninit;
+use std::ptr;
+use std::sync::Arc;
+use wasmtime::{Caller, Memory, ValRaw};
+
+/// See the module. What every call reads stands first and is not behind another pointer.
+pub(super) struct Bound {
+    /// Of the first overload, most often the only one.
+    binding: Binding,
+    /// Bytes of native stack that must be left.
+    stack_reserve: u64,
+    /// Whether the binding's memory need not be looked at before a call.
+    settled: Cell<bool>,
+    needs_memory: bool,
+    /// Whether a binding may lag behind its memory: see the module. Not if the memory may move, nor
+    /// if work after the call asks whether a pointer is inside the memory.
+    may_lag: bool,
+    overload: Arc<Overload>,
+    /// The memory, once it is known for good.
+    known_memory: OnceCell<Memory>,
+    /// Of the other overloads.
+    other_bindings: Box<[Binding]>,
+    link: Arc<Link>,
+    instance: Arc<InstanceState>,
+    memory: MemorySource,
+}
+
+// SAFETY: only the closure of a host function has it, which wasmtime calls with exclusive access to
+// the store; see `StoreState`.
+unsafe impl Send for Bound {}
+// SAFETY: as above.
+unsafe impl Sync for Bound {}
+
+/// Where an import's memory comes from.
+#[derive(Clone)]
+pub(super) struct MemorySource {
+    origin: Origin,
+    may_move: bool,
+}
+
+#[derive(Clone)]
+enum Origin {
+    /// There is none, or none is needed.
+    None,
+    /// The instance imports it.
+    Known(Memory),
+    /// The instance exports it.
+    Export(Export),
+}
+
+impl MemorySource {
+    /// For imports that need no memory.
+    pub(super) const NONE: MemorySource = MemorySource { origin: Origin::None, may_move: false };
+
+    /// For imports of a module that has its memory there. `imported` finds an imported memory.
+    pub(super) fn of(
+        memory: GuestMemory,
+        imported: impl FnOnce(usize) -> Option<Memory>,
+    ) -> MemorySource {
+        let origin = match memory.place {
+            Place::Export(export) => Origin::Export(export),
+            Place::Import(position) => imported(position).map_or(Origin::None, Origin::Known),
+        };
+        MemorySource { origin, may_move: memory.may_move }
+    }
+}
+
+impl Bound {
+    pub(super) fn new(
+        link: Arc<Link>,
+        instance: Arc<InstanceState>,
+        memory: MemorySource,
+    ) -> Bound {
+        let (first, others) = link.overloads();
+        let other_bindings: Box<[_]> = others.iter().map(|one| binding(one, &instance)).collect();
+        let known_memory = match &memory.origin {
+            Origin::Known(memory) => OnceCell::from(*memory),
+            Origin::None | Origin::Export(_) => OnceCell::new(),
+        };
+        let alone = other_bindings.is_empty();
+        Bound {
+            binding: binding(first, &instance),
+            stack_reserve: instance.store.block.limits.stack_reserve,
+            settled: Cell::new(alone && !link.needs_memory),
+            needs_memory: link.needs_memory,
+            may_lag: alone && !memory.may_move && !first.plan.facts.after,
+            overload: Arc::clone(first),
+            known_memory,
+            other_bindings,
+            link,
+            instance,
+            memory,
+        }
+    }
+
+    /// The template of the function, when it alone can make calls: there are no overloads.
+    pub(super) fn template(&self) -> Option<Template> {
+        match &self.overload.runner {
+            Runner::Template(template) if self.other_bindings.is_empty() => Some(template.clone()),
+            Runner::Template(_) | Runner::Interpreter => None,
+        }
+    }
+
+    /// Calls the native function through its template.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; the template is that of [`Bound::template`].
+    #[inline]
+    pub(super) unsafe fn call_template<T: 'static>(
+        &self,
+        template: &Template,
+        caller: &mut Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
+            // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
+            match unsafe { template.run(&self.binding, slots.as_mut_ptr().cast()) } {
+                Ok(()) => return Ok(()),
+                // SAFETY: the template has just fallen back like this.
+                Err(fallback) => return unsafe { self.fall_back(fallback, caller, slots) },
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.call(caller, slots) }
+    }
+
+    /// Goes on where the template has stopped.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; the template has just fallen back like this for these slots.
+    #[cold]
+    #[inline(never)]
+    unsafe fn fall_back<T: 'static>(
+        &self,
+        fallback: Fallback,
+        caller: &mut Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        match fallback {
+            // Nothing has happened.
+            Fallback::Redo => {
+                self.settled.set(!self.needs_memory);
+                // SAFETY: the caller's promise.
+                unsafe { self.call(caller, slots) }
+            }
+            Fallback::Resume { integer } => {
+                let mut host = Host::new(caller, &self.link, &self.instance, None);
+                let slots = slots.as_mut_ptr().cast::<GuestSlot>();
+                // SAFETY: the caller's promise; templates have no work after the call that needs
+                // the memory.
+                unsafe { host.resume(&self.overload, &self.binding, slots, integer) }
+            }
+        }
+    }
+
+    /// Calls the native function.
+    ///
+    /// # Safety
+    /// `slots` are what wasmtime passes to a host function of the link's type.
+    #[inline(never)]
+    pub(super) unsafe fn call<T: 'static>(
+        &self,
+        caller: &mut Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        check_stack(self.stack_reserve, || &self.link.name)?;
+        let slots = slots.as_mut_ptr().cast::<GuestSlot>();
+        if self.settled.get() {
+            let mut host = Host::new(caller, &self.link, &self.instance, None);
+            // SAFETY: the caller's promise; the binding is that of the only overload, and its
+            // memory is known well enough.
+            let stop = match unsafe { host.try_run(&self.overload, &self.binding, slots) } {
+                Ok(()) => return Ok(()),
+                Err(stop) => stop,
+            };
+            if self.is_final(&stop, caller) {
+                let mut host = Host::new(caller, &self.link, &self.instance, None);
+                return Err(host.raise(&self.overload, &self.binding, *stop));
+            }
+        }
+        let found;
+        let memory = match (self.needs_memory, self.known_memory.get()) {
+            (false, _) => None,
+            (true, Some(memory)) => Some(memory),
+            (true, None) => {
+                found = self.find_memory(caller)?;
+                Some(&found)
+            }
+        };
+        let mut host = Host::new(caller, &self.link, &self.instance, memory);
+        if !self.other_bindings.is_empty() {
+            // SAFETY: the caller's promise.
+            let (position, overload) = unsafe { select(&self.link, slots)? };
+            let binding = match position.checked_sub(1) {
+                None => &self.binding,
+                Some(other) => &self.other_bindings[other],
+            };
+            // SAFETY: likewise; the binding is that of the overload.
+            return unsafe { host.run(overload, binding, slots) };
+        }
+        // SAFETY: likewise.
+        let outcome = unsafe { host.run(&self.overload, &self.binding, slots) };
+        self.settled.set(self.may_lag && self.known_memory.get().is_some());
+        outcome
+    }
+
+    /// Whether a call that stopped would stop again: something has happened, or the memory is what
+    /// the binding says.
+    #[cold]
+    fn is_final<T: 'static>(&self, stop: &Stop, caller: &Caller<'_, T>) -> bool {
+        let Stop::Error { called: false, .. } = stop else { return true };
+        let Some(memory) = self.known_memory.get() else { return true };
+        memory.data_size(caller) as u64 == self.binding.memory_len.get()
+    }
+
+    /// The memory of an instance whose exports are not known for good yet.
+    #[cold]
+    fn find_memory<T: 'static>(&self, caller: &mut Caller<'_, T>) -> wasmtime::Result<Memory> {
+        let found = match &self.memory.origin {
+            Origin::None => None,
+            Origin::Known(memory) => Some(*memory),
+            Origin::Export(export) => {
+                self.instance.export(caller, export).and_then(wasmtime::Extern::into_memory)
+            }
+        };
+        let Some(memory) = found else {
+            let reason = "the instance that imports this function has not started, or never did";
+            return Err(no_memory(&self.link.name, reason));
+        };
+        if self.instance.is_ready() {
+            let _ = self.known_memory.set(memory);
+        }
+        Ok(memory)
+    }
+}
+
+/// A binding for calls of `instance`. Its memory is filled in before a call.
+pub(super) fn binding(overload: &Overload, instance: &InstanceState) -> Binding {
+    Binding {
+        target: overload.target.0,
+        store: &raw const instance.store.block,
+        memory_base: Cell::new(ptr::null_mut()),
+        memory_len: Cell::new(0),
+        callees: overload.callees.as_ptr().cast(),
+        instance: instance.number,
+        errno: Cell::new(0),
+    }
+}
