@@ -13,10 +13,10 @@ use super::link::{Link, Overload};
 use super::memory::{GuestMemory, Place};
 use super::stack;
 use super::tier::Runner;
-use crate::plan::Binding;
 use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::Stop;
-use crate::plan::template::{Fallback, Template};
+use crate::plan::interpret::{Fallback, Stop, is_quick, run_quickly};
+use crate::plan::template::Template;
+use crate::plan::{Binding, Plan};
 use std::cell::{Cell, OnceCell};
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -35,6 +35,8 @@ pub(super) struct Bound {
     /// Whether a binding may lag behind its memory: see the module. Not if the memory may move, nor
     /// if work after the call asks whether a pointer is inside the memory.
     may_lag: bool,
+    /// Of the first overload.
+    plan: Arc<Plan>,
     overload: Arc<Overload>,
     /// The memory, once it is known for good.
     known_memory: OnceCell<Memory>,
@@ -104,6 +106,7 @@ impl Bound {
             settled: Cell::new(alone && !link.needs_memory),
             needs_memory: link.needs_memory,
             may_lag: alone && !memory.may_move && !first.plan.facts.after,
+            plan: Arc::clone(&first.plan),
             overload: Arc::clone(first),
             known_memory,
             other_bindings,
@@ -119,6 +122,33 @@ impl Bound {
             Runner::Template(template) if self.other_bindings.is_empty() => Some(template.clone()),
             Runner::Template(_) | Runner::Interpreter => None,
         }
+    }
+
+    /// Whether the interpreter can make calls quickly: there are no overloads, and the plan is quick.
+    pub(super) fn is_quick(&self) -> bool {
+        self.other_bindings.is_empty() && is_quick(&self.plan)
+    }
+
+    /// Calls the native function through the interpreter.
+    ///
+    /// # Safety
+    /// As [`Bound::call`], and [`Bound::is_quick`].
+    #[inline]
+    pub(super) unsafe fn call_quickly<T: 'static>(
+        &self,
+        caller: &mut Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
+            // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
+            match unsafe { run_quickly(&self.plan, &self.binding, slots.as_mut_ptr().cast()) } {
+                Ok(()) => return Ok(()),
+                // SAFETY: the plan has just fallen back like this.
+                Err(fallback) => return unsafe { self.fall_back(fallback, caller, slots) },
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.call(caller, slots) }
     }
 
     /// Calls the native function through its template.
@@ -144,10 +174,10 @@ impl Bound {
         unsafe { self.call(caller, slots) }
     }
 
-    /// Goes on where the template has stopped.
+    /// Goes on where the template, or a quick plan, has stopped.
     ///
     /// # Safety
-    /// As [`Bound::call`]; the template has just fallen back like this for these slots.
+    /// As [`Bound::call`]; one of them has just fallen back like this for these slots.
     #[cold]
     #[inline(never)]
     unsafe fn fall_back<T: 'static>(

@@ -159,6 +159,13 @@ fn make<T: 'static>(
                             bound.call_template(&template, &mut caller, slots)
                         },
                     ),
+                    None if bound.is_quick() => Func::new_unchecked(
+                        store,
+                        ty,
+                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call_quickly(&mut caller, slots)
+                        },
+                    ),
                     None => Func::new_unchecked(
                         store,
                         ty,

@@ -1,8 +1,8 @@
 //! Which way a plan is run. This is the one place where that is chosen.
 #![expect(unsafe_code, reason = "runs plans")]
 use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::{self, Guest, Stop};
-use crate::plan::template::{Fallback, Template};
+use crate::plan::interpret::{self, Fallback, Guest, Stop};
+use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
 use std::fmt;
 

@@ -15,6 +15,7 @@
 use super::Plan;
 use super::binding::Binding;
 use super::frame::{FrameLayout, GuestSlot};
+use super::interpret::{Both, Fallback, Misfit, give};
 use super::op::{At, Count, Null, Op, Operand, Returns, Width};
 use std::ffi::c_void;
 use std::mem::transmute;
@@ -95,18 +96,6 @@ pub enum Unsupported {
     /// Too many pointers.
     #[error("more than {POINTERS} pointers")]
     Pointers,
-}
-
-/// Why the interpreter must take over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fallback {
-    /// A check failed before the call: nothing has happened.
-    Redo,
-    /// The result does not fit: the function has run and returned this.
-    Resume {
-        /// The raw integer result.
-        integer: u64,
-    },
 }
 
 /// Where an argument comes from and how it is converted: the low bits, sign- or zero-extended.
@@ -329,15 +318,9 @@ impl Template {
                 }
             }
         };
-        let integer = both.integer;
-        let misfit = Fallback::Resume { integer };
-        match super::interpret::decode(self.returns, integer, both.vector.to_bits()) {
-            Ok(None) => {}
-            // SAFETY: a plan with a result has a slot for it.
-            Ok(Some(low)) => unsafe { (&raw mut (*slots).low).write(low) },
-            Err(super::interpret::Misfit) => return Err(misfit),
-        }
-        Ok(())
+        // SAFETY: a plan with a result has a slot for it.
+        let given = unsafe { give(self.returns, &both, slots) };
+        given.map_err(|Misfit| Fallback::Resume { integer: both.integer })
     }
 
     /// The first `N` words, pointers checked.
@@ -407,15 +390,6 @@ unsafe fn text_extent(binding: &Binding, address: u64, null: Null) -> Option<u64
     // SAFETY: `left` bytes from there on are the rest of the guest's memory.
     let bytes = unsafe { std::slice::from_raw_parts(start, usize::try_from(left).ok()?) };
     memchr::memchr(0, bytes).map(|at| at as u64 + 1)
-}
-
-/// What `rax` and `xmm0` hold after a call: the C ABI returns this struct in exactly these two
-/// registers (psABI 3.2.3: one INTEGER and one SSE eightbyte), so that one function type serves
-/// both kinds of results. The register that the function did not set holds garbage.
-#[repr(C)]
-struct Both {
-    integer: u64,
-    vector: f64,
 }
 
 /// Number of the integer register whose image is at `at`.

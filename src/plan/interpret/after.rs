@@ -3,8 +3,9 @@
 //! Native code has run. Whatever fails from here on, what it did is recorded (handles that it
 //! destroyed are dead), objects that it made and nobody will get are destroyed, and nothing is
 //! written to the guest's memory.
+use super::result::decode;
 use super::space::{FrameEnvironment, Space};
-use super::{CallMemory, Failure, Guest, Stop, decode, stop, unmark};
+use super::{CallMemory, Failure, Guest, Stop, stop, unmark};
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::expression::evaluate;

@@ -3,66 +3,9 @@
 use super::space::{FrameEnvironment, Space};
 use super::{CallMemory, Failure};
 use crate::plan::expression::evaluate;
-use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::HandleError;
 use crate::plan::op::{At, Count, Fate, Null, Op, Width};
 use crate::plan::problem::Problem;
-
-/// Decodes and places one scalar. An op that is none does nothing.
-///
-/// # Safety
-/// The op belongs to a verified plan that has this frame and these slots.
-#[inline(always)]
-pub unsafe fn scalar(op: &Op, frame: *mut FrameHead, slots: *const GuestSlot) {
-    // SAFETY: the caller promises that slot and place exist; of an `i32` only the low half of a
-    // slot is read, on hosts that are little-endian.
-    unsafe {
-        let low32 = |slot: u16| slots.add(usize::from(slot)).cast::<u32>().read();
-        let low64 = |slot: u16| slots.add(usize::from(slot)).cast::<u64>().read();
-        let place = |to: At, value: u64| {
-            frame.cast::<u8>().add(to.offset()).cast::<u64>().write(value);
-        };
-        match *op {
-            Op::Int8 { slot, to } => place(to, extend8(low32(slot))),
-            Op::UInt8 { slot, to } => place(to, u64::from(low32(slot) & 0xff)),
-            Op::Int16 { slot, to } => place(to, extend16(low32(slot))),
-            Op::UInt16 { slot, to } => place(to, u64::from(low32(slot) & 0xffff)),
-            Op::Bool { slot, to } => place(to, u64::from(low32(slot) != 0)),
-            Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => {
-                place(to, u64::from(low32(slot)));
-            }
-            Op::Int64 { slot, to } | Op::Float64 { slot, to } => place(to, low64(slot)),
-            Op::Long32 { slot, to } => {
-                place(to, i64::from(low32(slot).cast_signed()).cast_unsigned());
-            }
-            Op::Range { .. }
-            | Op::Evaluate { .. }
-            | Op::Require { .. }
-            | Op::Value { .. }
-            | Op::Buffer { .. }
-            | Op::Text { .. }
-            | Op::Cell { .. }
-            | Op::PointerCell { .. }
-            | Op::TextCell { .. }
-            | Op::Handle { .. }
-            | Op::Apart { .. }
-            | Op::Reserve { .. }
-            | Op::Call { .. }
-            | Op::Consume { .. }
-            | Op::Measure { .. }
-            | Op::Fits { .. }
-            | Op::Inside { .. }
-            | Op::InsideOr { .. }
-            | Op::Take { .. }
-            | Op::FreeNative { .. }
-            | Op::Give { .. }
-            | Op::Adopt { .. }
-            | Op::StoreCell { .. }
-            | Op::EndLoans { .. }
-            | Op::Return { .. } => {}
-        }
-    }
-}
 
 /// Runs one op that is neither a scalar nor a buffer.
 ///
@@ -228,13 +171,13 @@ unsafe fn place(space: &Space<'_>, to: At, value: u64) {
 
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "C's conversion: higher bits are ignored")]
-fn extend8(value: u32) -> u64 {
+pub fn extend8(value: u32) -> u64 {
     i64::from(value as u8 as i8).cast_unsigned()
 }
 
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "C's conversion: higher bits are ignored")]
-fn extend16(value: u32) -> u64 {
+pub fn extend16(value: u32) -> u64 {
     i64::from(value as u16 as i16).cast_unsigned()
 }
 

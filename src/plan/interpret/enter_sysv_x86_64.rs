@@ -3,7 +3,7 @@
 //!
 //! Three stubs, because most calls need few registers. Registers that a prototype does not use are
 //! loaded with whatever the frame holds: the callee does not read them.
-use super::{INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, VECTORS_AT};
+use super::{Both, INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, VECTORS_AT};
 use crate::plan::frame::FrameHead;
 use std::arch::naked_asm;
 use std::ffi::c_void;
@@ -88,6 +88,63 @@ pub unsafe extern "sysv64" fn registers(frame: *mut FrameHead, target: *const c_
         vectors = const VECTORS_AT,
         result_integers = const RESULT_INTEGERS_AT,
         result_vectors = const RESULT_VECTORS_AT,
+    )
+}
+
+/// Jumps to `target` with the integer registers of the frame: it returns straight to the caller.
+///
+/// # Safety
+/// As [`integers`].
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn quick_integers(
+    frame: *const FrameHead,
+    target: *const c_void,
+) -> Both {
+    naked_asm!(
+        "mov r11, rsi",
+        "mov r10, rdi",
+        "mov rdi, [r10 + {integers}]",
+        "mov rsi, [r10 + {integers} + 8]",
+        "mov rdx, [r10 + {integers} + 16]",
+        "mov rcx, [r10 + {integers} + 24]",
+        "mov r8, [r10 + {integers} + 32]",
+        "mov r9, [r10 + {integers} + 40]",
+        "xor eax, eax",
+        "jmp r11",
+        integers = const INTEGERS_AT,
+    )
+}
+
+/// Jumps to `target` with the integer and vector registers of the frame.
+///
+/// # Safety
+/// As [`registers`].
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn quick_registers(
+    frame: *const FrameHead,
+    target: *const c_void,
+) -> Both {
+    naked_asm!(
+        "mov r11, rsi",
+        "mov r10, rdi",
+        "movsd xmm0, [r10 + {vectors}]",
+        "movsd xmm1, [r10 + {vectors} + 16]",
+        "movsd xmm2, [r10 + {vectors} + 32]",
+        "movsd xmm3, [r10 + {vectors} + 48]",
+        "movsd xmm4, [r10 + {vectors} + 64]",
+        "movsd xmm5, [r10 + {vectors} + 80]",
+        "movsd xmm6, [r10 + {vectors} + 96]",
+        "movsd xmm7, [r10 + {vectors} + 112]",
+        "mov rdi, [r10 + {integers}]",
+        "mov rsi, [r10 + {integers} + 8]",
+        "mov rdx, [r10 + {integers} + 16]",
+        "mov rcx, [r10 + {integers} + 24]",
+        "mov r8, [r10 + {integers} + 32]",
+        "mov r9, [r10 + {integers} + 40]",
+        "mov eax, 8",
+        "jmp r11",
+        integers = const INTEGERS_AT,
+        vectors = const VECTORS_AT,
     )
 }
 

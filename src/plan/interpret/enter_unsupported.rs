@@ -1,5 +1,6 @@
 //! Machines without call stubs: plans can be made and shown for every ABI, but building a bridge
 //! fails with `UnsupportedHost`, so that nothing here is ever reached.
+use super::Both;
 use crate::plan::frame::FrameHead;
 use std::ffi::c_void;
 
@@ -21,5 +22,17 @@ pub unsafe fn registers(_: *mut FrameHead, _: *const c_void) {
 /// # Safety
 /// Never called: see the module.
 pub unsafe fn stack(_: *mut FrameHead, _: *const c_void, _: *const u64, _: usize) {
+    unreachable!("no bridge can be built on this machine")
+}
+
+/// # Safety
+/// Never called: see the module.
+pub unsafe fn quick_integers(_: *const FrameHead, _: *const c_void) -> Both {
+    unreachable!("no bridge can be built on this machine")
+}
+
+/// # Safety
+/// Never called: see the module.
+pub unsafe fn quick_registers(_: *const FrameHead, _: *const c_void) -> Both {
     unreachable!("no bridge can be built on this machine")
 }

@@ -13,7 +13,7 @@ use super::binding::Binding;
 use super::diagnose::{diagnose, subject_of};
 use super::frame::{CallRecord, FrameHead, FrameLayout, GuestSlot};
 use super::handles::Loan;
-use super::op::{Op, Returns, Stub};
+use super::op::{At, Op, Returns, Stub};
 use super::problem::{Problem, Subject};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::{MaybeUninit, offset_of};
@@ -24,10 +24,14 @@ mod before;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
+mod quick;
+mod result;
 mod space;
 
 pub(super) use before::{load_integer, text_length};
 pub use enter::SUPPORTED;
+pub use quick::{Fallback, is_quick, run_quickly};
+pub(super) use result::{Both, Misfit, give};
 use space::CallMemory;
 pub(super) use space::{FrameEnvironment, Space};
 
@@ -101,9 +105,6 @@ impl From<GuestStopped> for Failure {
     }
 }
 
-/// A result that does not fit the guest's type.
-pub(super) struct Misfit;
-
 impl From<Misfit> for Failure {
     fn from(_: Misfit) -> Failure {
         Failure::Check
@@ -176,7 +177,6 @@ impl Drop for HeapFrame {
 
 /// # Safety
 /// As [`run`]; `frame` is `plan.frame.size` bytes, 16-aligned, that nothing else uses.
-#[inline]
 unsafe fn run_in(
     frame: *mut FrameHead,
     plan: &Plan,
@@ -184,46 +184,75 @@ unsafe fn run_in(
     slots: *mut GuestSlot,
     guest: &mut dyn Guest,
 ) -> Result<(), Box<Stop>> {
+    let mut memory = None;
+    // SAFETY: the caller's promise.
+    let prepared = unsafe { before_call(frame, plan, binding, slots, &mut memory) };
+    let (stub, returns) = match prepared {
+        Ok(call) => call,
+        Err((index, failure)) => {
+            // SAFETY: the frame is as the failed op left it.
+            return Err(unsafe { stop(plan, binding, frame, index, failure, false) });
+        }
+    };
+    // SAFETY: every argument that the function's prototype has is in place, checked; native code
+    // runs, once, and the record holds what it returned.
+    unsafe {
+        enter_native(plan, binding, frame, stub);
+        let ended = if plan.facts.after {
+            after::run(plan, binding, frame, memory, guest)
+        } else {
+            let call = usize::from(plan.call);
+            give(returns, &Both::of(&(*frame).record), slots)
+                .map_err(|misfit| stop(plan, binding, frame, call, misfit.into(), true))
+        };
+        keep_errno(plan, binding, frame);
+        ended
+    }
+}
+
+/// Runs the *before* section, up to the call; which op has failed, and how.
+///
+/// # Safety
+/// As [`run_in`].
+#[inline(always)]
+unsafe fn before_call(
+    frame: *mut FrameHead,
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    memory: &mut Option<Box<CallMemory>>,
+) -> Result<(Stub, Returns), (usize, Failure)> {
     // SAFETY: the frame is ours and large enough for its head.
     unsafe {
         (&raw mut (*frame).guest).write(slots);
         (&raw mut (*frame).binding).write(binding);
     }
-    let mut memory = None;
-    // Scalars, buffers and the call are handled here, everything else in a function of its own:
-    // a small loop keeps its state in registers.
+    // Scalars and buffers are handled here, everything else in a function of its own: a small loop
+    // keeps its state in registers. Each scalar has its own arm, so that there is one jump an op.
     for (index, op) in plan.ops.iter().enumerate() {
         // SAFETY: the plan was verified, so that the op stays inside the frame, the guest's slots
-        // and its tables, and everything it reads has been written by the ops before it. *Before*
-        // has placed every argument that the function's prototype has, checked, when the `Call` is
-        // met; then native code runs, once, and the record holds what it returned.
+        // and its tables, and everything it reads has been written by the ops before it. Of an
+        // `i32` only the low half of a slot is read, on hosts that are little-endian.
         let done = unsafe {
+            let low32 = |slot: u16| slots.add(usize::from(slot)).cast::<u32>().read();
+            let low64 = |slot: u16| slots.add(usize::from(slot)).cast::<u64>().read();
+            let place = |to: At, value: u64| {
+                frame.cast::<u8>().add(to.offset()).cast::<u64>().write(value);
+                Ok(())
+            };
             match *op {
-                Op::Call { stub, returns } => {
-                    enter_native(plan, binding, frame, stub);
-                    let ended = if plan.facts.after {
-                        after::run(plan, binding, frame, memory, guest)
-                    } else {
-                        give_result(returns, &(*frame).record, slots).map_err(|misfit| {
-                            stop(plan, binding, frame, index, misfit.into(), true)
-                        })
-                    };
-                    keep_errno(plan, binding, frame);
-                    return ended;
+                Op::Call { stub, returns } => return Ok((stub, returns)),
+                Op::Int8 { slot, to } => place(to, before::extend8(low32(slot))),
+                Op::UInt8 { slot, to } => place(to, u64::from(low32(slot) & 0xff)),
+                Op::Int16 { slot, to } => place(to, before::extend16(low32(slot))),
+                Op::UInt16 { slot, to } => place(to, u64::from(low32(slot) & 0xffff)),
+                Op::Bool { slot, to } => place(to, u64::from(low32(slot) != 0)),
+                Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => {
+                    place(to, u64::from(low32(slot)))
                 }
-                Op::Int8 { .. }
-                | Op::UInt8 { .. }
-                | Op::Int16 { .. }
-                | Op::UInt16 { .. }
-                | Op::Bool { .. }
-                | Op::Int32 { .. }
-                | Op::Int64 { .. }
-                | Op::Long32 { .. }
-                | Op::ULong32 { .. }
-                | Op::Float32 { .. }
-                | Op::Float64 { .. } => {
-                    before::scalar(op, frame, slots);
-                    continue;
+                Op::Int64 { slot, to } | Op::Float64 { slot, to } => place(to, low64(slot)),
+                Op::Long32 { slot, to } => {
+                    place(to, i64::from(low32(slot).cast_signed()).cast_unsigned())
                 }
                 Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
                     let space = Space::new(plan, binding, frame);
@@ -251,17 +280,15 @@ unsafe fn run_in(
                 | Op::Adopt { .. }
                 | Op::StoreCell { .. }
                 | Op::EndLoans { .. }
-                | Op::Return { .. } => {
-                    before::step(op, &Space::new(plan, binding, frame), &mut memory)
-                }
+                | Op::Return { .. } => before::step(op, &Space::new(plan, binding, frame), memory),
             }
         };
         if let Err(failure) = done {
-            // SAFETY: the frame is as the failed op left it.
-            return Err(unsafe { stop(plan, binding, frame, index, failure, false) });
+            return Err((index, failure));
         }
     }
-    Ok(()) // not reached: every plan has a call
+    // Not reached: every plan has a call.
+    Err((plan.ops.len(), Failure::Check))
 }
 
 /// Makes the error of a call that a faster tier has made and whose raw integer result does not fit.
@@ -319,7 +346,7 @@ pub unsafe fn resume(
     unsafe { keep_errno(plan, binding, frame) };
     if let Some(Op::Call { returns, .. }) = plan.ops.get(usize::from(plan.call)) {
         // SAFETY: the record is complete, and `slots` has room for a result.
-        let given = unsafe { give_result(*returns, &(*frame).record, slots) };
+        let given = unsafe { give(*returns, &Both::of(&(*frame).record), slots) };
         let call = usize::from(plan.call);
         return given.map_err(|misfit| {
             // SAFETY: the record is as native code left it.
@@ -338,6 +365,18 @@ unsafe fn enter_native(plan: &Plan, binding: &Binding, frame: *mut FrameHead, st
         // call has set it.
         unsafe { *libc::__errno_location() = 0 };
     }
+    // SAFETY: the caller's promise.
+    unsafe { enter_with(plan, binding, frame, stub) };
+    if plan.facts.errno {
+        // SAFETY: likewise, before anything else can change it; the frame is ours.
+        unsafe { (&raw mut (*frame).record.errno).write(*libc::__errno_location()) };
+    }
+}
+
+/// # Safety
+/// As [`enter_native`].
+#[inline(always)]
+unsafe fn enter_with(plan: &Plan, binding: &Binding, frame: *mut FrameHead, stub: Stub) {
     // SAFETY: the register images that this stub loads have been written where the prototype has
     // arguments; the rest are registers that the callee does not read.
     unsafe {
@@ -352,10 +391,6 @@ unsafe fn enter_native(plan: &Plan, binding: &Binding, frame: *mut FrameHead, st
             ),
         }
     }
-    if plan.facts.errno {
-        // SAFETY: likewise, before anything else can change it; the frame is ours.
-        unsafe { (&raw mut (*frame).record.errno).write(*libc::__errno_location()) };
-    }
 }
 
 /// Tells the binding the `errno` of a call that has ended, well or not: until then guest code that
@@ -369,49 +404,6 @@ unsafe fn keep_errno(plan: &Plan, binding: &Binding, frame: *const FrameHead) {
         // SAFETY: the record of a plan that keeps it is complete.
         binding.errno.set(unsafe { (*frame).record.errno });
     }
-}
-
-/// Decodes the raw result registers over the first guest slot.
-///
-/// # Safety
-/// The record is complete; `slots` has room for the result.
-#[inline]
-unsafe fn give_result(
-    returns: Returns,
-    record: &CallRecord,
-    slots: *mut GuestSlot,
-) -> Result<(), Misfit> {
-    if let Some(low) = decode(returns, record.integers[0], record.vectors[0][0])? {
-        // SAFETY: there is a slot for the result.
-        unsafe { (&raw mut (*slots).low).write(low) };
-    }
-    Ok(())
-}
-
-/// The guest's value of a raw result; `None` where there is none. Fails when it does not fit.
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "this is C's conversion: bits above the width are garbage and are dropped"
-)]
-pub(super) fn decode(returns: Returns, integer: u64, vector: u64) -> Result<Option<u64>, Misfit> {
-    let sign_extended = |value: i32| u64::from(value as u32);
-    let value = match returns {
-        Returns::Void | Returns::Record => return Ok(None),
-        Returns::Int8 => sign_extended(i32::from(integer as i8)),
-        Returns::UInt8 => u64::from(integer as u8),
-        Returns::Int16 => sign_extended(i32::from(integer as i16)),
-        Returns::UInt16 => u64::from(integer as u16),
-        Returns::Bool => integer & 1,
-        Returns::Int32 => u64::from(integer as u32),
-        Returns::Int64 => integer,
-        Returns::Long32 => sign_extended(i32::try_from(integer.cast_signed()).map_err(|_| Misfit)?),
-        Returns::ULong32 => u64::from(u32::try_from(integer).map_err(|_| Misfit)?),
-        Returns::Float32 => u64::from(vector as u32),
-        Returns::Float64 => vector,
-    };
-    Ok(Some(value))
 }
 
 /// Turns a failure into what the caller gets, and takes back the marks of handles.

@@ -4,7 +4,7 @@ use crate::plan::abi::Abi;
 use crate::plan::compile::{Target, compile};
 use crate::plan::handles::HandleType;
 use crate::plan::layout::DataModel;
-use crate::plan::template::{Fallback, Template};
+use crate::plan::template::Template;
 use crate::plan::{CallError, HandleTypes, Limits, StoreBlock};
 use crate::signature::{Record, Scope, parse_prototype};
 use std::cell::Cell;
@@ -158,6 +158,10 @@ fn narrow_results_lose_the_garbage_above_them() {
         // SAFETY: as `Bench::call`.
         unsafe { template.run(&bench.binding, &raw mut slot) }.expect("it runs");
         assert_eq!(slot.low, expected, "{ty} by template");
+        let mut slot = GuestSlot { low: 0x1ff, high: 0 };
+        // SAFETY: as `Bench::call`.
+        unsafe { run_quickly(&bench.plan, &bench.binding, &raw mut slot) }.expect("it runs");
+        assert_eq!(slot.low, expected, "{ty} quickly");
     }
 }
 
@@ -201,6 +205,13 @@ fn buffers_are_checked_at_every_edge_by_both_tiers() {
         match done {
             Ok(()) => assert_eq!(Ok(slots[0].low), got, "{p:#x} {n} by template"),
             Err(fallback) => assert_eq!(fallback, Fallback::Redo),
+        }
+        assert!(is_quick(&bench.plan));
+        let mut slots = [GuestSlot { low: p, high: 0 }, GuestSlot { low: n, high: 0 }];
+        // SAFETY: as `Bench::call`.
+        match unsafe { run_quickly(&bench.plan, &bench.binding, slots.as_mut_ptr()) } {
+            Ok(()) => assert_eq!(Ok(slots[0].low), got, "{p:#x} {n} quickly"),
+            Err(fallback) => assert!(got.is_err() && fallback == Fallback::Redo),
         }
     }
 }
