@@ -27,7 +27,6 @@ impl fmt::Display for Tier {
 
 /// What runs a plan.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each function, read at each call")]
 pub(super) enum Runner {
     Interpreter,
     Template(Template),

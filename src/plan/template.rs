@@ -20,10 +20,11 @@ use super::op::{At, Count, Null, Op, Operand, Returns, Width};
 use std::ffi::c_void;
 use std::mem::transmute;
 
-/// At most so many integer registers: all of the ABI's.
-const WORDS: usize = 6;
+/// At most so many integer registers. With more of them, or with both kinds, the interpreter is as
+/// fast: a template's words have to be kept somewhere while the others are loaded.
+const WORDS: usize = 3;
 /// At most so many vector registers.
-const DOUBLES: usize = 4;
+const DOUBLES: usize = 2;
 /// At most so many pointers.
 const POINTERS: usize = 3;
 
@@ -38,17 +39,13 @@ pub struct Template {
     returns: Returns,
 }
 
-/// How many registers are loaded. Loading one too many costs less than telling them apart.
+/// Which registers are loaded. Loading one too many costs less than telling them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     /// Up to three integer registers.
-    Few,
-    /// Up to six integer registers.
     Words,
     /// Up to two vector registers.
     Doubles,
-    /// Up to six integer and four vector registers.
-    Mixed,
 }
 
 /// Why a plan has no template.
@@ -87,12 +84,15 @@ pub enum Unsupported {
     /// A handle.
     #[error("a handle")]
     Handle,
-    /// Integer arguments on the stack.
-    #[error("arguments on the stack")]
-    Stack,
+    /// Too many integers and pointers.
+    #[error("more than {WORDS} integers and pointers")]
+    Words,
     /// Too many floating-point arguments.
     #[error("more than {DOUBLES} floating-point arguments")]
-    Floats,
+    Doubles,
+    /// Integers and floating-point numbers.
+    #[error("both integers and floating-point numbers")]
+    Mixed,
     /// Too many pointers.
     #[error("more than {POINTERS} pointers")]
     Pointers,
@@ -178,7 +178,7 @@ impl Template {
         let unused = Argument { slot: 0, shift: 0, mask: 0 };
         let none = Pointer { word: 0, align: 1, null: Null::Refused, extent: Extent::Text };
         let mut template = Template {
-            shape: Shape::Few,
+            shape: Shape::Words,
             words: [unused; WORDS],
             doubles: [unused; DOUBLES],
             pointers: [none; POINTERS],
@@ -192,14 +192,11 @@ impl Template {
             return Err(Unsupported::After);
         };
         template.returns = *returns;
-        let used = |arguments: &[Argument]| arguments.iter().rposition(|a| a.mask != 0);
-        let words = used(&template.words).map_or(0, |last| last + 1);
-        let doubles = used(&template.doubles).map_or(0, |last| last + 1);
-        template.shape = match (words, doubles) {
-            (0..=3, 0) => Shape::Few,
-            (_, 0) => Shape::Words,
-            (0, 1..=2) => Shape::Doubles,
-            _ => Shape::Mixed,
+        let used = |arguments: &[Argument]| arguments.iter().any(|a| a.mask != 0);
+        template.shape = match (used(&template.words), used(&template.doubles)) {
+            (_, false) => Shape::Words,
+            (false, true) => Shape::Doubles,
+            (true, true) => return Err(Unsupported::Mixed),
         };
         Ok(template)
     }
@@ -260,14 +257,14 @@ impl Template {
     }
 
     fn word(&mut self, slot: u16, to: At, width: Width) -> Result<(), Unsupported> {
-        let word = self.words.get_mut(usize::from(word_of(to)?)).ok_or(Unsupported::Stack)?;
+        let word = self.words.get_mut(usize::from(word_of(to)?)).ok_or(Unsupported::Words)?;
         *word = Argument::new(slot, width);
         Ok(())
     }
 
     fn double(&mut self, slot: u16, to: At, width: Width) -> Result<(), Unsupported> {
         let number = (0..DOUBLES).find(|n| register(*n, FrameLayout::vector) == Some(to));
-        self.doubles[number.ok_or(Unsupported::Floats)?] = Argument::new(slot, width);
+        self.doubles[number.ok_or(Unsupported::Doubles)?] = Argument::new(slot, width);
         Ok(())
     }
 
@@ -291,30 +288,18 @@ impl Template {
         // function does not have is loaded from slot 0, which exists for every template.
         let both = unsafe {
             match self.shape {
-                Shape::Few => {
-                    let [a, b, c] = self.load::<3>(binding, slots)?;
+                Shape::Words => {
+                    let [a, b, c] = self.load(binding, slots)?;
                     type Three = unsafe extern "C" fn(u64, u64, u64) -> Both;
                     transmute::<*const c_void, Three>(binding.target)(a, b, c)
                 }
-                Shape::Words => {
-                    let [a, b, c, d, e, f] = self.load::<6>(binding, slots)?;
-                    type Six = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64) -> Both;
-                    transmute::<*const c_void, Six>(binding.target)(a, b, c, d, e, f)
-                }
                 Shape::Doubles => {
-                    let [w, x, ..] = self.doubles;
+                    let [w, x] = self.doubles;
                     type Two = unsafe extern "C" fn(f64, f64) -> Both;
                     transmute::<*const c_void, Two>(binding.target)(
                         f64::from_bits(w.load(slots)),
                         f64::from_bits(x.load(slots)),
                     )
-                }
-                Shape::Mixed => {
-                    let [a, b, c, d, e, f] = self.load::<6>(binding, slots)?;
-                    let [w, x, y, z] = self.doubles.map(|d| f64::from_bits(d.load(slots)));
-                    #[rustfmt::skip]
-                    type All = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64, f64, f64, f64, f64) -> Both;
-                    transmute::<*const c_void, All>(binding.target)(a, b, c, d, e, f, w, x, y, z)
                 }
             }
         };
@@ -323,17 +308,17 @@ impl Template {
         given.map_err(|Misfit| Fallback::Resume { integer: both.integer })
     }
 
-    /// The first `N` words, pointers checked.
+    /// The words, pointers checked.
     ///
     /// # Safety
     /// As [`Template::run`].
     #[inline]
-    unsafe fn load<const N: usize>(
+    unsafe fn load(
         &self,
         binding: &Binding,
         slots: *const GuestSlot,
-    ) -> Result<[u64; N], Fallback> {
-        let mut words = [0; N];
+    ) -> Result<[u64; WORDS], Fallback> {
+        let mut words = [0; WORDS];
         for (word, argument) in words.iter_mut().zip(&self.words) {
             // SAFETY: the caller's promise.
             *word = unsafe { argument.load(slots) };
@@ -395,7 +380,7 @@ unsafe fn text_extent(binding: &Binding, address: u64, null: Null) -> Option<u64
 /// Number of the integer register whose image is at `at`.
 fn word_of(at: At) -> Result<u8, Unsupported> {
     let number = (0..WORDS).find(|number| register(*number, FrameLayout::integer) == Some(at));
-    number.and_then(|number| u8::try_from(number).ok()).ok_or(Unsupported::Stack)
+    number.and_then(|number| u8::try_from(number).ok()).ok_or(Unsupported::Words)
 }
 
 fn register(number: usize, image: fn(u8) -> Option<At>) -> Option<At> {
