@@ -12,7 +12,7 @@
 //! Where values travel in a call is not here but in [`super::abi`]; how the bytes of one layout
 //! become those of the other is the plan's work.
 use super::abi::Abi;
-use crate::signature::{Float, Integer, Record, Scope, Span, Type, TypeKind};
+use crate::signature::{Expr, Float, Integer, Record, Scope, Span, Type, TypeKind};
 
 mod calculate;
 mod constant;
@@ -351,6 +351,14 @@ pub fn layout_of(ty: &Type, scope: &Scope, guest: DataModel) -> Result<Layout, L
         guest: extent_of(ty, scope, Target::Guest(guest))?,
         host: extent_of(ty, scope, Target::Host(Abi::host_or_default()))?,
     })
+}
+
+/// The value of an expression that reads nothing, with sizes as the host has them; `None` of one
+/// that does read something, and where there is no value within 64 bits.
+pub(super) fn constant_on_host(expr: &Expr, scope: &Scope, abi: Abi) -> Option<i128> {
+    let size_of = &mut |ty| extent_of(ty, scope, Target::Host(abi)).map(|extent| extent.size);
+    let value = constant::evaluate(expr, size_of).ok()?;
+    (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&value).then_some(value)
 }
 
 /// Size and alignment of a type in one memory.

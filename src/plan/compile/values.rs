@@ -1,9 +1,9 @@
 //! What annotations say of values: ranges, and values that are computed.
 use super::Compiler;
 use super::expression::{When, integer_width};
-use crate::plan::layout::{Scalar, scalar_of};
+use crate::plan::layout::{Scalar, constant_on_host, scalar_of};
 use crate::plan::op::{At, Op};
-use crate::signature::{BinaryOp, Expr, ExprKind, NoteKind, Param, Type, UnaryOp};
+use crate::signature::{BinaryOp, Expr, ExprKind, NoteKind, Param, Type};
 
 impl Compiler<'_> {
     /// An argument whose value is that of an expression (`__value`).
@@ -46,6 +46,7 @@ impl Compiler<'_> {
             self.error(ty.span, "`__range` needs an integer", "write it after an integer");
             return;
         };
+        let constant = |bound| constant_on_host(bound, self.target.scope, self.target.abi);
         let constants: Option<Vec<(i128, i128)>> =
             bounds.iter().map(|(low, high)| Some((constant(low)?, constant(high)?))).collect();
         if let Some(constants) = constants {
@@ -88,12 +89,4 @@ pub(super) fn value_note(ty: &Type) -> Option<&Expr> {
         NoteKind::Value(expr) => Some(expr),
         _ => None,
     })
-}
-
-fn constant(expr: &Expr) -> Option<i128> {
-    match &expr.kind {
-        ExprKind::Integer(value) => Some(*value),
-        ExprKind::Unary(UnaryOp::Negate, inner) => constant(inner)?.checked_neg(),
-        _ => None,
-    }
 }

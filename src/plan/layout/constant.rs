@@ -1,4 +1,4 @@
-//! The value of a constant expression: the length of an array.
+//! The value of a constant expression: the length of an array, the bound of a range.
 //!
 //! Exact arithmetic on mathematical values within 128 bits. `sizeof` is asked of the caller, for it
 //! has two answers: in the guest's memory and in the host's.

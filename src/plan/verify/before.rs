@@ -5,8 +5,8 @@ use super::meaning::Tree;
 use super::written::What;
 use super::{Checked, Verifier};
 use crate::plan::layout::{DataModel, Scalar};
-use crate::plan::op::{At, Count, Fate, Null, Op, Operand, Width};
-use crate::signature::{BinaryOp, Expr, ExprKind, NoteKind, Type, UnaryOp};
+use crate::plan::op::{At, Count, Fate, Null, Op, Width};
+use crate::signature::{BinaryOp, Expr};
 use std::collections::HashMap;
 
 /// What the ops of the section have made so far.
@@ -26,9 +26,9 @@ pub(super) struct Made {
     /// Strings and writable ranges that were told apart.
     apart: Vec<(At, At)>,
     /// Parameters whose `__range`s were tested: of themselves, of what is behind them.
-    ranged: Vec<[bool; 2]>,
+    pub(super) ranged: Vec<[bool; 2]>,
     /// The meanings of the conditions that were tested.
-    required: Vec<Tree>,
+    pub(super) required: Vec<Tree>,
     /// Whether a handle was seen that the call takes something from.
     taken: bool,
     /// Handles that were reserved.
@@ -191,27 +191,6 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn range(&mut self, value: Operand, set: u16, param: u16) -> Checked {
-        let (index, set) = (usize::from(param), usize::from(set));
-        let Some(ranges) = self.plan.ranges.get(set) else {
-            return Err(Fault::Table { table: "ranges", index: set });
-        };
-        self.used.ranges[set] = true;
-        let ty = self.params.get(index).ok_or(Fault::Slot(param))?.ty;
-        self.written.read(value, false)?;
-        let (behind, ty) = if self.value_of(index) == Some(value) {
-            (false, ty)
-        } else if self.cell_of(index) == Some(value) {
-            (true, ty.pointee().ok_or(Fault::Unasked)?)
-        } else {
-            return Err(self.disagrees("the value that is tested", index));
-        };
-        let expected = constant_ranges(ty);
-        self.agrees(expected.as_deref() == Some(ranges), "the range", index)?;
-        self.made.ranged[index][usize::from(behind)] = true;
-        Ok(())
-    }
-
     fn evaluate(&mut self, expr: u16, to: At, param: u16) -> Checked {
         let index = usize::from(param);
         let tree = self.expression(expr.into())?;
@@ -223,54 +202,6 @@ impl Verifier<'_> {
         }
         self.made.counts.insert(to, index);
         self.written.add_local(to, 16, What::Integer(Width::I128), self.index)
-    }
-
-    fn require(&mut self, expr: u16) -> Checked {
-        let tree = self.expression(expr.into())?;
-        if !self.conditions().iter().flatten().any(|condition| tree.means(condition)) {
-            return Err(Fault::Unasked);
-        }
-        self.made.required.push(tree);
-        Ok(())
-    }
-
-    /// Everything that must hold before the call: `__requires`, and `__range`s whose bounds are no
-    /// constants. `None` for one that mentions something that is not known (yet).
-    fn conditions(&self) -> Vec<Option<Tree>> {
-        let mut all = Vec::new();
-        for note in &self.plan.prototype.notes {
-            if let NoteKind::Requires(expr) = &note.kind {
-                all.push(self.annotation(expr, false));
-            }
-        }
-        for (index, param) in self.params.iter().enumerate() {
-            let behind = param.ty.pointee().map(|pointee| (pointee, self.cell_of(index)));
-            for (ty, value) in
-                [Some((param.ty, self.value_of(index))), behind].into_iter().flatten()
-            {
-                let bounds = ranges(ty);
-                if !bounds.is_empty() && constant_ranges(ty).is_none() {
-                    all.push(value.and_then(|value| self.within(&bounds, value)));
-                }
-            }
-        }
-        all
-    }
-
-    /// `lo <= value && value <= hi || ...`
-    fn within(&self, bounds: &[(&Expr, &Expr)], value: Operand) -> Option<Tree> {
-        let less = |a: Tree, b: Tree| Tree::Binary(BinaryOp::LessEqual, a.into(), b.into());
-        let mut all: Option<Tree> = None;
-        for (low, high) in bounds {
-            let above = less(self.annotation(low, false)?, Tree::Load(value));
-            let below = less(Tree::Load(value), self.annotation(high, false)?);
-            let one = Tree::and(above, below);
-            all = Some(match all {
-                None => one,
-                Some(others) => Tree::or(others, one),
-            });
-        }
-        all
     }
 
     fn buffer(&self, index: usize, count: Count, size: u32, align: u8, null: Null) -> Checked {
@@ -399,26 +330,12 @@ impl Verifier<'_> {
     /// Everything that must have happened before the call has.
     pub(super) fn ready(&self) -> Checked {
         let undone = |what, index| Fault::Undone { what, subject: self.subject(index) };
-        for (index, param) in self.params.iter().enumerate() {
+        for index in 0..self.params.len() {
             if !self.made.placed[index] {
                 return Err(Fault::Missing(self.subject(index)));
             }
-            let [own, behind] = self.made.ranged[index];
-            let needed = |ty: &Type| !ranges(ty).is_empty() && constant_ranges(ty).is_some();
-            if needed(param.ty) && !own {
-                return Err(undone("tests the range of", index));
-            }
-            if param.ty.pointee().is_some_and(needed) && !behind {
-                return Err(undone("tests the range behind", index));
-            }
         }
-        for condition in self.conditions() {
-            let tested = |condition| self.made.required.iter().any(|tree| tree.means(&condition));
-            if !condition.is_some_and(tested) {
-                let subject = "a condition of the prototype".to_owned();
-                return Err(Fault::Undone { what: "tests", subject });
-            }
-        }
+        self.conditions_ready()?;
         for (buffer, _) in &self.made.writable {
             let index = self.travels(*buffer)?;
             if self.made.texts.iter().any(|(text, _)| !self.made.apart.contains(&(*text, *buffer)))
@@ -431,27 +348,4 @@ impl Verifier<'_> {
         }
         Ok(())
     }
-}
-
-/// The `__range`s of a type.
-fn ranges(ty: &Type) -> Vec<(&Expr, &Expr)> {
-    let notes = ty.notes.iter();
-    notes
-        .filter_map(|note| match &note.kind {
-            NoteKind::Range(low, high) => Some((low, high)),
-            _ => None,
-        })
-        .collect()
-}
-
-/// They, if all their bounds are constants.
-fn constant_ranges(ty: &Type) -> Option<Box<[(i128, i128)]>> {
-    fn constant(expr: &Expr) -> Option<i128> {
-        match &expr.kind {
-            ExprKind::Integer(value) => Some(*value),
-            ExprKind::Unary(UnaryOp::Negate, inner) => constant(inner)?.checked_neg(),
-            _ => None,
-        }
-    }
-    ranges(ty).into_iter().map(|(low, high)| Some((constant(low)?, constant(high)?))).collect()
 }

@@ -48,6 +48,8 @@
 //! - That ops do what they say: differential tests of the tiers show that.
 mod after;
 mod before;
+mod conditions;
+mod constant;
 mod demand;
 mod error;
 mod facts;

@@ -26,6 +26,8 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "long strtol(const char *s, char **_Nullable _Out_ end, int base) __errno",
     "int pick(int mode __range(0, 3) __range(7), int __range(-1, 1) *_Inout_ out)",
     "int between(int low, int high, int value __range(low, high) __range(0))",
+    "int folded(int size __range(sizeof(int), 2 * sizeof(long)) __range(1 << 6), \
+     int __range(-sizeof(short), n < 0 ? 0 : n) *_Inout_ at, int n)",
     "int both(int n, int m) __requires(n >= 0 && m >= 0 || n == m) __requires(n != 5)",
     "int whole(unsigned size __value(sizeof(long)), long other __value(-4))",
     "int scan(const char *text, char *_Out_ __counted_by(room) out, size_t room, \

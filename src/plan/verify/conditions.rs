@@ -1,0 +1,141 @@
+//! What must hold of values before the call: `__range` and `__requires`.
+use super::constant::Constant;
+use super::error::Fault;
+use super::meaning::Tree;
+use super::{Checked, Verifier};
+use crate::plan::op::Operand;
+use crate::signature::{BinaryOp, Expr, NoteKind, Type};
+
+impl Verifier<'_> {
+    /// A range whose bounds are constants.
+    pub(super) fn range(&mut self, value: Operand, set: u16, param: u16) -> Checked {
+        let (index, set) = (usize::from(param), usize::from(set));
+        let Some(found) = self.plan.ranges.get(set) else {
+            return Err(Fault::Table { table: "ranges", index: set });
+        };
+        self.used.ranges[set] = true;
+        let behind = self.tested(value, param)?;
+        let expected = self.constant_bounds(index, behind);
+        let same = expected.is_some_and(|expected| {
+            expected.len() == found.len()
+                && expected
+                    .iter()
+                    .zip(found)
+                    .all(|((low, high), (l, h))| low.may_be(*l) && high.may_be(*h))
+        });
+        self.agrees(same, "the range", index)?;
+        self.made.ranged[index][usize::from(behind)] = true;
+        Ok(())
+    }
+
+    /// Whether the value that is tested is the one behind a parameter, rather than its own.
+    fn tested(&self, value: Operand, param: u16) -> Checked<bool> {
+        let index = usize::from(param);
+        self.params.get(index).ok_or(Fault::Slot(param))?;
+        self.written.read(value, false)?;
+        if self.value_of(index) == Some(value) {
+            Ok(false)
+        } else if self.cell_of(index) == Some(value) {
+            Ok(true)
+        } else {
+            Err(self.disagrees("the value that is tested", index))
+        }
+    }
+
+    /// A condition that is an expression.
+    pub(super) fn require(&mut self, expr: u16) -> Checked {
+        let tree = self.expression(expr.into())?;
+        if let Some((index, behind)) = self.ranges_that_mean(&tree) {
+            self.made.ranged[index][usize::from(behind)] = true;
+        } else if !self.requirements().iter().flatten().any(|condition| tree.means(condition)) {
+            return Err(Fault::Unasked);
+        }
+        self.made.required.push(tree);
+        Ok(())
+    }
+
+    /// The parameter whose ranges that condition is.
+    fn ranges_that_mean(&self, tree: &Tree) -> Option<(usize, bool)> {
+        let all = (0..self.params.len()).flat_map(|index| [(index, false), (index, true)]);
+        let mut all = all.filter(|(index, behind)| {
+            let value = if *behind { self.cell_of(*index) } else { self.value_of(*index) };
+            let condition = value.and_then(|value| self.within(*index, *behind, value));
+            condition.is_some_and(|condition| tree.means(&condition))
+        });
+        all.next()
+    }
+
+    /// Every `__requires`; `None` for one that mentions something that is not known (yet).
+    fn requirements(&self) -> Vec<Option<Tree>> {
+        let notes = self.plan.prototype.notes.iter();
+        notes
+            .filter_map(|note| match &note.kind {
+                NoteKind::Requires(expr) => Some(self.annotation(expr, false)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// `lo <= value && value <= hi || ...`
+    fn within(&self, index: usize, behind: bool, value: Operand) -> Option<Tree> {
+        let less = |a: Tree, b: Tree| Tree::Binary(BinaryOp::LessEqual, a.into(), b.into());
+        let mut all: Option<Tree> = None;
+        for (low, high) in self.bounds(index, behind) {
+            let above = less(self.annotation(low, false)?, Tree::Load(value));
+            let below = less(Tree::Load(value), self.annotation(high, false)?);
+            let one = Tree::and(above, below);
+            all = Some(match all {
+                None => one,
+                Some(others) => Tree::or(others, one),
+            });
+        }
+        all
+    }
+
+    /// The bounds of a parameter's `__range`s, or of those of what is behind it.
+    fn bounds(&self, index: usize, behind: bool) -> Vec<(&Expr, &Expr)> {
+        let ty = self.params[index].ty;
+        let ty = if behind { ty.pointee() } else { Some(ty) };
+        ty.map(ranges).unwrap_or_default()
+    }
+
+    /// They, if they are constants.
+    fn constant_bounds(&self, index: usize, behind: bool) -> Option<Vec<(Constant, Constant)>> {
+        let constant = |expr| self.annotation(expr, false)?.constant();
+        let bounds = self.bounds(index, behind).into_iter();
+        bounds.map(|(low, high)| Some((constant(low)?, constant(high)?))).collect()
+    }
+
+    /// Every `__range` and `__requires` has been tested.
+    pub(super) fn conditions_ready(&self) -> Checked {
+        let undone = |what, index| Fault::Undone { what, subject: self.subject(index) };
+        for index in 0..self.params.len() {
+            let [own, behind] = self.made.ranged[index];
+            if !own && !self.bounds(index, false).is_empty() {
+                return Err(undone("tests the range of", index));
+            }
+            if !behind && !self.bounds(index, true).is_empty() {
+                return Err(undone("tests the range behind", index));
+            }
+        }
+        for condition in self.requirements() {
+            let tested = |condition| self.made.required.iter().any(|tree| tree.means(&condition));
+            if !condition.is_some_and(tested) {
+                let subject = "a condition of the prototype".to_owned();
+                return Err(Fault::Undone { what: "tests", subject });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The `__range`s of a type.
+fn ranges(ty: &Type) -> Vec<(&Expr, &Expr)> {
+    let notes = ty.notes.iter();
+    notes
+        .filter_map(|note| match &note.kind {
+            NoteKind::Range(low, high) => Some((low, high)),
+            _ => None,
+        })
+        .collect()
+}
