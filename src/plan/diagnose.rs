@@ -8,11 +8,15 @@
 //! little stack, an allocator that trapped).
 use super::frame::{FrameHead, FrameLayout};
 use super::handles::{HandleError, HandleType, INDEX_BITS};
-use super::op::{At, Count, Fate, Null, Op, Operand, Ownership, Returns, TakeExtent, Width};
+use super::op::{
+    At, Count, Fate, Null, Op, Operand, Ownership, Ranged, Returns, TakeExtent, Width,
+};
 use super::{Plan, Problem, Subject, WasmType};
-use crate::signature::Variadic;
+use crate::signature::{NoteKind, Variadic};
+use readings::{readings, readings_but};
 use view::View;
 
+mod readings;
 mod view;
 
 /// What is wrong with the call that op number `op` of `plan` has stopped.
@@ -79,7 +83,8 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         | Op::Adopt { .. }
         | Op::Return { .. }
         | Op::Call { .. } => result(plan),
-        Op::Require { .. } | Op::Reserve { .. } => Subject::Call,
+        Op::Require { of: Some(Ranged { param, .. }), .. } => of_value(plan, param.into()),
+        Op::Require { of: None, .. } | Op::Reserve { .. } => Subject::Call,
     }
 }
 
@@ -141,13 +146,19 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
             let inside = ranges.iter().any(|(low, high)| (*low..=*high).contains(&value));
             (!inside).then(|| Problem::OutOfRange { value, ranges: ranges.to_vec() })
         }
-        Op::Evaluate { expr, .. } | Op::Measure { expr, .. } => computed(&view, expr).err(),
-        Op::Require { expr } => match computed(&view, expr) {
-            Ok(0) => Some(Problem::Requirement { text: expression_text(plan, expr) }),
+        Op::Evaluate { expr, .. } | Op::Measure { expr, .. } => computed(plan, &view, expr).err(),
+        Op::Require { expr, of } => match computed(plan, &view, expr) {
+            Ok(0) => Some(match of {
+                Some(of) => out_of_range(plan, &view, expr, of),
+                None => {
+                    let read = readings(plan, &view, expr);
+                    Problem::Requirement { text: expression_text(plan, expr), read }
+                }
+            }),
             Ok(_) => None,
             Err(problem) => Some(problem),
         },
-        Op::Value { expr, width, .. } => match computed(&view, expr) {
+        Op::Value { expr, width, .. } => match computed(plan, &view, expr) {
             Ok(value) => does_not_fit(value, width),
             Err(problem) => Some(problem),
         },
@@ -249,8 +260,23 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
     }
 }
 
-fn computed(view: &View<'_>, expr: u16) -> Result<i128, Problem> {
-    view.value(expr).map_err(|(error, text)| Problem::Expression { text, error })
+fn computed(plan: &Plan, view: &View<'_>, expr: u16) -> Result<i128, Problem> {
+    view.value(expr).map_err(|error| {
+        let read = readings(plan, view, expr);
+        Problem::Expression { text: expression_text(plan, expr), error, read }
+    })
+}
+
+/// A value outside of ranges whose bounds are computed. They are told as they were written.
+fn out_of_range(plan: &Plan, view: &View<'_>, expr: u16, of: Ranged) -> Problem {
+    let param = plan.prototype.function.params.get(usize::from(of.param));
+    let ty = param.map(|param| param.ty.pointee().unwrap_or(&param.ty));
+    let ranges = ty.into_iter().flat_map(|ty| &ty.notes).filter_map(|note| match &note.kind {
+        NoteKind::Range(low, high) => Some((low.to_string(), high.to_string())),
+        _ => None,
+    });
+    let read = readings_but(plan, view, expr, Some(of.value));
+    Problem::OutOfComputedRange { value: view.operand(of.value), ranges: ranges.collect(), read }
 }
 
 fn expression_text(plan: &Plan, expr: u16) -> String {

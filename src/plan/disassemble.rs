@@ -157,7 +157,7 @@ impl Printer<'_> {
             Op::Evaluate { expr, to, param: _ } | Op::Measure { expr, to } => {
                 format!("{{{}}} -> {}", self.expression(expr), self.at(to))
             }
-            Op::Require { expr } => format!("{{{}}}", self.expression(expr)),
+            Op::Require { expr, of: _ } => format!("{{{}}}", self.expression(expr)),
             Op::Value { expr, to, width, param: _ } => {
                 let expression = self.expression(expr);
                 format!("{{{expression}}} -> {} as {}", self.at(to), width_name(width))
@@ -403,11 +403,11 @@ impl Printer<'_> {
             | Op::Inside { param, .. }
             | Op::Take { param, .. }
             | Op::Give { param, .. } => Some(self.param(param)),
+            Op::Require { of, .. } => of.map(|of| self.param(of.param)),
             Op::Apart { text, buffer, .. } => {
                 Some(format!("{} and {}", self.travels(text)?, self.travels(buffer)?))
             }
-            Op::Require { .. }
-            | Op::Reserve { .. }
+            Op::Reserve { .. }
             | Op::Call { .. }
             | Op::Measure { .. }
             | Op::InsideOr { .. }

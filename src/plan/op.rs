@@ -23,6 +23,10 @@
 //! addition of an op: see CONTRIBUTING.md for the recipe.
 use std::num::NonZeroU16;
 
+mod width;
+
+pub use width::Width;
+
 /// A position in the frame: its offset in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct At(NonZeroU16);
@@ -41,68 +45,6 @@ impl At {
     }
 }
 
-/// How an integer is stored in the frame or in memory, little-endian.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say sign and width in bits")]
-pub enum Width {
-    U8,
-    I8,
-    U16,
-    I16,
-    U32,
-    I32,
-    U64,
-    I64,
-    /// A 128-bit signed integer: the exact value of an expression.
-    I128,
-}
-
-impl Width {
-    /// Size in bytes.
-    #[must_use]
-    pub fn bytes(self) -> usize {
-        match self {
-            Width::U8 | Width::I8 => 1,
-            Width::U16 | Width::I16 => 2,
-            Width::U32 | Width::I32 => 4,
-            Width::U64 | Width::I64 => 8,
-            Width::I128 => 16,
-        }
-    }
-
-    /// Whether negative values exist.
-    #[must_use]
-    pub fn is_signed(self) -> bool {
-        match self {
-            Width::U8 | Width::U16 | Width::U32 | Width::U64 => false,
-            Width::I8 | Width::I16 | Width::I32 | Width::I64 | Width::I128 => true,
-        }
-    }
-
-    /// The least and the greatest value.
-    #[must_use]
-    pub fn bounds(self) -> (i128, i128) {
-        match self {
-            Width::U8 => (0, 0xff),
-            Width::I8 => (-0x80, 0x7f),
-            Width::U16 => (0, 0xffff),
-            Width::I16 => (-0x8000, 0x7fff),
-            Width::U32 => (0, 0xffff_ffff),
-            Width::I32 => (-0x8000_0000, 0x7fff_ffff),
-            Width::U64 => (0, u64::MAX as i128),
-            Width::I64 => (i64::MIN as i128, i64::MAX as i128),
-            Width::I128 => (i128::MIN, i128::MAX),
-        }
-    }
-
-    /// Whether `value` is one of this width's values.
-    #[must_use]
-    pub fn holds(self, value: i128) -> bool {
-        let (low, high) = self.bounds();
-        (low..=high).contains(&value)
-    }
-}
-
 /// An integer that an earlier op has put into the frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Operand {
@@ -110,6 +52,15 @@ pub struct Operand {
     pub at: At,
     /// How it is stored.
     pub width: Width,
+}
+
+/// An integer whose `__range`s have computed bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ranged {
+    /// The integer.
+    pub value: Operand,
+    /// The parameter that it is the value of, or that points to it.
+    pub param: u16,
 }
 
 /// How many elements a pointer has behind it.
@@ -277,8 +228,9 @@ pub enum Op {
     Range { value: Operand, set: u16, param: u16 },
     /// Computes `Plan::expressions[expr]` once and keeps it, 16 bytes.
     Evaluate { expr: u16, to: At, param: u16 },
-    /// Fails when `Plan::expressions[expr]` is zero (`__requires`).
-    Require { expr: u16 },
+    /// Fails when `Plan::expressions[expr]` is zero: a `__requires`, or, of an integer, that it
+    /// lies in one of its `__range`s.
+    Require { expr: u16, of: Option<Ranged> },
     /// Places the value of an expression instead of the guest's (`__value`); fails when `width`
     /// does not hold it.
     Value { expr: u16, to: At, width: Width, param: u16 },
@@ -467,24 +419,5 @@ mod tests {
     #[test]
     fn ops_stay_small() {
         assert!(size_of::<Op>() <= 28, "an op is {} bytes", size_of::<Op>());
-    }
-
-    #[test]
-    fn widths_hold_their_bounds_and_nothing_beyond() {
-        for width in [
-            Width::U8,
-            Width::I8,
-            Width::U16,
-            Width::I16,
-            Width::U32,
-            Width::I32,
-            Width::U64,
-            Width::I64,
-        ] {
-            let (low, high) = width.bounds();
-            assert!(width.holds(low) && width.holds(high));
-            assert!(!width.holds(low - 1) && !width.holds(high + 1));
-            assert_eq!(high - low, (1i128 << (8 * width.bytes())) - 1);
-        }
     }
 }

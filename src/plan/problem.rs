@@ -42,6 +42,15 @@ pub enum Subject {
     },
 }
 
+/// An integer that an expression reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// What the expression calls it: `n`, `*len`, `return`.
+    pub name: String,
+    /// Its value.
+    pub value: i128,
+}
+
 /// What is wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -83,17 +92,30 @@ pub enum Problem {
         /// The intervals.
         ranges: Vec<(i128, i128)>,
     },
+    /// A value is outside of its `__range`s, whose bounds are computed.
+    OutOfComputedRange {
+        /// The value.
+        value: i128,
+        /// The bounds of the intervals as they were written.
+        ranges: Vec<(String, String)>,
+        /// What the bounds read.
+        read: Vec<Reading>,
+    },
     /// An expression has no value.
     Expression {
         /// As it was written.
         text: String,
         /// Why not.
         error: EvaluationError,
+        /// What it reads.
+        read: Vec<Reading>,
     },
     /// A `__requires` does not hold.
     Requirement {
         /// As it was written.
         text: String,
+        /// What it reads.
+        read: Vec<Reading>,
     },
     /// A value does not fit the type that it must have.
     DoesNotFit {
@@ -192,22 +214,19 @@ impl fmt::Display for Problem {
                 "the string at {address:#x} has no terminator before the end of the memory of {memory} bytes"
             ),
             Problem::NegativeCount { count } => write!(f, "the count is {count}, below zero"),
-            Problem::OutOfRange { value, ranges } => {
-                write!(f, "the value {value} is not allowed, only ")?;
-                for (position, (low, high)) in ranges.iter().enumerate() {
-                    if position > 0 {
-                        f.write_str(" or ")?;
-                    }
-                    if low == high {
-                        write!(f, "{low}")?;
-                    } else {
-                        write!(f, "{low} to {high}")?;
-                    }
-                }
-                Ok(())
+            Problem::OutOfRange { value, ranges } => out_of_range(f, *value, ranges),
+            Problem::OutOfComputedRange { value, ranges, read } => {
+                out_of_range(f, *value, ranges)?;
+                readings(f, "where", read)
             }
-            Problem::Expression { text, error } => write!(f, "`{text}` {error}"),
-            Problem::Requirement { text } => write!(f, "the call requires `{text}`"),
+            Problem::Expression { text, error, read } => {
+                write!(f, "`{text}` {error}")?;
+                readings(f, "where", read)
+            }
+            Problem::Requirement { text, read } => {
+                write!(f, "the call requires `{text}`")?;
+                readings(f, "but", read)
+            }
             Problem::DoesNotFit { value, width } => {
                 let (low, high) = width.bounds();
                 write!(f, "the value {value} does not fit: {low} to {high} can be held")
@@ -242,6 +261,32 @@ impl fmt::Display for Problem {
             }
         }
     }
+}
+
+fn out_of_range<T: fmt::Display + PartialEq>(
+    f: &mut fmt::Formatter<'_>,
+    value: i128,
+    ranges: &[(T, T)],
+) -> fmt::Result {
+    write!(f, "the value {value} is not allowed, only ")?;
+    for (position, (low, high)) in ranges.iter().enumerate() {
+        let or = if position > 0 { " or " } else { "" };
+        if low == high {
+            write!(f, "{or}{low}")?;
+        } else {
+            write!(f, "{or}{low} to {high}")?;
+        }
+    }
+    Ok(())
+}
+
+/// `, where n = 5, lda = 3`
+fn readings(f: &mut fmt::Formatter<'_>, before: &str, read: &[Reading]) -> fmt::Result {
+    for (position, Reading { name, value }) in read.iter().enumerate() {
+        let before = if position == 0 { format!(" {before}") } else { String::new() };
+        write!(f, ",{before} {name} = {value}")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

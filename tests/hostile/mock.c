@@ -76,6 +76,9 @@ int sort(int *a, int *b) {
 
 int limited(int level) { CALLED; return level; }
 int ordered(int a, int b) { CALLED; return b - a; }
+int leading(int n, int lda) { CALLED; return lda; }
+int behind(const int *limit, int *value) { CALLED; return *value; }
+int share(int a, int b, int c) { CALLED; return c; }
 int sized(const void *data, size_t n, uint32_t size) { CALLED; return (int)size; }
 
 size_t big_size(uint64_t value) { CALLED; return value; }

@@ -30,6 +30,9 @@ int sort(int *a, int *b);
 /* Values */
 int limited(int level __range(1, 9) __range(-1));
 int ordered(int a, int b) __requires(a < b);
+int leading(int n, int lda __range(n, n * 2) __range(0));
+int behind(const int *limit, int __range(-*limit, *limit) *_Inout_ value);
+int share(int a, int b, int c __range(0, a / b));
 int sized(const void *__sized_by(n) data, size_t n, uint32_t size __value(n * 2));
 
 /* What fails after the call */

@@ -114,12 +114,12 @@ fn counts_that_have_no_value_are_refused() {
         world.refused(
             "quotient",
             &[I32(8), I32(4), I32(0)],
-            &(quotient("/") + "`a / b` divides by zero"),
+            &(quotient("/") + "`a / b` divides by zero, where a = 4, b = 0"),
         );
         world.refused(
             "remainder_of",
             &[I32(8), I32(4), I32(0)],
-            &(quotient("%") + "`a % b` divides by zero"),
+            &(quotient("%") + "`a % b` divides by zero, where a = 4, b = 0"),
         );
         // The one division of C that overflows is exact here, and far too much.
         world.refused(
@@ -135,7 +135,8 @@ fn counts_that_have_no_value_are_refused() {
         world.refused(
             "product",
             &[I32(8), I64(i64::MAX), I64(i64::MAX)],
-            &(quotient("*") + "`a * b` has a value past 64 bits"),
+            &(quotient("*")
+                + "`a * b` has a value past 64 bits, where a = 9223372036854775807, b = 9223372036854775807"),
         );
         world.refused(
             "product",
@@ -144,9 +145,9 @@ fn counts_that_have_no_value_are_refused() {
         );
         let shift = "parameter 1 \"data\" (const uint8_t *__counted_by(1 << s)): ";
         for (s, text) in [
-            (-1, "`1 << s` shifts by -1 bits".to_owned()),
-            (128, "`1 << s` shifts by 128 bits".to_owned()),
-            (64, "`1 << s` has a value past 64 bits".to_owned()),
+            (-1, "`1 << s` shifts by -1 bits, where s = -1".to_owned()),
+            (128, "`1 << s` shifts by 128 bits, where s = 128".to_owned()),
+            (64, "`1 << s` has a value past 64 bits, where s = 64".to_owned()),
             (32, "4294967296 bytes at 0x8 reach past the memory of 65536 bytes".to_owned()),
         ] {
             world.refused("shifted", &[I32(8), I32(s)], &format!("{shift}{text}"));
@@ -259,18 +260,45 @@ fn values_outside_of_their_ranges_and_conditions_are_refused() {
             );
             world.refused("limited", &[I32(bad)], &message);
         }
-        world.refused("ordered", &[I32(5), I32(5)], "the call requires `a < b`");
+        world.refused("ordered", &[I32(5), I32(4)], "the call requires `a < b`, but a = 5, b = 4");
         // The guest's own value is never looked at.
         assert_eq!(world.call("sized", &[I32(8), I64(10), I32(77)]), 20);
         world.refused(
             "sized",
             &[I32(8), I64(-1), I32(77)],
-            "parameter 3 \"size\" (uint32_t __value(n * 2)): `n * 2` has a value past 64 bits",
+            "parameter 3 \"size\" (uint32_t __value(n * 2)): `n * 2` has a value past 64 bits, where n = 18446744073709551615",
         );
         world.refused(
             "sized",
             &[I32(8), I64(1 << 31), I32(77)],
             "parameter 3 \"size\" (uint32_t __value(n * 2)): the value 4294967296 does not fit: 0 to 4294967295 can be held",
+        );
+    });
+}
+
+#[test]
+fn computed_ranges_name_the_value_and_what_bounds_it() {
+    everywhere(|world| {
+        assert_eq!(world.call("leading", &[I32(3), I32(6)]), 6);
+        assert_eq!(world.call("leading", &[I32(3), I32(0)]), 0);
+        world.refused(
+            "leading",
+            &[I32(5), I32(3)],
+            "parameter 2 \"lda\" (int __range(n, n * 2) __range(0)): the value 3 is not allowed, only n to n * 2 or 0, where n = 5",
+        );
+        world.write(16, &(-4i32).to_le_bytes());
+        world.write(24, &8i32.to_le_bytes());
+        assert_eq!(world.call("behind", &[I32(24), I32(16)]), -4);
+        world.refused(
+            "behind",
+            &[I32(16), I32(24)],
+            "parameter 2 \"value\" (int __range(-*limit, *limit) *_Inout_): the value 8 is not allowed, only -*limit to *limit, where *limit = -4",
+        );
+        assert_eq!(world.call("share", &[I32(6), I32(3), I32(2)]), 2);
+        world.refused(
+            "share",
+            &[I32(6), I32(0), I32(2)],
+            "parameter 3 \"c\" (int __range(0, a / b)): `0 <= c && c <= a / b` divides by zero, where c = 2, a = 6, b = 0",
         );
     });
 }

@@ -62,7 +62,7 @@ pub fn granted(engine: &Engine, interface: &str) -> BridgeBuilder {
 }
 
 /// The imports that worlds have: name, parameters, result.
-const IMPORTS: [(&str, &str, &str); 44] = [
+const IMPORTS: [(&str, &str, &str); 47] = [
     ("sum", "i32 i32", "i32"),
     ("sum64", "i32 i64", "i64"),
     ("mean", "i32 i32", "f64"),
@@ -82,6 +82,9 @@ const IMPORTS: [(&str, &str, &str); 44] = [
     ("sort", "i32 i32", "i32"),
     ("limited", "i32", "i32"),
     ("ordered", "i32 i32", "i32"),
+    ("leading", "i32 i32", "i32"),
+    ("behind", "i32 i32", "i32"),
+    ("share", "i32 i32 i32", "i32"),
     ("sized", "i32 i64 i32", "i32"),
     ("big_size", "i64", "i32"),
     ("big_long", "i64", "i32"),

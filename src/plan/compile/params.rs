@@ -77,7 +77,7 @@ impl Compiler<'_> {
             if let NoteKind::Requires(expr) = &note.kind
                 && let Some(expr) = self.expression(expr, When::Before)
             {
-                self.before.conditions.push(Op::Require { expr });
+                self.before.conditions.push(Op::Require { expr, of: None });
             }
         }
     }

@@ -2,7 +2,7 @@
 use super::Compiler;
 use super::expression::{When, integer_width};
 use crate::plan::layout::{Scalar, constant_on_host, scalar_of};
-use crate::plan::op::{At, Op};
+use crate::plan::op::{At, Op, Ranged};
 use crate::signature::{BinaryOp, Expr, ExprKind, NoteKind, Param, Type};
 
 impl Compiler<'_> {
@@ -78,7 +78,8 @@ impl Compiler<'_> {
         });
         let any = within.reduce(|all, one| binary(BinaryOp::Or, &all, &one));
         if let Some(expr) = any.and_then(|any| self.expression(&any, When::Before)) {
-            self.before.conditions.push(Op::Require { expr });
+            let of = Some(Ranged { value, param: super::index_of(index) });
+            self.before.conditions.push(Op::Require { expr, of });
         }
     }
 }

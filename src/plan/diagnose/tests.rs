@@ -6,7 +6,7 @@ use crate::plan::binding::{Binding, Limits, StoreBlock};
 use crate::plan::expression::{EvaluationError, Expression, Step};
 use crate::plan::frame::GuestSlot;
 use crate::plan::op::{Direction, Stub};
-use crate::plan::{Callee, Facts, HandleKind, Lowering, Purpose};
+use crate::plan::{Callee, Facts, HandleKind, Lowering, Purpose, Reading};
 use crate::signature::{
     BinaryOp, Function, Ident, Integer, Param, Prototype, Qualifiers, Span, Type, TypeKind,
 };
@@ -351,19 +351,60 @@ fn values_and_conditions() {
     let expression = Expression { steps: steps.into(), text: "100 / n".into() };
     let with = |op| Plan { expressions: Box::new([expression.clone()]), ..plan(op, &[]) };
     let text = || "100 / n".to_owned();
-    let divided = Problem::Expression { text: text(), error: EvaluationError::DivisionByZero };
+    // The frame of this plan has no argument at the place that the expression reads.
+    let error = EvaluationError::DivisionByZero;
+    let divided = Problem::Expression { text: text(), error, read: Vec::new() };
     let evaluate = with(Op::Evaluate { expr: 0, to: at(LOCAL + 16), param: 1 });
     assert_eq!(on(&evaluate, 0), (second(), divided.clone()));
-    let require = with(Op::Require { expr: 0 });
+    let require = with(Op::Require { expr: 0, of: None });
     assert_eq!(on(&require, 0), (Subject::Call, divided));
-    assert_eq!(on(&require, 101), (Subject::Call, Problem::Requirement { text: text() }));
+    assert_eq!(
+        on(&require, 101),
+        (Subject::Call, Problem::Requirement { text: text(), read: Vec::new() })
+    );
     assert_eq!(on(&require, 5).1, Problem::Changed);
+    let ranged = Ranged { value: local(Width::I64), param: 1 };
+    let require = with(Op::Require { expr: 0, of: Some(ranged) });
+    let bad = Problem::OutOfComputedRange { value: 101, ranges: Vec::new(), read: Vec::new() };
+    assert_eq!(on(&require, 101), (second(), bad));
     let value = with(Op::Value { expr: 0, to: at(16), width: Width::U8, param: 0 });
     let bad = Problem::DoesNotFit { value: -100, width: Width::U8 };
     assert_eq!(on(&value, -1), (first(), bad));
     let fits = plan(Op::Fits { from: local(Width::I64), width: Width::U32, param: 2 }, &[]);
     let bad = Problem::DoesNotFit { value: -1, width: Width::U32 };
     assert_eq!(on(&fits, -1), (Subject::Result { ty: "int".to_owned() }, bad));
+}
+
+#[test]
+fn what_an_expression_reads_is_told_once_and_by_name_and_no_handle_of_it() {
+    let [own, cell, handle] = [LOCAL, LOCAL + 8, LOCAL + 16].map(at);
+    let of = |at, width| Step::Load(Operand { at, width });
+    let times = Step::Binary(BinaryOp::Multiply);
+    let steps = [
+        of(cell, Width::I64),
+        of(own, Width::I64),
+        times,
+        of(own, Width::I64),
+        times,
+        of(handle, Width::U64),
+        times,
+    ];
+    let mut plan = plan(Op::Require { expr: 0, of: None }, &[]);
+    plan.expressions = Box::new([Expression { steps: steps.into(), text: "e".into() }]);
+    let (guest, host, null) = (Width::I32, Width::I64, Null::Refused);
+    let to = FrameLayout::integer(3).expect("a register");
+    let direction = Direction::In;
+    plan.ops = Box::new([
+        plan.ops[0],
+        Op::Int64 { slot: 0, to: own },
+        Op::Cell { slot: 0, to, cell, guest, host, direction, null },
+        Op::Handle { slot: 0, to: handle, kind: 0, null, fate: Fate::Kept },
+    ]);
+    let (_, problem) = Stopped::new(&[]).local(-7).diagnose(&plan);
+    let reading = |name: &str, value| Reading { name: name.to_owned(), value };
+    let read = vec![reading("*first", -1), reading("first", -7)];
+    assert_eq!(problem, Problem::Requirement { text: "e".to_owned(), read });
+    assert_eq!(problem.to_string(), "the call requires `e`, but *first = -1, first = -7");
 }
 
 #[test]

@@ -45,10 +45,9 @@ impl<'a> View<'a> {
 
     /// The value of an expression. It is computed again as the op that failed did it; what it calls
     /// is `const` or `pure`.
-    pub(super) fn value(&self, expr: u16) -> Result<i128, (EvaluationError, String)> {
+    pub(super) fn value(&self, expr: u16) -> Result<i128, EvaluationError> {
         let expression = &self.0.plan.expressions[usize::from(expr)];
         evaluate(expression, &mut FrameEnvironment(self.0))
-            .map_err(|error| (error, expression.text.to_string()))
     }
 
     /// The block of the store that the call runs in.

@@ -35,7 +35,7 @@ pub unsafe fn step(
                 let value = expression(space, expr)?;
                 space.write::<i128>(to, value);
             }
-            Op::Require { expr } => {
+            Op::Require { expr, of: _ } => {
                 if expression(space, expr)? == 0 {
                     return Err(Failure::Check);
                 }

@@ -75,7 +75,7 @@ impl Verifier<'_> {
             | Op::Float64 { slot, to } => self.scalar(op, slot, to),
             Op::Range { value, set, param } => self.range(value, set, param),
             Op::Evaluate { expr, to, param } => self.evaluate(expr, to, param),
-            Op::Require { expr } => self.require(expr),
+            Op::Require { expr, of } => self.require(expr, of),
             Op::Value { expr, to, width, param } => self.value(expr, to, width, param),
             Op::Buffer { slot, to, count, size, align, null, param, extent } => {
                 let index = self.place(slot, to, What::Address)?;

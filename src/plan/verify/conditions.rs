@@ -3,7 +3,7 @@ use super::constant::Constant;
 use super::error::Fault;
 use super::meaning::Tree;
 use super::{Checked, Verifier};
-use crate::plan::op::Operand;
+use crate::plan::op::{Operand, Ranged};
 use crate::signature::{BinaryOp, Expr, NoteKind, Type};
 
 impl Verifier<'_> {
@@ -42,27 +42,22 @@ impl Verifier<'_> {
         }
     }
 
-    /// A condition that is an expression.
-    pub(super) fn require(&mut self, expr: u16) -> Checked {
+    /// A condition that is an expression: a requirement, or the ranges of an integer.
+    pub(super) fn require(&mut self, expr: u16, of: Option<Ranged>) -> Checked {
         let tree = self.expression(expr.into())?;
-        if let Some((index, behind)) = self.ranges_that_mean(&tree) {
-            self.made.ranged[index][usize::from(behind)] = true;
-        } else if !self.requirements().iter().flatten().any(|condition| tree.means(condition)) {
-            return Err(Fault::Unasked);
-        }
-        self.made.required.push(tree);
+        let Some(Ranged { value, param }) = of else {
+            if !self.requirements().iter().flatten().any(|condition| tree.means(condition)) {
+                return Err(Fault::Unasked);
+            }
+            self.made.required.push(tree);
+            return Ok(());
+        };
+        let index = usize::from(param);
+        let behind = self.tested(value, param)?;
+        let condition = self.within(index, behind, value);
+        self.agrees(condition.is_some_and(|c| tree.means(&c)), "the range", index)?;
+        self.made.ranged[index][usize::from(behind)] = true;
         Ok(())
-    }
-
-    /// The parameter whose ranges that condition is.
-    fn ranges_that_mean(&self, tree: &Tree) -> Option<(usize, bool)> {
-        let all = (0..self.params.len()).flat_map(|index| [(index, false), (index, true)]);
-        let mut all = all.filter(|(index, behind)| {
-            let value = if *behind { self.cell_of(*index) } else { self.value_of(*index) };
-            let condition = value.and_then(|value| self.within(*index, *behind, value));
-            condition.is_some_and(|condition| tree.means(&condition))
-        });
-        all.next()
     }
 
     /// Every `__requires`; `None` for one that mentions something that is not known (yet).

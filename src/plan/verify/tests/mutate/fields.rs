@@ -1,8 +1,8 @@
 //! One op with another value in one of its fields.
 use super::{WIDTHS, numbers, operands};
 use crate::plan::op::{
-    At, Count, Direction, Fate, Null, Op, Operand, Ownership, Returns, Slot, Stub, TakeExtent,
-    Width,
+    At, Count, Direction, Fate, Null, Op, Operand, Ownership, Ranged, Returns, Slot, Stub,
+    TakeExtent, Width,
 };
 use std::num::NonZeroU16;
 
@@ -105,8 +105,16 @@ impl Fields<'_> {
                 self.moved("to", |to| Op::Evaluate { expr, to, param });
                 self.params(param, |param| Op::Evaluate { expr, to, param });
             }
-            Op::Require { expr } => {
-                self.each("entry", numbers(expr), |expr| Op::Require { expr });
+            Op::Require { expr, of } => {
+                self.each("entry", numbers(expr), |expr| Op::Require { expr, of });
+                self.each("kind", [None], |of| Op::Require { expr, of });
+                if let Some(Ranged { value, param }) = of {
+                    let operands = operands(value, self.places);
+                    let make =
+                        |value, param| Op::Require { expr, of: Some(Ranged { value, param }) };
+                    self.each("operand", operands, |value| make(value, param));
+                    self.params(param, |param| make(value, param));
+                }
             }
             Op::Value { expr, to, width, param } => {
                 self.each("entry", numbers(expr), |expr| Op::Value { expr, to, width, param });

@@ -1,0 +1,81 @@
+//! What a condition read, by the names that its author used.
+use super::view::View;
+use crate::plan::frame::FrameLayout;
+use crate::plan::op::{At, Op, Operand};
+use crate::plan::{Plan, Reading, expression::Step};
+
+/// The integers that an expression reads, in their order, each once. Handles are left out: what an
+/// expression passes on of them is a native address.
+pub(super) fn readings(plan: &Plan, view: &View<'_>, expr: u16) -> Vec<Reading> {
+    readings_but(plan, view, expr, None)
+}
+
+/// As [`readings`], without one that is told apart from them.
+pub(super) fn readings_but(
+    plan: &Plan,
+    view: &View<'_>,
+    expr: u16,
+    but: Option<Operand>,
+) -> Vec<Reading> {
+    let mut read: Vec<Reading> = Vec::new();
+    let steps = plan.expressions.get(usize::from(expr)).map_or(&[][..], |e| &e.steps);
+    for step in steps {
+        if let Step::Load(operand) = *step
+            && but != Some(operand)
+            && let Some(name) = name_of(plan, operand.at)
+            && read.iter().all(|known| known.name != name)
+        {
+            read.push(Reading { name, value: view.operand(operand) });
+        }
+    }
+    read
+}
+
+/// What expressions call the integer there.
+fn name_of(plan: &Plan, at: At) -> Option<String> {
+    if at == FrameLayout::result_integer() {
+        return Some("return".to_owned());
+    }
+    let name = |index: u16| {
+        let param = plan.prototype.function.params.get(usize::from(index))?;
+        param.name.as_ref().map(ToString::to_string)
+    };
+    plan.ops.iter().find_map(|op| match *op {
+        Op::Int8 { slot, to }
+        | Op::UInt8 { slot, to }
+        | Op::Int16 { slot, to }
+        | Op::UInt16 { slot, to }
+        | Op::Bool { slot, to }
+        | Op::Int32 { slot, to }
+        | Op::Int64 { slot, to }
+        | Op::Long32 { slot, to }
+        | Op::ULong32 { slot, to } => name(slot).filter(|_| to == at),
+        Op::Value { to, param, .. } => name(param).filter(|_| to == at),
+        Op::Cell { slot, cell, .. } => name(slot).filter(|_| cell == at).map(|n| format!("*{n}")),
+        Op::Float32 { .. }
+        | Op::Float64 { .. }
+        | Op::Range { .. }
+        | Op::Evaluate { .. }
+        | Op::Require { .. }
+        | Op::Buffer { .. }
+        | Op::Text { .. }
+        | Op::PointerCell { .. }
+        | Op::TextCell { .. }
+        | Op::Handle { .. }
+        | Op::Apart { .. }
+        | Op::Reserve { .. }
+        | Op::Call { .. }
+        | Op::Consume { .. }
+        | Op::EndLoans { .. }
+        | Op::Measure { .. }
+        | Op::Fits { .. }
+        | Op::Inside { .. }
+        | Op::InsideOr { .. }
+        | Op::Take { .. }
+        | Op::FreeNative { .. }
+        | Op::Give { .. }
+        | Op::Adopt { .. }
+        | Op::StoreCell { .. }
+        | Op::Return { .. } => None,
+    })
+}
