@@ -133,7 +133,10 @@ fn mistakes<'e>(error: &'e (dyn Error + 'static)) -> Option<(String, &'e Diagnos
     match error.downcast_ref::<LinkError>() {
         Some(
             error @ LinkError {
-                problem: LinkProblem::Prototype(mistakes) | LinkProblem::Unsupported(mistakes),
+                problem:
+                    LinkProblem::Prototype(mistakes)
+                    | LinkProblem::Unsupported(mistakes)
+                    | LinkProblem::Overloads(mistakes),
                 ..
             },
         ) => {

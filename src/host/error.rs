@@ -114,6 +114,9 @@ pub enum LinkProblem {
     /// The prototype needs what is not supported.
     #[error("{0}")]
     Unsupported(Diagnostics),
+    /// Several grants of the function cannot be told apart before a call.
+    #[error("{0}")]
+    Overloads(Diagnostics),
     /// The compiler of plans made a plan that the verifier refuses: a bug of this crate.
     #[error("the plan is invalid, which is a bug in portcullis: {0}")]
     InvalidPlan(String),

@@ -8,7 +8,7 @@ use super::error::LinkProblem;
 use super::grants::{Chosen, takes_callback};
 use super::guard;
 use super::library::{Found, NativeAddress};
-use super::overload::{Guard, guards};
+use super::overload::{Guard, guards, tell_apart};
 use super::plans::Origin;
 use super::tier::Runner;
 use crate::plan::abi::Abi;
@@ -85,7 +85,7 @@ pub(super) fn granted(
     request: Request<'_>,
     chosen: &[Chosen<'_>],
 ) -> Result<Link, LinkProblem> {
-    let mut overloads = Vec::new();
+    let (mut overloads, mut kept) = (Vec::new(), Vec::new());
     let mut wrong_type = None;
     for one in chosen {
         let source = Source {
@@ -105,13 +105,22 @@ pub(super) fn granted(
             },
         };
         match overload(shared, request, &source, find) {
-            Ok(overload) => overloads.push(Arc::new(overload)),
+            Ok(overload) => {
+                overloads.push(Arc::new(overload));
+                kept.push(one);
+            }
             Err(problem @ LinkProblem::WasmType { .. }) => {
                 wrong_type = wrong_type.or(Some(problem));
             }
             Err(problem) => return Err(problem),
         }
     }
+    let plans: Vec<&Plan> = overloads.iter().map(|one| &*one.plan).collect();
+    tell_apart(&plans).map_err(|(position, mistake)| {
+        let Chosen { interface, .. } = kept[position];
+        let (name, text) = (&interface.name, &interface.text);
+        LinkProblem::Overloads(Diagnostics::new(&**name, &**text, vec![*mistake]))
+    })?;
     let symbol = chosen.first().map_or("", |first| &first.prototype.name.name);
     link(request, symbol, overloads, wrong_type)
 }

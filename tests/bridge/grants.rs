@@ -184,34 +184,6 @@ fn symbols_of_dependencies_need_an_also() {
 }
 
 #[test]
-fn the_first_overload_whose_ranges_hold_is_called() {
-    let text = r#"(module
-        (import "mock" "choose" (func $choose (param i32 i32) (result i32)))
-        (memory (export "memory") 1) (data (i32.const 64) "four\00")
-        (func (export "run") (param i32 i32) (result i32)
-            (call $choose (local.get 0) (local.get 1))))"#;
-    let mut guest = Guest::new(&mock(), text).unwrap();
-    assert_eq!(guest.call::<_, i32>("run", (1, 41)).unwrap(), 42);
-    assert_eq!(guest.call::<_, i32>("run", (2, 64)).unwrap(), 4);
-    let before = mock::calls();
-    let error = trapped(guest.call::<_, i32>("run", (3, 0)));
-    assert_eq!(error.problem, Problem::NoOverload { overloads: 2 });
-    // The first one would take any integer: an error of the second is its own.
-    let error = trapped(guest.call::<_, i32>("run", (2, -1)));
-    assert!(
-        matches!(error.problem, Problem::Unterminated { .. } | Problem::OutOfBounds { .. }),
-        "{error}"
-    );
-    assert_eq!(mock::calls(), before);
-    // A prototype that names its range picks one.
-    let one = text.replace("\"choose\"", "\"int choose(int option __range(1), int value)\"");
-    let mut guest = Guest::new(&mock(), &one).unwrap();
-    assert_eq!(guest.call::<_, i32>("run", (1, 41)).unwrap(), 42);
-    let error = trapped(guest.call::<_, i32>("run", (2, 64)));
-    assert!(matches!(error.problem, Problem::OutOfRange { .. }), "{error}");
-}
-
-#[test]
 fn trusted_libraries_believe_the_guest() {
     let engine = Engine::default();
     // SAFETY: the prototype below is true.

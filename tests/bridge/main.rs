@@ -7,5 +7,6 @@ mod grants;
 mod linker;
 mod memory;
 mod mock;
+mod overloads;
 mod ownership;
 mod support;
