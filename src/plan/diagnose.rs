@@ -11,7 +11,7 @@ use super::handles::{HandleError, HandleType, INDEX_BITS};
 use super::op::{
     At, Count, Fate, Null, Op, Operand, Ownership, Ranged, Returns, TakeExtent, Width,
 };
-use super::{Plan, Problem, Subject, WasmType};
+use super::{LostLender, Plan, Problem, Subject, WasmType};
 use crate::signature::{NoteKind, Variadic};
 use readings::{readings, readings_but};
 use view::View;
@@ -192,9 +192,10 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         }
         Op::Handle { slot, kind, null, fate, .. } => handle(plan, &view, slot, kind, null, fate),
         Op::Apart { .. } => Some(copy_limit(&view)),
-        Op::Reserve { .. } | Op::Adopt { .. } => {
-            let value = view.store().limits.handles.min((1 << INDEX_BITS) - 1);
-            Some(Problem::Limit { limit: "handles", value: value.into() })
+        Op::Reserve { .. } => Some(handle_limit(&view)),
+        Op::Adopt { parent, .. } => {
+            let lender = parent.and_then(|slot| lost_lender(plan, &view, slot.number()));
+            Some(lender.unwrap_or_else(|| handle_limit(&view)))
         }
         // It fails only when it decodes its result.
         Op::Call { returns, .. } => {
@@ -230,14 +231,7 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         Op::Take { extent: TakeExtent::Text(_) | TakeExtent::Object(_), .. } => {
             Some(copy_limit(&view))
         }
-        Op::Give { owner: Ownership::Handle { slot }, .. } => {
-            let kind = handle_kind(plan, slot)?;
-            let handle = u32::try_from(view.slot(slot));
-            let alive = view
-                .store()
-                .with_handles(|table| handle.is_ok_and(|handle| table.get(handle, kind).is_ok()));
-            (!alive).then_some(Problem::LenderGone)
-        }
+        Op::Give { owner: Ownership::Handle { slot }, .. } => lost_lender(plan, &view, slot),
         // These never fail, or leave no trace: see `subject_of`.
         Op::Give { owner: Ownership::Guest | Ownership::Static, .. }
         | Op::Int8 { .. }
@@ -386,7 +380,12 @@ fn handle(
 ) -> Option<Problem> {
     let value = view.slot(slot);
     if value == 0 {
-        return is_refused(null, false).then_some(Problem::Null);
+        let param = plan.prototype.function.params.get(usize::from(slot));
+        // What may be NULL by its own type is refused because it lends.
+        let lends = param.is_some_and(|param| param.ty.has(|n| *n == NoteKind::Nullable));
+        let lender = LostLender::Null;
+        let problem = if lends { Problem::LenderGone { lender } } else { Problem::Null };
+        return is_refused(null, false).then_some(problem);
     }
     let kind = plan.handle_kinds.get(usize::from(kind))?;
     let usable = match u32::try_from(value) {
@@ -407,6 +406,34 @@ fn handle_kind(plan: &Plan, handle: u16) -> Option<HandleType> {
         _ => None,
     })?;
     plan.handle_kinds.get(usize::from(kind)).map(|kind| kind.id)
+}
+
+/// Whether the handle in that slot cannot lend what the call returns.
+fn lost_lender(plan: &Plan, view: &View<'_>, slot: u16) -> Option<Problem> {
+    let kind = handle_kind(plan, slot)?;
+    let is_live = |slot| {
+        let handle = u32::try_from(view.slot(slot));
+        handle.is_ok_and(|handle| view.store().with_handles(|table| table.is_live(handle)))
+    };
+    let handle = u32::try_from(view.slot(slot)).unwrap_or_default();
+    if view.store().with_handles(|table| table.get(handle, kind).is_ok()) {
+        return None;
+    }
+    let consumed =
+        |op: &Op| if let Op::Consume { slot, .. } = *op { !is_live(slot) } else { false };
+    let lender = if handle == 0 {
+        LostLender::Null
+    } else if plan.ops.iter().any(consumed) {
+        LostLender::Consumed
+    } else {
+        LostLender::Gone
+    };
+    Some(Problem::LenderGone { lender })
+}
+
+fn handle_limit(view: &View<'_>) -> Problem {
+    let value = view.store().limits.handles.min((1 << INDEX_BITS) - 1);
+    Problem::Limit { limit: "handles", value: value.into() }
 }
 
 fn copy_limit(view: &View<'_>) -> Problem {

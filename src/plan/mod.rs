@@ -31,7 +31,7 @@ use op::{Op, Width};
 use std::sync::Arc;
 
 pub use binding::{Binding, Limits, StoreBlock};
-pub use problem::{CallError, Problem, Reading, Subject};
+pub use problem::{CallError, LostLender, Problem, Reading, Subject};
 
 /// How one call is made. Immutable; equal prototypes with equal targets have equal plans.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

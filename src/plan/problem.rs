@@ -51,6 +51,17 @@ pub struct Reading {
     pub value: i128,
 }
 
+/// Why a handle cannot lend what a call returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LostLender {
+    /// It is NULL. Told before the call.
+    Null,
+    /// The call has consumed it, or what it came from.
+    Consumed,
+    /// It died otherwise.
+    Gone,
+}
+
 /// What is wrong with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -154,8 +165,11 @@ pub enum Problem {
         /// What happened.
         reason: String,
     },
-    /// The handle that lends a result died while the guest's allocator ran.
-    LenderGone,
+    /// What the call returns has nobody to lend it.
+    LenderGone {
+        /// What has become of the handle that should.
+        lender: LostLender,
+    },
     /// Too little native stack is left.
     StackExhausted {
         /// How many bytes are left.
@@ -245,9 +259,11 @@ impl fmt::Display for Problem {
                 "the guest's allocator was asked for {bytes} bytes and returned {returned:#x}, which has no room for them"
             ),
             Problem::Allocator { reason } => write!(f, "the guest's allocator: {reason}"),
-            Problem::LenderGone => {
-                f.write_str("the handle that lends the result died while the guest's allocator ran")
-            }
+            Problem::LenderGone { lender } => f.write_str(match lender {
+                LostLender::Null => "the handle is 0, and NULL cannot lend what the call returns",
+                LostLender::Consumed => "the call itself has consumed the handle that should lend it",
+                LostLender::Gone => "the handle that should lend it died while guest code ran",
+            }),
             Problem::StackExhausted { left, needed } => write!(
                 f,
                 "{left} bytes of native stack are left, {needed} must be: guest and native code are nested too deeply"

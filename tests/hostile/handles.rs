@@ -266,3 +266,18 @@ fn copies_are_limited() {
         );
     }
 }
+
+#[test]
+fn null_lends_nothing_and_that_is_told_before_the_call() {
+    everywhere(|world| {
+        let it = handle(world.call("box_new", &[I32(3)]));
+        assert_ne!(world.call("box_label", &[I32(it)]), 0);
+        let next = handle(world.call("box_next", &[I32(it)]));
+        assert_eq!(world.call("box_get", &[I32(next)]), 4);
+        assert_eq!(world.call("box_first", &[I32(it), I32(16)]), 7);
+        let why = "parameter 1 \"b\" (box *_Nullable): the handle is 0, and NULL cannot lend what the call returns";
+        world.refused("box_label", &[I32(0)], why);
+        world.refused("box_next", &[I32(0)], why);
+        world.refused("box_first", &[I32(0), I32(16)], why);
+    });
+}

@@ -62,7 +62,7 @@ pub fn granted(engine: &Engine, interface: &str) -> BridgeBuilder {
 }
 
 /// The imports that worlds have: name, parameters, result.
-const IMPORTS: [(&str, &str, &str); 47] = [
+const IMPORTS: [(&str, &str, &str); 50] = [
     ("sum", "i32 i32", "i32"),
     ("sum64", "i32 i64", "i64"),
     ("mean", "i32 i32", "f64"),
@@ -107,6 +107,9 @@ const IMPORTS: [(&str, &str, &str); 47] = [
     ("box_swallow", "i32 i32", "i32"),
     ("box_swallow_both", "i32 i32", "i32"),
     ("box_name", "i32", "i32"),
+    ("box_label", "i32", "i32"),
+    ("box_next", "i32", "i32"),
+    ("box_first", "i32 i32", "i32"),
     ("box_step", "i32", ""),
     ("other_new", "", "i32"),
     ("other_free", "i32", ""),

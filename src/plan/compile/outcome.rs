@@ -6,7 +6,7 @@ use crate::plan::frame::FrameLayout;
 use crate::plan::layout::{DataModel, Scalar, layout_of, scalar_of};
 use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
 use crate::plan::{Lowering, Purpose, WasmType};
-use crate::signature::{Expr, Float, Ident, Lender, NoteKind, Type, TypeKind};
+use crate::signature::{Expr, Float, Ident, Lender, NoteKind, Param, Type, TypeKind};
 use std::num::NonZeroU16;
 
 impl Compiler<'_> {
@@ -244,6 +244,19 @@ impl Compiler<'_> {
         let to = self.local(16);
         self.after.checks.push(Op::Measure { expr, to });
         Some(Operand { at: to, width: Width::I128 })
+    }
+
+    /// Whether the result, or what native code leaves behind a pointer, is lent by that parameter.
+    pub(super) fn lends(&self, param: &Param) -> bool {
+        let function = &self.prototype.function;
+        let left = function.params.iter().filter_map(|param| param.ty.pointee());
+        let named = |note: &NoteKind| match note {
+            NoteKind::LifetimeBound(Lender::Param(name)) => {
+                param.name.as_ref().is_some_and(|own| own.name == name.name)
+            }
+            _ => false,
+        };
+        std::iter::once(&function.result).chain(left).any(|ty| ty.has(named))
     }
 
     /// The guest slot of the handle parameter of that name.

@@ -150,7 +150,8 @@ impl Compiler<'_> {
         }
         let slot = super::index_of(index);
         let kind = self.kind(record);
-        let null = uncounted_null(&param.ty);
+        // NULL lends nothing: that is told before the call, whatever the type allows.
+        let null = if self.lends(param) { Null::Refused } else { uncounted_null(&param.ty) };
         let fate = fate_of(param);
         let op = Op::Handle { slot, to, kind, null, fate };
         if fate == Fate::Kept {

@@ -5,7 +5,7 @@ use super::*;
 use crate::plan::binding::{Binding, Limits, StoreBlock};
 use crate::plan::expression::{EvaluationError, Expression, Step};
 use crate::plan::frame::GuestSlot;
-use crate::plan::op::{Direction, Stub};
+use crate::plan::op::{Direction, Slot, Stub};
 use crate::plan::{Callee, Facts, HandleKind, Lowering, Purpose, Reading};
 use crate::signature::{
     BinaryOp, Function, Ident, Integer, Param, Prototype, Qualifiers, Span, Type, TypeKind,
@@ -450,9 +450,17 @@ fn a_lender_that_died_is_told() {
     let from = FrameLayout::result_integer();
     let give = Op::Give { take: 0, to: at(LOCAL), from, owner, unless: None, param: 2 };
     let handle = Op::Handle { slot: 0, to: at(16), kind: 0, null: Null::Refused, fate: Fate::Kept };
-    let plan = Plan { ops: Box::new([give, handle]), ..plan(give, &[WasmType::I32]) };
+    let gone = Plan { ops: Box::new([give, handle]), ..plan(give, &[WasmType::I32]) };
     let result = || Subject::Result { ty: "int".to_owned() };
-    assert_eq!(Stopped::new(&[77]).diagnose(&plan), (result(), Problem::LenderGone));
+    let lost = |lender| (result(), Problem::LenderGone { lender });
+    assert_eq!(Stopped::new(&[77]).diagnose(&gone), lost(LostLender::Gone));
+    let consume = Op::Consume { slot: 0, condition: None };
+    let consumed = Plan { ops: Box::new([give, handle, consume]), ..gone.clone() };
+    assert_eq!(Stopped::new(&[77]).diagnose(&consumed), lost(LostLender::Consumed));
+    let (to, parent) = (at(LOCAL), Slot::new(0));
+    let adopt = Op::Adopt { from, to, kind: 0, borrowed: false, parent };
+    let plan = Plan { ops: Box::new([adopt, handle]), ..gone };
+    assert_eq!(Stopped::new(&[77]).diagnose(&plan), lost(LostLender::Gone));
     assert_eq!(subject_of(&plan, 0), result());
 }
 

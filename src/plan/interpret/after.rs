@@ -157,11 +157,9 @@ impl After<'_> {
                 Op::Adopt { from, to, kind, borrowed, parent } => {
                     let native = space.read::<u64>(from);
                     let parent = parent.map(|slot| space.slot32(slot.number()));
-                    let gone = |lender: &u32| {
-                        *lender != 0 && !space.store().with_handles(|table| table.is_live(*lender))
-                    };
-                    if native != 0 && parent.as_ref().is_some_and(gone) {
-                        return Err(Problem::LenderGone.into());
+                    let gone = |lender| !space.store().with_handles(|table| table.is_live(lender));
+                    if native != 0 && parent.is_some_and(gone) {
+                        return Err(Failure::Check);
                     }
                     let handle = self.adopt(native, kind, borrowed, parent)?;
                     space.write::<u64>(to, u64::from(handle));
@@ -343,7 +341,7 @@ impl After<'_> {
                 let lent = space.store().with_handles(|table| table.lend(handle, kind, loan));
                 if lent.is_err() {
                     self.given.push(loan);
-                    return Err(Problem::LenderGone.into());
+                    return Err(Failure::Check);
                 }
             }
         }

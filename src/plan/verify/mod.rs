@@ -32,7 +32,7 @@
 //! *After.* A pointer from native code reaches the guest only as a handle, as an address inside the
 //! guest's memory or as a copy, whichever its type and annotations ask for; copies are taken once,
 //! with the annotated extent, before the native memory is freed by the annotated function, and given
-//! once, to the annotated owner. Handles are consumed and their loans ended as annotated. What goes
+//! once, to the annotated owner. A handle that lends is not NULL. Handles are consumed and their loans ended as annotated. What goes
 //! out through a cell, and a `long` result, was tested to fit. Room for new handles is reserved.
 //!
 //! *Tables.* Indices are in bounds, expressions can be evaluated (see `meaning`), callees are
@@ -63,13 +63,14 @@ use super::disassemble::mnemonic;
 use super::expression::Step;
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::{DataModel, scalar_of};
-use super::op::{At, Fate, Operand, Phase, Width};
+use super::op::{At, Fate, Null, Operand, Phase, Width};
 use super::{Callee, Plan, Purpose};
-use crate::signature::{Expr, Scope, Type, TypeKind, Variadic};
+use crate::signature::{Expr, Function, Scope, Type, TypeKind, Variadic};
 use after::Outcome;
 use before::Made;
-use demand::{Argument, Incoming, Reader};
+use demand::{Argument, Incoming, Owner, Reader};
 use meaning::{Names, Tree};
+use std::sync::Arc;
 use written::Written;
 
 /// Decides whether `plan` may run on a host with that ABI.
@@ -165,6 +166,7 @@ impl<'p> Verifier<'p> {
             }
             _ => None,
         };
+        refuse_null_lenders(function, &mut params, result.as_ref());
         let types: Vec<&Type> = params.iter().map(|param| param.ty).collect();
         let count = params.len();
         let verifier = Verifier {
@@ -347,6 +349,31 @@ impl<'p> Verifier<'p> {
         };
         self.used.kinds[entry] = true;
         self.agrees(*found.name == *name, "the handle type", index)
+    }
+}
+
+/// NULL lends nothing: a handle that lends what the call returns must be one.
+fn refuse_null_lenders(
+    function: &Function,
+    params: &mut [Parameter<'_>],
+    result: Option<&Incoming<'_>>,
+) {
+    let incoming = params.iter().filter_map(|param| param.incoming.as_ref()).chain(result);
+    let lenders: Vec<Arc<str>> = incoming
+        .filter_map(|incoming| match incoming {
+            Incoming::Object { lender, .. } => *lender,
+            Incoming::Copy { owner: Owner::Lent(name), .. } => Some(name),
+            Incoming::Copy { .. } | Incoming::Inside => None,
+        })
+        .map(|name| Arc::clone(&name.name))
+        .collect();
+    for (param, declared) in params.iter_mut().zip(&function.params) {
+        let name = declared.name.as_ref().map(|name| &name.name);
+        if let Argument::Handle { null, .. } = &mut param.wants
+            && name.is_some_and(|name| lenders.contains(name))
+        {
+            *null = Null::Refused;
+        }
     }
 }
 

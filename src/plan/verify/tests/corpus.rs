@@ -42,6 +42,8 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "const char *version(void)",
     "const unsigned *__counted_by(256) __lifetimebound(static) table(void)",
     "const char *_Nullable __lifetimebound(stmt) column_text(struct stmt *stmt, int i)",
+    "const char *__lifetimebound(stmt) maybe_text(struct stmt *_Nullable stmt)",
+    "int maybe_first(struct db *_Nullable db, struct stmt *__lifetimebound(db) *_Out_ first)",
     "const void *_Nullable __sized_by(column_bytes(stmt, i)) __lifetimebound(stmt) \
      column_blob(struct stmt *stmt, int i)",
     "int exec(struct db *db, const char *sql, \
