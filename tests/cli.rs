@@ -673,6 +673,25 @@ fn check_tells_what_agrees_from_what_is_retyped_and_what_differs() {
 }
 
 #[test]
+fn check_tells_what_is_the_guests_own_free_from_what_cannot_be_called_yet() {
+    let (out, _) = portcullis(&["check", "sqlite3"]).with(0);
+    assert!(out.contains("`sqlite3_free` is bound to the guest's own `free`"), "{out}");
+    assert!(!out.contains("not yet"), "{out}");
+    let interface = "#pragma portcullis library \"libc.so.6\"\n\
+        char *__null_terminated __freed_by(free) strdup(const char *s);\n\
+        void free(void *p);\nlong double strtold(const char *s, intptr_t end __range(0));\n";
+    let folder = folder(&[("own.h", interface)]);
+    let (out, _) = run(command().arg("check").arg(folder.path().join("own.h"))).with(0);
+    for part in [
+        "own.h:3: `free` is bound to the guest's own `free`",
+        "own.h:4: `strtold`: `long double`: not supported yet",
+        "1 function can be called, 1 is bound to the guest's own `free`, 1 cannot be yet",
+    ] {
+        assert!(out.contains(part), "{part:?} is not in:\n{out}");
+    }
+}
+
+#[test]
 fn check_says_why_a_header_or_compiler_cannot_be_used() {
     portcullis(&["check", "zlib", "--header", "nosuch.h"])
         .says(1, &["the C compiler `cc` cannot compile the header", "nosuch.h"]);

@@ -107,11 +107,10 @@ pub(super) enum Refusal {
 impl Granted {
     pub(super) fn new(interface: Arc<Interface>) -> Granted {
         let mut by_symbol: HashMap<_, Vec<usize>> = HashMap::new();
-        let mut freed_by = HashSet::new();
+        let freed_by = freed_by(&interface);
         for (position, grant) in interface.grants.iter().enumerate() {
             let symbol = Arc::clone(&grant.prototype.name.name);
             by_symbol.entry((grant.library, symbol)).or_default().push(position);
-            collect_freed_by(&grant.prototype.function, &mut freed_by);
         }
         Granted { interface, by_symbol, freed_by }
     }
@@ -293,6 +292,17 @@ pub(super) fn is_symbol(name: &str) -> bool {
 /// Whether native code may call back into a guest through this function's own arguments.
 pub(super) fn takes_callback(function: &Function) -> bool {
     any_type(function, &mut |ty| matches!(ty.kind, TypeKind::Function(_)))
+}
+
+/// The functions that a `__freed_by` of the interface names. Guests' own imports of them are bound
+/// to the guests' own `free`, never to native code.
+#[must_use]
+pub fn freed_by(interface: &Interface) -> HashSet<Arc<str>> {
+    let mut found = HashSet::new();
+    for grant in &interface.grants {
+        collect_freed_by(&grant.prototype.function, &mut found);
+    }
+    found
 }
 
 fn frees(function: &Function, symbol: &str) -> bool {

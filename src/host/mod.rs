@@ -48,6 +48,7 @@ pub use builder::BridgeBuilder;
 pub use check::{MissingSymbol, missing_symbols};
 pub use errno::wasi_errno;
 pub use error::{BuildError, LinkError, LinkProblem, StoreError};
+pub use grants::freed_by;
 pub use instantiate::Prepared;
 pub use natives::Natives;
 pub use report::{ImportReport, ImportStatus, NativeImport};

@@ -22,7 +22,7 @@ use super::report::{ERROR, Failure, GOOD, HEADING, Status, WARNING};
 use super::table::counted;
 use anstyle::Style;
 use compare::Verdict;
-use portcullis::host::missing_symbols;
+use portcullis::host::{freed_by, missing_symbols};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::CompileError;
 use portcullis::plan::layout::DataModel;
@@ -69,8 +69,18 @@ impl Report<'_> {
         let (interface, abi) = (self.interface, Abi::host_or_default());
         let all: Vec<Arc<Prototype>> =
             interface.grants.iter().map(|grant| Arc::clone(&grant.prototype)).collect();
-        let mut not_yet = 0;
+        let guests = freed_by(interface);
+        let (mut not_yet, mut own) = (0, 0);
         for (grant, prototype) in interface.grants.iter().zip(&all) {
+            if guests.contains(&prototype.name.name) {
+                own += 1;
+                let text = format!(
+                    "`{}` is bound to the guest's own `free`: a `__freed_by` names it",
+                    prototype.name
+                );
+                self.finding(HEADING, "free", prototype.name.span, &text);
+                continue;
+            }
             let scope = &interface.scope;
             let plan = compile_for(prototype, scope, grant.leaf, DataModel::Ilp32, abi, &all);
             let Err(error) = plan else { continue };
@@ -88,13 +98,16 @@ impl Report<'_> {
                 }
             }
         }
-        let callable = counted(all.len() - not_yet, "function");
-        if not_yet == 0 {
-            self.summary(true, "calls", &format!("{callable} can be called"));
-        } else {
-            let text = format!("{callable} can be called, {not_yet} cannot be yet");
-            self.summary(false, "calls", &text);
+        let mut text = counted(all.len() - not_yet - own, "function");
+        text += " can be called";
+        if own > 0 {
+            let are = if own == 1 { "is" } else { "are" };
+            text += &format!(", {own} {are} bound to the guest's own `free`");
         }
+        if not_yet > 0 {
+            text += &format!(", {not_yet} cannot be yet");
+        }
+        self.summary(not_yet == 0, "calls", &text);
     }
 
     /// Whether the libraries have the functions.

@@ -32,8 +32,9 @@
 //! *After.* A pointer from native code reaches the guest only as a handle, as an address inside the
 //! guest's memory or as a copy, whichever its type and annotations ask for; copies are taken once,
 //! with the annotated extent, before the native memory is freed by the annotated function, and given
-//! once, to the annotated owner. A handle that lends is not NULL. Handles are consumed and their loans ended as annotated. What goes
-//! out through a cell, and a `long` result, was tested to fit. Room for new handles is reserved.
+//! once, to the annotated owner. A handle that lends is not NULL. Handles are consumed and their loans
+//! ended as annotated. What goes out through a cell, and a `long` result, was tested to fit. Room for
+//! new handles is reserved.
 //!
 //! *Tables.* Indices are in bounds, expressions can be evaluated (see `meaning`), callees are
 //! called for their purpose, no entry is unused. Facts agree with the ops.
