@@ -1,0 +1,168 @@
+//! `check`: interfaces against libraries and headers.
+use crate::support::*;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+/// The interfaces that ship, and the real headers that declare their functions.
+pub const SHIPPED: [(&str, &[&str]); 5] = [
+    ("libm", &["math.h"]),
+    (
+        "libc",
+        &[
+            "ctype.h",
+            "inttypes.h",
+            "stdlib.h",
+            "string.h",
+            "strings.h",
+            "sys/random.h",
+            "time.h",
+            "unistd.h",
+            "arpa/inet.h",
+        ],
+    ),
+    ("zlib", &["zlib.h"]),
+    ("gzfile", &["zlib.h"]),
+    ("sqlite3", &["sqlite3.h"]),
+];
+
+#[test]
+fn every_shipped_interface_agrees_with_library_and_header() {
+    let mut skipped = Vec::new();
+    for (name, headers) in SHIPPED {
+        portcullis(&["check", name]).with(0);
+        let there = headers.iter().all(|header| has_header(header));
+        if !there {
+            skipped.push(name);
+            continue;
+        }
+        let mut check = command();
+        check.args(["check", name]);
+        for header in headers {
+            check.args(["--header", header]);
+        }
+        let (out, err) = run(&mut check).with(0);
+        assert!(out.contains("header: ") && !out.contains("differ"), "{name}:\n{out}{err}");
+    }
+    if !skipped.is_empty() {
+        eprintln!("skipped for want of headers: {}", skipped.join(", "));
+    }
+    // Those of the C library come with any C compiler.
+    assert!(SHIPPED.len() - skipped.len() >= 2, "only without {skipped:?}");
+}
+
+fn has_header(name: &str) -> bool {
+    let mut cc = Command::new("cc");
+    cc.args(["-E", "-x", "c", "-"]).stdin(Stdio::piped());
+    let mut child =
+        cc.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a C compiler is installed");
+    let mut input = child.stdin.take().expect("a pipe");
+    writeln!(input, "#include <{name}>").expect("it reads");
+    drop(input);
+    child.wait().expect("it ends").success()
+}
+
+const REAL_HEADER: &str = "
+typedef unsigned long word;
+struct box;
+word agrees(word a, const char *b, struct box *c);
+int retyped(int (*callback)(void *), void *arg);
+int narrowed(void *handle);
+int differs(long a);
+short sign(unsigned char a);
+int points(unsigned long *out);
+int more(int a, int b);
+#define macro(x) ((x) + 1)
+int (macro)(int x);
+";
+
+const INTERFACE: &str = "
+#pragma portcullis library \"libx.so\"
+typedef unsigned long number;
+struct box; struct handle;
+number agrees(number a, const char *b, struct box *c);
+int retyped(intptr_t callback __range(0), intptr_t arg __range(0));
+int narrowed(struct handle *handle);
+int differs(int a);
+short sign(signed char a);
+int points(unsigned *_Out_ out);
+int more(int a);
+int macro(int x);
+int undeclared(int x);
+";
+
+#[test]
+fn check_tells_what_agrees_from_what_is_retyped_and_what_differs() {
+    let folder = folder(&[("real.h", REAL_HEADER), ("x.h", INTERFACE)]);
+    let source = folder.path().join("x.c");
+    let mut code = String::new();
+    for name in ["agrees", "retyped", "narrowed", "differs", "sign", "points", "more", "macro"] {
+        let _ = writeln!(code, "int {name}(void) {{ return 0; }}");
+    }
+    fs::write(&source, code).expect("a source file");
+    let library = folder.path().join("libx.so");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).status();
+    assert!(built.expect("a C compiler is installed").success());
+    let mut check = command();
+    check.arg("check").arg(folder.path().join("x.h"));
+    check.arg("--header").arg(folder.path().join("real.h"));
+    check.arg("--library").arg(format!("libx.so={}", path_text(&library)));
+    let (out, _) = run(&mut check).with(1);
+    for (kind, name) in [
+        ("retyped (ABI-equal)", "retyped"),
+        ("retyped (ABI-equal)", "narrowed"),
+        ("differs", "differs"),
+        ("differs", "sign"),
+        ("differs", "points"),
+        ("differs", "more"),
+        ("not in the header", "undeclared"),
+        ("missing", "undeclared"),
+    ] {
+        let said =
+            out.lines().any(|line| line.starts_with(kind) && line.contains(&format!("`{name}`")));
+        assert!(said, "{kind}: {name} is not in:\n{out}");
+    }
+    assert!(
+        out.contains(
+            "parameter 1 `callback`: intptr_t __range(0) here, int (*)(void *) in the header"
+        ),
+        "{out}"
+    );
+    assert!(
+        out.contains("header: 2 agree, 2 retyped (ABI-equal), 4 differ, 1 not in the header"),
+        "{out}"
+    );
+}
+
+#[test]
+fn check_tells_what_is_the_guests_own_free_from_what_cannot_be_called_yet() {
+    let (out, _) = portcullis(&["check", "sqlite3"]).with(0);
+    assert!(out.contains("`sqlite3_free` is bound to the guest's own `free`"), "{out}");
+    assert!(!out.contains("not yet"), "{out}");
+    let interface = "#pragma portcullis library \"libc.so.6\"\n\
+        char *__null_terminated __freed_by(free) strdup(const char *s);\n\
+        void free(void *p);\nlong double strtold(const char *s, intptr_t end __range(0));\n";
+    let folder = folder(&[("own.h", interface)]);
+    let (out, _) = run(command().arg("check").arg(folder.path().join("own.h"))).with(0);
+    for part in [
+        "own.h:3: `free` is bound to the guest's own `free`",
+        "own.h:4: `strtold`: `long double`: not supported yet",
+        "1 function can be called, 1 is bound to the guest's own `free`, 1 cannot be yet",
+    ] {
+        assert!(out.contains(part), "{part:?} is not in:\n{out}");
+    }
+}
+
+#[test]
+fn check_says_why_a_header_or_compiler_cannot_be_used() {
+    portcullis(&["check", "zlib", "--header", "nosuch.h"])
+        .says(1, &["the C compiler `cc` cannot compile the header", "nosuch.h"]);
+    portcullis(&["check", "zlib", "--header", "zlib.h", "--cc", "nosuchcc"])
+        .says(1, &["cannot run the C compiler `nosuchcc`", "--cc"]);
+    let folder =
+        folder(&[("wrong.h", "#pragma portcullis library \"libx.so\"\nint f(unit8_t x);\n")]);
+    run(command().arg("check").arg(folder.path().join("wrong.h")))
+        .says(1, &["wrong.h:2:7", "did you mean `uint8_t`"]);
+}

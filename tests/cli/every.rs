@@ -1,0 +1,91 @@
+//! What holds for every command: usage, help, completions, colours, output.
+use crate::check::SHIPPED;
+use crate::support::*;
+use std::fs;
+use std::process::Stdio;
+
+#[test]
+fn wrong_usage_is_2() {
+    for (args, said) in [
+        (&[][..], "Usage:"),
+        (&["run"], "required"),
+        (&["frobnicate"], "unrecognized subcommand"),
+        (&["run", "--tier", "warp", "x.wasm"], "[possible values: auto, interpreter, template]"),
+        (&["run", "--library", "libz", "x.wasm"], "NAME=PATH"),
+        (&["run", "--env", "=x", "guest-examples/cos/cos.wat"], "--env =x"),
+        (&["run", "--dir", "x::", "guest-examples/cos/cos.wat"], "HOST::GUEST"),
+        (&["explain"], "required"),
+        (&["check", "zlib", "--cc", "gcc"], "--header"),
+    ] {
+        portcullis(args).says(2, &[said]);
+    }
+}
+
+#[test]
+fn help_teaches_and_lists_what_ships() {
+    let (out, _) = portcullis(&["--help"]).with(0);
+    for part in ["run", "imports", "explain", "check", "completions", "Examples:", "134"] {
+        assert!(out.contains(part), "{part} is not in:\n{out}");
+    }
+    for name in ["run", "imports", "explain", "check", "completions"] {
+        let (out, _) = portcullis(&[name, "--help"]).with(0);
+        assert!(out.contains("Examples:"), "{name}:\n{out}");
+    }
+    let (out, _) = portcullis(&["run", "--help"]).with(0);
+    let ships: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+    assert!(ships.iter().all(|name| out.contains(name)), "{out}");
+    let (out, _) = portcullis(&["--version"]).with(0);
+    assert_eq!(out, format!("portcullis {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn every_shell_gets_completions() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (out, _) = portcullis(&["completions", shell]).with(0);
+        assert!(out.contains("trust-signatures"), "{shell}");
+    }
+    portcullis(&["completions", "csh"]).says(2, &["bash"]);
+}
+
+#[test]
+fn there_are_no_colours_where_no_terminal_is() {
+    for args in [
+        &["run", "guest-examples/cos/cos.wat"][..],
+        &["explain", "int f(unit8_t x)"],
+        &["explain", "double cos(double x)"],
+        &["imports", "guest-examples/zlib/zlib.wasm"],
+        &["check", "libm"],
+        &["--help"],
+        &["-vv", "run", "--grant", "libm", "--invoke", "cos_of", "guest-examples/cos/cos.wat", "1"],
+    ] {
+        let ended = portcullis(args);
+        assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "{ended:?}");
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_error_and_output_that_cannot_be_written_is() {
+    for args in
+        [&["explain", "double cos(double x)"][..], &["completions", "bash"], &["check", "libm"]]
+    {
+        let mut child = command().args(args).stdout(Stdio::piped()).spawn().expect("it was built");
+        drop(child.stdout.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{args:?}");
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a Linux system");
+        // Standard output is given here, so that only the error comes back.
+        let output = command().args(args).stdout(full).stderr(Stdio::piped()).spawn();
+        let output = output.expect("it was built").wait_with_output().expect("it ends");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {err}");
+        assert!(err.contains("cannot write to standard output"), "{err}");
+    }
+}
+
+#[test]
+fn verbose_tells_what_happens() {
+    let run =
+        ["-v", "run", "--grant", "libm", "--invoke", "cos_of", "guest-examples/cos/cos.wat", "0"];
+    let (out, err) = portcullis(&run).with(0);
+    assert_eq!(out, "1\n");
+    assert!(err.contains("loaded a native library"), "{err}");
+}

@@ -1,0 +1,49 @@
+//! `explain`: a prototype, stage by stage.
+use crate::support::*;
+
+#[test]
+fn explain_shows_every_stage() {
+    let crc = "unsigned long crc32(unsigned long crc, const uint8_t buf[len], unsigned len)";
+    let (out, _) = portcullis(&["explain", crc]).with(0);
+    for part in [
+        "unsigned long crc32(unsigned long crc, const unsigned char *__counted_by(len) buf",
+        "wasm32",
+        "(func (param i32 i32 i32) (result i32))",
+        "3 integer registers",
+        "plan\n",
+        "call",
+    ] {
+        assert!(out.contains(part), "{part} is not in:\n{out}");
+    }
+    let (out, _) = portcullis(&["explain", "--model", "wasm64", "--abi", "aapcs64", crc]).with(0);
+    assert!(out.contains("(func (param i64 i64 i32) (result i64))"), "{out}");
+    assert!(out.contains("AAPCS64") && out.contains("x0"), "{out}");
+}
+
+#[test]
+fn explain_knows_the_functions_of_a_granted_interface() {
+    let (out, _) = portcullis(&["explain", "--grant", "sqlite3", "sqlite3_prepare_v2"]).with(0);
+    assert!(out.contains("sqlite3_stmt"), "{out}");
+    // Both grants of an overloaded function.
+    assert_eq!(out.matches("prototype\n").count(), 2, "{out}");
+}
+
+#[test]
+fn explain_points_at_every_mistake() {
+    let wrong = "int f(unit8_t x, const uint8_t *buf)";
+    let err = portcullis(&["explain", wrong]).says(
+        1,
+        &[
+            "unknown type name `unit8_t`",
+            "did you mean `uint8_t`",
+            "`buf` has no size",
+            "counted_by",
+        ],
+    );
+    assert_eq!(err.matches(wrong).count(), 2, "each with its place:\n{err}");
+    assert!(err.contains("^^^^^^^"), "{err}");
+    // What is not supported yet is shown after what is known.
+    let (out, err) = portcullis(&["explain", "int f(int (*cb)(int x))"]).with(1);
+    assert!(out.contains("assignment") && !out.contains("plan"), "{out}");
+    assert!(err.contains("not supported yet") && err.contains("^^^"), "{err}");
+}

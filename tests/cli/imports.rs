@@ -1,0 +1,27 @@
+//! `imports`: what a guest wants and what it gets.
+use crate::support::*;
+
+#[test]
+fn imports_lists_what_is_wanted_and_fails_when_something_is_denied() {
+    let guest = "guest-examples/rust/guest.wasm";
+    let (out, _) = portcullis(&["imports", "--grant", "libm", "--grant", "zlib", guest]).with(0);
+    let line = |needle: &str| {
+        let found = out.lines().find(|line| line.contains(needle));
+        found.unwrap_or_else(|| panic!("{needle} is not in:\n{out}")).to_owned()
+    };
+    let cos = line("double cos");
+    assert!(cos.contains("granted") && cos.contains("libm.so.6"), "{cos}");
+    assert!(cos.contains("(func (param f64) (result f64))"), "{cos}");
+    assert!(cos.contains("template"), "{cos}");
+    assert!(line("int compress").contains("interpreter (work after the call)"), "{out}");
+    assert!(line("fd_write").contains("WASI"));
+    assert!(!out.contains("denied"), "{out}");
+
+    let (out, _) = portcullis(&["imports", "--grant", "libm", guest]).with(1);
+    assert!(out.contains("denied") && out.contains("--grant interfaces/zlib.h"), "{out}");
+
+    let folder =
+        folder(&[("g.wat", r#"(module (import "wasi_snapshot_preview1" "nosuch" (func)))"#)]);
+    let (out, _) = run(command().arg("imports").arg(folder.path().join("g.wat"))).with(1);
+    assert!(out.contains("nosuch") && out.contains("denied"), "{out}");
+}

@@ -1,0 +1,10 @@
+//! The command-line program, through the real binary: what it prints and the status it exits with.
+mod check;
+mod every;
+mod explain;
+mod imports;
+mod invoke;
+mod permissions;
+mod run;
+mod support;
+mod system;

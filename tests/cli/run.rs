@@ -1,0 +1,137 @@
+//! `run`: what guests print, and the status that the program exits with.
+use crate::support::*;
+use std::fs;
+
+#[test]
+fn a_ten_line_guest_calls_cos() {
+    let cos = ["run", "--grant", "interfaces/libm.h", "--invoke", "cos_of"];
+    for guest in ["guest-examples/cos/cos.wat", "guest-examples/cos/plain.wat"] {
+        for (value, result) in
+            [("0.5", "0.8775825618903728"), ("0", "1"), ("-0.0", "1"), ("inf", "NaN")]
+        {
+            let (out, err) = run(command().args(cos).args([guest, value])).with(0);
+            assert_eq!((out.as_str(), err.as_str()), (&*format!("{result}\n"), ""));
+        }
+    }
+}
+
+#[test]
+fn results_are_printed_a_line_each() {
+    let frexp = ["run", "--grant", "libm", "--invoke", "frexp_of", "guest-examples/cos/plain.wat"];
+    let (out, _) = run(command().args(frexp).arg("80")).with(0);
+    assert_eq!(out, "0.625\n7\n");
+}
+
+/// CRC-32 as zlib has it, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc: u32, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+        })
+    })
+}
+
+#[test]
+fn a_guest_compresses_a_file_with_the_systems_zlib() {
+    for file in ["Cargo.lock", "guest-examples/README.md"] {
+        let zlib = ["run", "--dir", ".", "--grant", "interfaces/zlib.h"];
+        let guest = ["guest-examples/zlib/zlib.wasm", file];
+        let (out, err) = run(command().args(zlib).args(guest)).with(0);
+        let content = fs::read(root().join(file)).expect("a file of the repository");
+        assert_eq!(err, "");
+        assert!(out.contains(&format!("{file}: {} bytes, compressed ", content.len())), "{out}");
+        assert!(out.contains(&format!("crc32: {:08x}\n", crc32(&content))), "{out}");
+        let again = format!("uncompressed again: the same {} bytes\n", content.len());
+        assert!(out.ends_with(&again), "{out}");
+    }
+}
+
+#[test]
+fn the_other_guests_print_what_they_should() {
+    let expected = |name: &str| {
+        let path = root().join("guest-examples").join(name).join("expected.txt");
+        fs::read_to_string(path).expect("the expected output of a guest")
+    };
+    let (out, _) =
+        portcullis(&["run", "--grant", "sqlite3", "guest-examples/sqlite/sqlite.wasm"]).with(0);
+    assert_eq!(out, expected("sqlite"));
+    for name in ["rust", "zig"] {
+        for tier in ["auto", "template", "interpreter"] {
+            let guest = format!("guest-examples/{name}/guest.wasm");
+            let options = ["run", "--tier", tier, "--grant", "libm", "--grant", "zlib", &guest];
+            let (out, _) = portcullis(&options).with(0);
+            assert_eq!(out, expected(name), "{name} with {tier}");
+        }
+    }
+}
+
+const WASI: &str = r#"(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))"#;
+
+#[test]
+fn the_guests_status_is_the_programs() {
+    for status in [0, 1, 7, 125] {
+        let text = format!(
+            r#"(module {WASI} (memory (export "memory") 1)
+                (func (export "_start") (call $exit (i32.const {status}))))"#
+        );
+        guest(&text, &[]).with(status);
+    }
+    // Also from a start function, which runs before there is an instance.
+    let text = format!(
+        r#"(module {WASI} (memory (export "memory") 1)
+            (func $start (call $exit (i32.const 9))) (start $start))"#
+    );
+    guest(&text, &[]).with(9);
+}
+
+#[test]
+fn a_trap_is_134_and_says_where() {
+    let text = r#"(module (func $inner unreachable) (func (export "_start") (call $inner)))"#;
+    guest(text, &[]).says(134, &["the guest trapped", "unreachable", "0: inner at 0x", "1: "]);
+    let text = r#"(module (func $main unreachable) (start $main))"#;
+    guest(text, &[]).says(134, &["unreachable", "0: main"]);
+    // Endless recursion ends in a trap, whatever the size of the stack.
+    let text = r#"(module (func $f (export "_start") (call $f)))"#;
+    guest(text, &[]).says(134, &["call stack exhausted", "more"]);
+}
+
+#[test]
+fn a_failed_check_names_import_parameter_type_value_and_bound() {
+    let text = r#"(module
+        (import "zlib" "crc32" (func $crc32 (param i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (drop (call $crc32 (i32.const 0) (i32.const 0x1000) (i32.const 70000)))))"#;
+    guest(text, &["--grant", "interfaces/zlib.h"]).says(
+        134,
+        &[
+            "zlib.crc32: parameter 2 \"buf\" (const Bytef *__counted_by(len)): ",
+            "70000 bytes at 0x1000 reach past the memory of 65536 bytes",
+        ],
+    );
+}
+
+#[test]
+fn what_cannot_start_is_1() {
+    let missing = portcullis(&["run", "nosuch.wasm"]);
+    missing.says(1, &["cannot read the guest nosuch.wasm", "No such file"]);
+    let text = portcullis(&["run", "Cargo.toml"]);
+    text.says(1, &["Cargo.toml is not a WebAssembly module"]);
+    let not_a_program = portcullis(&["run", "--grant", "libm", "guest-examples/cos/cos.wat"]);
+    not_a_program.says(1, &["exports no `_start`", "--invoke"]);
+    guest(r#"(module (func (export "_start") (result i32) (i32.const 1)))"#, &[])
+        .says(1, &["neither parameters nor results"]);
+    guest(r#"(module (import "env" "gl" (func)))"#, &[]).says(1, &["`env` `gl`"]);
+    portcullis(&["run", "--dir", "nosuch", "guest-examples/cos/cos.wat"])
+        .says(1, &["cannot open the directory nosuch"]);
+    portcullis(&["run", "--library", "libm.so.6=/nosuch.so", "guest-examples/cos/cos.wat"])
+        .says(1, &["/nosuch.so", "libm.so.6"]);
+    portcullis(&["run", "--grant", "nosuch.h", "guest-examples/cos/cos.wat"])
+        .says(1, &["nosuch.h", "gzfile, libc, libm, sqlite3, zlib"]);
+}
+
+#[test]
+fn mistakes_in_a_guest_in_text_form_are_pointed_at() {
+    guest("(module\n  (func (export \"_start\") (lcal i32)))", &[])
+        .says(1, &["guest.wat:2:28", "(lcal i32)", "^"]);
+}
