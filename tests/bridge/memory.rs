@@ -1,7 +1,7 @@
 //! Which memory pointers point into, and when it is known.
 use crate::mock;
 use crate::support::*;
-use portcullis::host::LinkProblem;
+use portcullis::host::{ImportStatus, LinkProblem, Tier};
 use portcullis::plan::Problem;
 use wasmtime::{Config, Engine, Linker, Memory, MemoryType, Module, Ref, Store, Val};
 
@@ -44,6 +44,62 @@ fn the_length_is_that_of_now() {
     assert_eq!(guest.call::<(), i32>("grow", ()).unwrap(), 1);
     guest.call::<_, ()>("fill", (page - 1, 2, 5)).unwrap();
     assert_eq!(guest.call::<i32, i32>("at", page).unwrap(), 5);
+}
+
+/// A memory that cannot move is only looked at again when a check fails, by every tier.
+#[test]
+fn what_has_grown_since_the_last_call_is_seen_by_every_tier() {
+    const PAGE: i32 = 65536;
+    for tier in [Tier::Template, Tier::Interpreter] {
+        let engine = Engine::default();
+        let bridge = mock::granted(&engine, mock::INTERFACE).max_tier(tier).build().unwrap();
+        let module = Module::new(&engine, FILLER).unwrap();
+        let ImportStatus::Native(functions) = &bridge.describe(&module)[0].status else { panic!() };
+        assert_eq!(functions[0].tier, tier);
+        let mut guest = Guest::new(&bridge, FILLER).unwrap();
+        let memory = guest.instance.get_memory(&mut guest.store, "memory").unwrap();
+        // The call is made, once, and what it wrote is there.
+        let works = |guest: &mut Guest, at: i32, n: i32, value: i32| {
+            let before = mock::calls();
+            guest.call::<_, ()>("fill", (at, n, value)).unwrap();
+            assert_eq!(mock::calls(), before + 1, "{tier}: {n} bytes at {at}");
+            for at in [at, at + n - 1] {
+                assert_eq!(guest.call::<i32, i32>("at", at).unwrap(), value, "{tier}");
+            }
+        };
+        // The call is not made, and the trap knows the memory of now.
+        let traps = |guest: &mut Guest, at: i32, n: i32, pages: i32| {
+            let before = mock::calls();
+            let error = trapped(guest.call::<_, ()>("fill", (at, n, 0)));
+            assert_eq!(mock::calls(), before, "{tier}: {n} bytes at {at}");
+            let length = pages * PAGE;
+            let (noun, verb) = if n == 1 { ("byte", "reaches") } else { ("bytes", "reach") };
+            let text = format!("{n} {noun} at {at:#x} {verb} past the memory of {length} bytes");
+            assert!(error.to_string().ends_with(&text), "{tier}: {error}, not {text}");
+        };
+        // Twice, so that the second one does not look where the memory is.
+        works(&mut guest, 8, 4, 1);
+        works(&mut guest, PAGE - 4, 4, 2);
+        traps(&mut guest, PAGE - 4, 5, 1);
+        works(&mut guest, 8, 4, 3);
+        // Grown by the guest: over the old end, behind it, up to the new one.
+        assert_eq!(guest.call::<(), i32>("grow", ()).unwrap(), 1);
+        works(&mut guest, PAGE - 1, 2, 4);
+        works(&mut guest, PAGE, 1, 5);
+        works(&mut guest, 2 * PAGE - 8, 8, 6);
+        traps(&mut guest, 2 * PAGE - 8, 9, 2);
+        traps(&mut guest, 2 * PAGE, 1, 2);
+        // Grown by the host, and the first thing after it is a trap.
+        assert_eq!(memory.grow(&mut guest.store, 2).unwrap(), 2);
+        traps(&mut guest, 4 * PAGE - 1, 2, 4);
+        works(&mut guest, 4 * PAGE - 1, 1, 7);
+        works(&mut guest, 2 * PAGE - 1, 2, 8);
+        // By both before the next call.
+        assert_eq!(guest.call::<(), i32>("grow", ()).unwrap(), 4);
+        memory.grow(&mut guest.store, 1).unwrap();
+        works(&mut guest, 5 * PAGE, PAGE, 9);
+        traps(&mut guest, 5 * PAGE, PAGE + 1, 6);
+    }
 }
 
 #[test]
