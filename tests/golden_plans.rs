@@ -12,7 +12,9 @@ use portcullis::plan::compile::{CompileError, Target, compile};
 use portcullis::plan::disassemble::disassemble;
 use portcullis::plan::handles::HandleType;
 use portcullis::plan::layout::{self, DataModel};
-use portcullis::plan::{HandleTypes, Lowering, WasmType};
+use portcullis::plan::op::Op;
+use portcullis::plan::verify::verify;
+use portcullis::plan::{HandleTypes, Lowering, Plan, WasmType};
 use portcullis::signature::{
     Diagnostics, Interface, Prototype, Record, Scope, TypeKind, parse_declaration, parse_prototype,
 };
@@ -198,4 +200,35 @@ fn structs_are_refused_by_the_compiler_until_they_are_supported() {
     let CompileError::Prototype(errors) = error else { panic!("{error}") };
     assert!(errors[0].message.contains("not supported yet"), "{}", errors[0].message);
     assert_eq!(errors[0].span.start, 6, "the caret is at the parameter");
+}
+
+/// Ops name parameters in 8 bits: the parser refuses more than that can say, and so do the compiler
+/// and the verifier for prototypes that no parser has made.
+#[test]
+fn the_most_parameters_are_255() {
+    let text = |count: usize| {
+        let numbers: String = (2..count).map(|at| format!("int a{at}, ")).collect();
+        format!("void f(int n, {numbers}const uint8_t *__counted_by(n) last)")
+    };
+    let errors = parse_prototype(&text(256), &Scope::default()).expect_err("too many");
+    assert_eq!(errors.list()[0].message, "more than 255 parameters");
+    let most = parse_prototype(&text(255), &Scope::default()).unwrap_or_else(|e| panic!("{e}"));
+    let target = Target {
+        model: DataModel::Ilp32,
+        abi: Abi::SysvX86_64,
+        leaf: true,
+        scope: &Scope::default(),
+        import: None,
+        handle_types: &OneType,
+        grants: &|_| None,
+    };
+    let plan = compile(&Arc::new(most.clone()), &target).unwrap_or_else(|error| panic!("{error}"));
+    assert!(plan.ops.iter().any(|op| matches!(op, Op::Buffer { slot: 254, param: 254, .. })));
+    let mut more = most;
+    more.function.params.insert(1, more.function.params[1].clone());
+    let more = Arc::new(more);
+    let error = compile(&more, &target).expect_err("too many");
+    assert_eq!(error.to_string(), "more than 255 parameters");
+    let error = verify(&Plan { prototype: more, ..plan }, Abi::SysvX86_64).expect_err("too many");
+    assert!(error.to_string().contains("more than 255 parameters"), "{error}");
 }

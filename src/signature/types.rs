@@ -70,6 +70,9 @@ pub struct Prototype {
     pub span: Span,
 }
 
+/// The most parameters that a function may have.
+pub const MAX_PARAMS: usize = 255;
+
 /// A function type: what a prototype and a function pointer share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Function {

@@ -173,6 +173,29 @@ fn an_imported_memory_is_used_where_it_is() {
 }
 
 #[test]
+fn the_last_of_255_parameters_may_be_a_pointer() {
+    let numbers: String = (2..255).map(|at| format!("int a{at}, ")).collect();
+    let interface = format!(
+        "#pragma portcullis library \"libmock.so\" module \"mock\"
+        void ignore(uint32_t n, {numbers}uint8_t *_Out_ __counted_by(n) last);"
+    );
+    let bridge = mock::granted(&Engine::default(), &interface).build().unwrap();
+    let (types, zeros) = ("i32 ".repeat(255), "(i32.const 0) ".repeat(253));
+    let text = format!(
+        r#"(module (import "mock" "ignore" (func $ignore (param {types})))
+        (memory (export "memory") 1)
+        (func (export "run") (param i32 i32)
+            (call $ignore (local.get 0) {zeros} (local.get 1))))"#
+    );
+    let mut guest = Guest::new(&bridge, &text).unwrap();
+    guest.call::<_, ()>("run", (8, 65528)).unwrap();
+    assert_eq!(
+        trapped(guest.call::<_, ()>("run", (9, 65528))).to_string(),
+        "mock.ignore: parameter 255 \"last\" (uint8_t *_Out_ __counted_by(n)): 9 bytes at 0xfff8 reach past the memory of 65536 bytes"
+    );
+}
+
+#[test]
 fn a_64_bit_memory_has_64_bit_pointers() {
     let mut config = Config::new();
     config.wasm_memory64(true);

@@ -27,7 +27,9 @@ use super::layout::DataModel;
 use super::op::{At, Fate, Op, Returns, Stub};
 use super::verify::{VerifyError, verify};
 use super::{Callee, Facts, HandleKind, HandleTypes, Lowering, Plan, Purpose};
-use crate::signature::{Diagnostic, NoteKind, Param, Prototype, Record, Scope, Span, Variadic};
+use crate::signature::{
+    Diagnostic, MAX_PARAMS, NoteKind, Param, Prototype, Record, Scope, Span, Variadic,
+};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -93,6 +95,7 @@ fn first(diagnostics: &[Diagnostic]) -> &str {
 /// See [`CompileError`]; all mistakes of a prototype at once.
 pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, CompileError> {
     let mut compiler = Compiler::new(prototype, target);
+    compiler.refuse_too_many();
     compiler.refuse_what_comes_later();
     let assignment = match assign(&prototype.function, target.scope, target.abi) {
         Ok(assignment) => assignment,
@@ -218,6 +221,14 @@ impl<'a> Compiler<'a> {
     fn later(&mut self, span: Span, what: &str) {
         let diagnostic = Diagnostic::new(span, format!("{what}: not supported yet"));
         self.errors.push(diagnostic.label("here"));
+    }
+
+    /// The parser has told this of a text; a prototype may come from elsewhere.
+    fn refuse_too_many(&mut self) {
+        if self.prototype.function.params.len() > MAX_PARAMS {
+            let error = format!("more than {MAX_PARAMS} parameters");
+            self.errors.push(Diagnostic::new(self.prototype.span, error));
+        }
     }
 
     fn refuse_what_comes_later(&mut self) {
@@ -397,6 +408,11 @@ fn record_keyword(record: &Record) -> &'static str {
 /// so that no table comes near the limit.
 fn index_of(index: usize) -> u16 {
     u16::try_from(index).expect("a plan's tables have fewer than 65536 entries")
+}
+
+/// The number of a parameter where an op has little room for it.
+fn param_of(index: usize) -> u8 {
+    u8::try_from(index).expect("more than 255 parameters were refused")
 }
 
 /// Whether an op reads or writes the guest's memory, so that its base and length must be fresh.

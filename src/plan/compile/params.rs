@@ -277,7 +277,7 @@ impl Compiler<'_> {
             size,
             align: u8::try_from(size).unwrap_or(1),
             null: uncounted_null(&param.ty),
-            param: u8::try_from(index).unwrap_or(u8::MAX),
+            param: super::param_of(index),
             extent,
         });
     }
@@ -327,7 +327,7 @@ impl Compiler<'_> {
             Null::IfEmpty
         };
         let extent = (!pointee.quals.is_const).then(|| self.writable(to));
-        let param = u8::try_from(index).unwrap_or(u8::MAX);
+        let param = super::param_of(index);
         let op = Op::Buffer { slot, to, count, size, align, null, param, extent };
         self.before.pointers.push(op);
     }

@@ -79,8 +79,7 @@ impl Verifier<'_> {
             Op::Value { expr, to, width, param } => self.value(expr, to, width, param),
             Op::Buffer { slot, to, count, size, align, null, param, extent } => {
                 let index = self.place(slot, to, What::Address)?;
-                let named = u8::try_from(index).unwrap_or(u8::MAX);
-                self.agrees(param == named, "the number", index)?;
+                self.agrees(usize::from(param) == index, "the number", index)?;
                 self.buffer(index, count, size, align, null)?;
                 self.extent(index, to, extent)
             }

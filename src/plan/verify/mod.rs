@@ -66,7 +66,7 @@ use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::{DataModel, scalar_of};
 use super::op::{At, Fate, Null, Operand, Phase, Width};
 use super::{Callee, Plan, Purpose};
-use crate::signature::{Expr, Function, Scope, Type, TypeKind, Variadic};
+use crate::signature::{Expr, Function, MAX_PARAMS, Scope, Type, TypeKind, Variadic};
 use after::Outcome;
 use before::Made;
 use demand::{Argument, Incoming, Owner, Reader};
@@ -139,6 +139,9 @@ impl<'p> Verifier<'p> {
         let function = &plan.prototype.function;
         let model = if plan.facts.wide { DataModel::Lp64 } else { DataModel::Ilp32 };
         let reader = Reader { abi, model };
+        if function.params.len() > MAX_PARAMS {
+            return Err(Fault::Prototype(format!("it has more than {MAX_PARAMS} parameters")));
+        }
         if function.variadic != Variadic::No {
             return Err(Fault::Prototype("it is variadic".to_owned()));
         }

@@ -2,16 +2,13 @@
 use super::super::builtin::plain;
 use super::super::lexer::Tok;
 use super::super::{
-    Diagnostic, Expr, Function, Ident, Note, NoteKind, Param, Prototype, Qualifiers, Span, Type,
-    TypeKind, Variadic,
+    Diagnostic, Expr, Function, Ident, MAX_PARAMS, Note, NoteKind, Param, Prototype, Qualifiers,
+    Span, Type, TypeKind, Variadic,
 };
 use super::annotation::Attributes;
 use super::names::unknown;
 use super::specifiers::{Specifiers, Storage, is_reserved};
 use super::{MAX_DEPTH, Parse, Parser, Reported};
-
-/// The most parameters that a function may have.
-const MAX_PARAMS: usize = 255;
 
 /// A declarator, read from the name outwards.
 #[derive(Default)]
