@@ -193,10 +193,12 @@ pub(super) fn tell_apart(plans: &[&Plan]) -> Result<(), (usize, Box<Diagnostic>)
     for (position, plan) in plans.iter().enumerate() {
         let late = plan.ops.iter().find_map(|op| guard(plan, op)?.err());
         let Some(late) = late else { continue };
-        let own = guards(plan);
+        let (own, prototype) = (guards(plan), plan.prototype.to_string());
         let excluded = |later: &&Plan| {
             let others = guards(later);
-            own.iter().any(|one| others.iter().any(|other| one.excludes(other)))
+            // What another interface grants once more fails where this one does.
+            later.prototype.to_string() == prototype
+                || own.iter().any(|one| others.iter().any(|other| one.excludes(other)))
         };
         if !plans[position + 1..].iter().all(excluded) {
             return Err((position, Box::new(mistake(plan, &late))));

@@ -1,4 +1,5 @@
 //! Several grants of one symbol: which one a call gets, and which sets nobody gets.
+#![expect(unsafe_code, reason = "grants an interface of its own")]
 use crate::mock;
 use crate::support::*;
 use portcullis::host::{Bridge, LinkProblem};
@@ -124,6 +125,21 @@ fn sets_that_no_argument_tells_apart_are_not_linked() {
             assert!(text.contains(part), "{part}: {text}");
         }
     }
+}
+
+#[test]
+fn what_two_interfaces_grant_alike_is_no_set_to_tell_apart() {
+    let text = |comment: &str| {
+        format!(
+            "{comment}\n#pragma portcullis library \"libmock.so\" module \"mock\"
+            void ignore(const int __range(0, 9) *at, int n);"
+        )
+    };
+    let builder = mock::granted(&Engine::default(), &text("// one"));
+    // SAFETY: it is true of the function, which leaves its arguments alone.
+    let builder = unsafe { builder.grant_interface("again.h", &text("// two")) }.unwrap();
+    let mut guest = Guest::new(&builder.build().unwrap(), &caller("ignore", "")).unwrap();
+    guest.call::<_, ()>("run", (16, 39)).unwrap();
 }
 
 #[test]

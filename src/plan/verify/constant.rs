@@ -55,7 +55,8 @@ impl Tree {
             Tree::If(condition, yes, no) => match condition.constant()? {
                 Constant::Known(0) => no.constant(),
                 Constant::Known(_) => yes.constant(),
-                Constant::Unknown => yes.constant().and(no.constant()).map(|_| Constant::Unknown),
+                // Then the other arm may be anything.
+                Constant::Unknown => yes.constant().or(no.constant()).map(|_| Constant::Unknown),
             },
         }
     }
@@ -99,6 +100,10 @@ mod tests {
         assert_eq!(sum.constant(), Some(Constant::Unknown));
         let chosen = Tree::If(known(0), sum.into(), known(3));
         assert_eq!(chosen.constant(), Some(Constant::Known(3)));
+        let call = Tree::Call("f".into(), Vec::new());
+        let either = Tree::If(Tree::AnyConstant.into(), call.clone().into(), known(3));
+        assert_eq!(either.constant(), Some(Constant::Unknown));
+        assert_eq!(Tree::If(known(1), call.into(), known(3)).constant(), None);
     }
 
     #[test]
