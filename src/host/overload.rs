@@ -75,6 +75,17 @@ fn guard<'p>(plan: &'p Plan, op: &Op) -> Option<Result<Guard, Late<'p>>> {
         | Op::Long32 { .. }
         | Op::Float32 { .. }
         | Op::Float64 { .. }
+        | Op::Pair { .. }
+        | Op::Extended { .. }
+        | Op::Vector { .. }
+        | Op::Object { .. }
+        | Op::Address { .. }
+        | Op::Room { .. }
+        | Op::Format { .. }
+        | Op::FitsObject { .. }
+        | Op::StoreObject { .. }
+        | Op::Native(_)
+        | Op::Upcall(_)
         | Op::Evaluate { .. }
         | Op::Value { .. }
         | Op::Buffer { .. }
@@ -267,6 +278,13 @@ fn decoder(op: &Op, at: At) -> Option<(u16, Decode)> {
         Op::Long32 { slot, to } => (slot, to, Decode::Signed(32)),
         Op::Float32 { .. }
         | Op::Float64 { .. }
+        | Op::Pair { .. }
+        | Op::Extended { .. }
+        | Op::Vector { .. }
+        | Op::Object { .. }
+        | Op::Address { .. }
+        | Op::Room { .. }
+        | Op::Format { .. }
         | Op::Range { .. }
         | Op::Evaluate { .. }
         | Op::Require { .. }
@@ -283,6 +301,7 @@ fn decoder(op: &Op, at: At) -> Option<(u16, Decode)> {
         | Op::Consume { .. }
         | Op::Measure { .. }
         | Op::Fits { .. }
+        | Op::FitsObject { .. }
         | Op::Inside { .. }
         | Op::InsideOr { .. }
         | Op::Take { .. }
@@ -291,6 +310,9 @@ fn decoder(op: &Op, at: At) -> Option<(u16, Decode)> {
         | Op::Adopt { .. }
         | Op::StoreCell { .. }
         | Op::EndLoans { .. }
+        | Op::StoreObject { .. }
+        | Op::Native(_)
+        | Op::Upcall(_)
         | Op::Return { .. } => return None,
     };
     (to == at).then_some((slot, decode))

@@ -60,6 +60,10 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         | Op::ULong32 { slot, .. }
         | Op::Float32 { slot, .. }
         | Op::Float64 { slot, .. }
+        | Op::Pair { slot, .. }
+        | Op::Extended { slot, .. }
+        | Op::Vector { slot, .. }
+        | Op::Object { slot, .. }
         | Op::Text { slot, .. }
         | Op::Cell { slot, .. }
         | Op::PointerCell { slot, .. }
@@ -67,7 +71,7 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         | Op::Handle { slot, .. }
         | Op::Consume { slot, .. }
         | Op::StoreCell { slot, .. }
-        | Op::EndLoans { slot } => of_value(plan, slot.into()),
+        | Op::EndLoans { slot } => of_value(plan, plan.param_of(slot)),
         Op::Range { param, .. }
         | Op::Evaluate { param, .. }
         | Op::Value { param, .. }
@@ -76,6 +80,9 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         | Op::Take { param, .. }
         | Op::Give { param, .. } => of_value(plan, param.into()),
         Op::Buffer { param, .. } => of_value(plan, param.into()),
+        Op::Format { param, .. } => of_value(plan, param.into()),
+        Op::Room { .. } | Op::FitsObject { .. } | Op::StoreObject { .. } => result(plan),
+        Op::Address { .. } | Op::Native(_) | Op::Upcall(_) => Subject::Call,
         Op::Apart { text, .. } => text_slot(plan, text),
         Op::Measure { to, .. } => measured(plan, to),
         Op::InsideOr { .. }
@@ -121,7 +128,7 @@ fn text_slot(plan: &Plan, text: At) -> Subject {
         Op::TextCell { slot, cell, .. } if cell == text => Some(slot),
         _ => None,
     });
-    slot.map_or(Subject::Call, |slot| of_value(plan, slot.into()))
+    slot.map_or(Subject::Call, |slot| of_value(plan, plan.param_of(slot)))
 }
 
 /// What is measured by the expression whose value goes there: what is then taken.
@@ -212,12 +219,18 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
                 | Returns::Int32
                 | Returns::Int64
                 | Returns::Float32
-                | Returns::Float64 => return None,
+                | Returns::Float64
+                | Returns::Vector => return None,
             };
             let result = Operand { at: FrameLayout::result_integer(), width: from };
             does_not_fit(view.operand(result), width)
         }
         Op::Fits { from, width, .. } => does_not_fit(view.operand(from), width),
+        Op::Object { slot, size, .. } | Op::Room { slot, size } => {
+            outside(&view, view.slot(slot), size.into())
+        }
+        Op::FitsObject { moves } => view.misfit(plan.moves.get(usize::from(moves))?),
+        Op::Format { .. } => None,
         Op::Inside { .. } => Some(Problem::Unreachable),
         Op::Take { extent: TakeExtent::Counted { count, size }, .. } => match view.operand(count) {
             count if count < 0 => Some(Problem::NegativeCount { count }),
@@ -245,6 +258,13 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         | Op::ULong32 { .. }
         | Op::Float32 { .. }
         | Op::Float64 { .. }
+        | Op::Pair { .. }
+        | Op::Extended { .. }
+        | Op::Vector { .. }
+        | Op::Address { .. }
+        | Op::StoreObject { .. }
+        | Op::Native(_)
+        | Op::Upcall(_)
         | Op::Consume { .. }
         | Op::InsideOr { .. }
         | Op::FreeNative { .. }

@@ -6,13 +6,14 @@
 use super::abi::{Abi, Location, Role};
 use super::expression::{Expression, Step};
 use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS};
-use super::op::{At, Count, Fate, Op, Operand, Ownership, Stub, TakeExtent};
+use super::op::{At, Count, Fate, NativeOp, Op, Operand, Ownership, Stub, TakeExtent};
 use super::{Callee, Plan, Purpose};
 use crate::signature::UnaryOp;
 use names::{binary_name, bytes, direction_name, null_name, returns_name, section, width_name};
 use std::fmt::{self, Write as _};
 
 mod names;
+mod outside;
 
 pub(super) use names::mnemonic;
 
@@ -21,7 +22,7 @@ pub(super) use names::mnemonic;
 /// ```text
 /// unsigned long crc32(unsigned long crc, const uint8_t *__counted_by(len) buf, unsigned int len)
 /// import  (func (param i32 i32 i32) (result i32))
-/// frame   288 bytes
+/// frame   304 bytes
 /// facts   leaf, memory
 ///
 /// before
@@ -52,10 +53,13 @@ impl Printer<'_> {
         let plan = self.plan;
         writeln!(text, "{}", plan.prototype.as_written())?;
         writeln!(text, "import  {}", plan.lowering)?;
-        let FrameLayout { stack, locals, size } = plan.frame;
+        let FrameLayout { stack, stack_align, locals, size } = plan.frame;
         write!(text, "frame   {size} bytes")?;
         if stack > 0 {
             write!(text, ", {stack} of stack arguments")?;
+            if stack_align > 16 {
+                write!(text, " aligned to {stack_align}")?;
+            }
         }
         if size > locals {
             write!(text, ", {} of cells and locals", size - locals)?;
@@ -109,6 +113,15 @@ impl Printer<'_> {
         for (index, intervals) in plan.ranges.iter().enumerate() {
             writeln!(text, "{index:>4}  {}", self.intervals(intervals))?;
         }
+        if !plan.moves.is_empty() {
+            writeln!(text, "moves")?;
+        }
+        for (index, moves) in plan.moves.iter().enumerate() {
+            for (number, one) in moves.iter().enumerate() {
+                let index = if number == 0 { index.to_string() } else { String::new() };
+                writeln!(text, "{index:>4}  {}", self.moved_bytes(one))?;
+            }
+        }
         if !plan.callees.is_empty() {
             writeln!(text, "callees")?;
         }
@@ -148,7 +161,23 @@ impl Printer<'_> {
             | Op::Long32 { slot, to }
             | Op::ULong32 { slot, to }
             | Op::Float32 { slot, to }
-            | Op::Float64 { slot, to } => self.slot_to(slot, to),
+            | Op::Float64 { slot, to }
+            | Op::Vector { slot, to } => self.slot_to(slot, to),
+            Op::Pair { slot, to } | Op::Extended { slot, to } => {
+                format!("slots {slot} and {} -> {}", slot + 1, self.at(to))
+            }
+            Op::Object { slot, size, moves } => {
+                format!("slot {slot}, {}, moves {moves}", bytes(size.into()))
+            }
+            Op::Address { of, to } => format!("of {} -> {}", self.at(of), self.at(to)),
+            Op::Room { slot, size } => format!("slot {slot}, {}", bytes(size.into())),
+            Op::Format { text, extent, param: _ } => {
+                format!("{} (length {})", self.at(text), self.at(extent))
+            }
+            Op::FitsObject { moves } => format!("moves {moves}"),
+            Op::StoreObject { slot, moves } => format!("moves {moves} -> memory at slot {slot}"),
+            Op::Native(op) => self.native(op),
+            Op::Upcall(op) => self.upcall(op),
             Op::Range { value, set, param: _ } => {
                 let intervals = self.plan.ranges.get(usize::from(set));
                 let intervals = intervals.map_or_else(String::new, |i| self.intervals(i));
@@ -229,6 +258,9 @@ impl Printer<'_> {
                     Stub::Integers => "integer registers",
                     Stub::Registers => "all registers",
                     Stub::Stack => "all registers, stack",
+                    Stub::Whole { x87: 0 } => "whole registers, stack",
+                    Stub::Whole { x87: 1 } => "whole registers, stack, st(0)",
+                    Stub::Whole { .. } => "whole registers, stack, st(0) and st(1)",
                 };
                 format!("{stub}; {}", returns_name(returns))
             }
@@ -307,6 +339,25 @@ impl Printer<'_> {
         intervals.iter().map(one).collect::<Vec<_>>().join(" or ")
     }
 
+    /// A position of the frame by the name of what it is a part of.
+    fn within(&self, at: At) -> String {
+        let offset = at.offset();
+        let register = |first: usize, stride: usize, count: usize| {
+            let behind = offset.checked_sub(first)?;
+            (behind < stride * count)
+                .then(|| (At::new(first + behind / stride * stride), behind % stride))
+        };
+        let first = |at: Option<At>| at.map_or(0, At::offset);
+        let parts = [
+            (first(FrameLayout::integer(0)), 8, INTEGER_REGISTERS),
+            (first(FrameLayout::vector(0)), 16, VECTOR_REGISTERS),
+        ];
+        match parts.into_iter().find_map(|(first, stride, count)| register(first, stride, count)) {
+            Some((Some(start), behind)) if behind > 0 => format!("{}+{behind}", self.at(start)),
+            _ => self.at(at),
+        }
+    }
+
     /// A position of the frame by name.
     fn at(&self, at: At) -> String {
         let register = |location, role| {
@@ -323,11 +374,14 @@ impl Printer<'_> {
                 return register(Location::Vector(number), Role::Parameter);
             }
         }
-        if at == FrameLayout::result_integer() {
-            return format!("result {}", register(Location::Integer(0), Role::Result));
-        }
-        if at == FrameLayout::result_vector() {
-            return format!("result {}", register(Location::Vector(0), Role::Result));
+        for number in 0..2 {
+            for location in
+                [Location::Integer(number), Location::Vector(number), Location::X87(number)]
+            {
+                if FrameLayout::result_register(location) == Some(at) {
+                    return format!("result {}", register(location, Role::Result));
+                }
+            }
         }
         let (offset, locals) = (at.offset(), usize::from(self.plan.frame.locals));
         if offset >= locals {
@@ -376,7 +430,13 @@ impl Printer<'_> {
     /// The parameters that an op is about.
     fn comment(&self, op: &Op) -> Option<String> {
         match *op {
-            Op::Int8 { slot, .. }
+            Op::Pair { slot, .. }
+            | Op::Extended { slot, .. }
+            | Op::Vector { slot, .. }
+            | Op::Object { slot, .. }
+            | Op::Room { slot, .. }
+            | Op::StoreObject { slot, .. }
+            | Op::Int8 { slot, .. }
             | Op::UInt8 { slot, .. }
             | Op::Int16 { slot, .. }
             | Op::UInt16 { slot, .. }
@@ -395,8 +455,9 @@ impl Printer<'_> {
             | Op::Handle { slot, .. }
             | Op::Consume { slot, .. }
             | Op::StoreCell { slot, .. }
-            | Op::EndLoans { slot } => Some(self.param(slot)),
+            | Op::EndLoans { slot } => Some(self.param_of(slot)),
             Op::Range { param, .. }
+            | Op::Format { param, .. }
             | Op::Evaluate { param, .. }
             | Op::Value { param, .. }
             | Op::Fits { param, .. }
@@ -407,7 +468,16 @@ impl Printer<'_> {
             Op::Apart { text, buffer, .. } => {
                 Some(format!("{} and {}", self.travels(text)?, self.travels(buffer)?))
             }
-            Op::Reserve { .. }
+            Op::FitsObject { .. } => Some("result".to_owned()),
+            Op::Native(NativeOp::Fetch { arg, .. } | NativeOp::Split { arg, .. }) => {
+                Some(self.param(arg))
+            }
+            Op::Native(NativeOp::Destination { .. } | NativeOp::Deliver { .. }) => {
+                Some("result".to_owned())
+            }
+            Op::Upcall(_) => None,
+            Op::Address { .. }
+            | Op::Reserve { .. }
             | Op::Call { .. }
             | Op::Measure { .. }
             | Op::InsideOr { .. }
@@ -417,12 +487,21 @@ impl Printer<'_> {
         }
     }
 
+    fn param_of(&self, slot: u16) -> String {
+        self.subject(self.plan.param_of(slot))
+    }
+
     fn param(&self, index: u16) -> String {
-        match self.plan.prototype.function.params.get(usize::from(index)) {
+        self.subject(index.into())
+    }
+
+    fn subject(&self, index: usize) -> String {
+        match self.plan.prototype.function.params.get(index) {
+            None if index < self.plan.slots.len() => format!("parameter {}", index + 1),
             None => "result".to_owned(),
             Some(param) => match &param.name {
                 Some(name) => name.to_string(),
-                None => format!("parameter {}", u32::from(index) + 1),
+                None => format!("parameter {}", index + 1),
             },
         }
     }
@@ -456,7 +535,7 @@ mod tests {
         let expected = "\
 unsigned long crc32(unsigned long crc, const uint8_t *__counted_by(len) buf, unsigned int len)
 import  (func (param i32 i32 i32) (result i32))
-frame   288 bytes
+frame   304 bytes
 facts   leaf, memory
 
 before

@@ -10,7 +10,7 @@
 //!        +--------------------------------+  FrameLayout::locals
 //!        | stack area                     |  what the callee finds at its stack pointer,
 //!        |   8 bytes a slot, 16-aligned   |  first stack argument lowest
-//!        +--------------------------------+  FrameHead size (288)
+//!        +--------------------------------+  FrameHead size (304)
 //!        | call record                    |  raw result registers, errno, state
 //!        +--------------------------------+  208
 //!        | vector registers, 8 x 16       |  xmm0 .. xmm7, low half first
@@ -22,6 +22,7 @@
 //!  low   +--------------------------------+  arguments, owned by the caller
 //! ```
 use super::Binding;
+use super::abi::Location;
 use super::op::At;
 use std::mem::offset_of;
 
@@ -47,8 +48,8 @@ pub struct CallRecord {
     pub errno: i32,
     /// 0 before the call, 1 after it.
     pub called: u32,
-    /// Reserved for `st(0)`.
-    pub x87: [u64; 3],
+    /// `st(0)` and `st(1)`, 10 bytes each, the second one [`X87_STRIDE`] bytes behind the first.
+    pub x87: [u64; 4],
 }
 
 /// The part of a frame whose layout is the same for every plan.
@@ -68,6 +69,8 @@ pub struct FrameHead {
     pub record: CallRecord,
 }
 
+/// Distance of the two x87 registers in a call record.
+pub const X87_STRIDE: usize = 16;
 /// As many as the ABI with the most has (AAPCS64; SysV x86-64 uses six).
 pub const INTEGER_REGISTERS: usize = 8;
 /// As many as both ABIs have.
@@ -80,6 +83,8 @@ pub const MAX_STACK_AREA: usize = 4096;
 pub struct FrameLayout {
     /// Size of the stack area, a multiple of 16. It begins at [`FrameLayout::STACK`].
     pub stack: u16,
+    /// Alignment of the stack area at the call: 16, or more when an argument asks for it.
+    pub stack_align: u16,
     /// Where cells and locals begin; 16-aligned.
     pub locals: u16,
     /// The whole frame, a multiple of 16.
@@ -118,14 +123,29 @@ impl FrameLayout {
     /// The first integer result register in the call record.
     #[must_use]
     pub fn result_integer() -> At {
-        At::new(offset_of!(FrameHead, record) + offset_of!(CallRecord, integers))
-            .expect("the record is not at the start of the frame")
+        Self::result(0, offset_of!(CallRecord, integers))
     }
 
     /// The first vector result register in the call record.
     #[must_use]
     pub fn result_vector() -> At {
-        At::new(offset_of!(FrameHead, record) + offset_of!(CallRecord, vectors))
+        Self::result(0, offset_of!(CallRecord, vectors))
+    }
+
+    /// A result register in the call record; `None` for the stack and for registers that it has not.
+    #[must_use]
+    pub fn result_register(location: Location) -> Option<At> {
+        let (number, count, stride, first) = match location {
+            Location::Integer(number) => (number, 2, 8, offset_of!(CallRecord, integers)),
+            Location::Vector(number) => (number, 2, 16, offset_of!(CallRecord, vectors)),
+            Location::X87(number) => (number, 2, X87_STRIDE, offset_of!(CallRecord, x87)),
+            Location::Stack(_) => return None,
+        };
+        (number < count).then(|| Self::result(stride * usize::from(number), first))
+    }
+
+    fn result(offset: usize, part: usize) -> At {
+        At::new(offset_of!(FrameHead, record) + part + offset)
             .expect("the record is not at the start of the frame")
     }
 }
@@ -150,8 +170,8 @@ mod tests {
         assert_eq!(offset_of!(CallRecord, errno), 48);
         assert_eq!(offset_of!(CallRecord, called), 52);
         assert_eq!(offset_of!(CallRecord, x87), 56);
-        assert_eq!(size_of::<CallRecord>(), 80);
-        assert_eq!(size_of::<FrameHead>(), 288);
+        assert_eq!(size_of::<CallRecord>(), 88);
+        assert_eq!(size_of::<FrameHead>(), 304);
         assert_eq!(align_of::<FrameHead>(), 16);
     }
 

@@ -14,10 +14,12 @@ pub mod compile;
 pub mod diagnose;
 pub mod disassemble;
 pub mod expression;
+pub mod extended;
 pub mod frame;
 pub mod handles;
 pub mod interpret;
 pub mod layout;
+pub mod moves;
 pub mod op;
 pub mod problem;
 pub mod template;
@@ -27,6 +29,7 @@ use crate::signature::{Prototype, Record};
 use expression::Expression;
 use frame::FrameLayout;
 use handles::HandleType;
+use moves::Move;
 use op::{Op, Width};
 use std::sync::Arc;
 
@@ -50,12 +53,27 @@ pub struct Plan {
     pub expressions: Box<[Expression]>,
     /// The intervals of `Range`: any of them.
     pub ranges: Box<[Intervals]>,
+    /// How values that are no scalars are taken apart and put together.
+    pub moves: Box<[Box<[Move]>]>,
+    /// The first guest slot of each parameter, those of a typed tail after the named ones. Not all
+    /// take one: `long double` takes two, an empty struct none, and slot 0 is the address of a result
+    /// that wasm returns through memory.
+    pub slots: Box<[u16]>,
     /// Native functions other than the called one.
     pub callees: Box<[Callee]>,
     /// The types of handles.
     pub handle_kinds: Box<[HandleKind]>,
     /// What holds for the whole plan.
     pub facts: Facts,
+}
+
+impl Plan {
+    /// The position of the parameter that a guest slot belongs to, those of a typed tail after the
+    /// named ones; one past the last for the address of the result.
+    #[must_use]
+    pub fn param_of(&self, slot: u16) -> usize {
+        self.slots.iter().rposition(|first| *first <= slot).unwrap_or(self.slots.len())
+    }
 }
 
 /// Least and greatest values, both included.

@@ -23,8 +23,12 @@
 //! addition of an op: see CONTRIBUTING.md for the recipe.
 use std::num::NonZeroU16;
 
+mod outside;
+mod phase;
 mod width;
 
+pub use outside::{Fetch, NativeOp, UpcallOp};
+pub use phase::Phase;
 pub use width::Width;
 
 /// A position in the frame: its offset in bytes.
@@ -117,6 +121,12 @@ pub enum Stub {
     Registers,
     /// All registers, and the stack area.
     Stack,
+    /// As `Stack`, vector registers whole, the stack area aligned to more than 16 bytes if the frame
+    /// says so, and so many x87 registers hold the result (0 to 2).
+    Whole {
+        /// Results in `st(0)` and `st(1)`.
+        x87: u8,
+    },
 }
 
 /// How the raw result registers become the guest's result.
@@ -149,6 +159,8 @@ pub enum Returns {
     Float32,
     /// `f64`
     Float64,
+    /// `v128`, from the whole register.
+    Vector,
 }
 
 /// What a `Take` copies.
@@ -222,6 +234,13 @@ pub enum Op {
     Float32 { slot: u16, to: At },
     /// An `f64`, likewise.
     Float64 { slot: u16, to: At },
+    /// The 128 bits of two `i64`s, this slot's and the next one's; `to` has 16 bytes (`__int128`,
+    /// and `long double` where it is a binary128).
+    Pair { slot: u16, to: At },
+    /// As [`Op::Pair`], a binary128 that becomes the x87's format.
+    Extended { slot: u16, to: At },
+    /// A `v128`; `to` has 16 bytes.
+    Vector { slot: u16, to: At },
 
     // ----- before: values and conditions
     /// Fails unless `value` lies in one of the intervals of `Plan::ranges[set]`.
@@ -254,6 +273,17 @@ pub enum Op {
     /// code gets a copy of the call's own. Its length in bytes, terminator included, is kept at
     /// `extent` (8 bytes).
     Text { slot: u16, to: At, unit: u8, null: Null, copy: bool, extent: At },
+    /// A value of `size` bytes that C passes and wasm passes by its address in the guest's memory: it
+    /// is taken apart as `Plan::moves[moves]` says.
+    Object { slot: u16, size: u32, moves: u16 },
+    /// Places the address of a place of the frame: of a value that the C ABI passes by address, of
+    /// the memory that a result goes to.
+    Address { of: At, to: At },
+    /// `size` bytes in the guest's memory that [`Op::StoreObject`] will write.
+    Room { slot: u16, size: u32 },
+    /// The format string whose address is at `text` (its length at `extent`) must agree with the
+    /// prototype's typed tail (`__format`).
+    Format { text: At, extent: At, param: u16 },
     /// One integer in the guest's memory that goes through the call's own memory, because its
     /// layouts differ or because a bound depends on it: `guest` in the guest's memory, `host` at
     /// `cell` in the frame (8 bytes, zero before). `to` receives the address of `cell`.
@@ -304,6 +334,8 @@ pub enum Op {
     Measure { expr: u16, to: At },
     /// The integer at `from` must be one of `width`'s values (what the guest can hold).
     Fits { from: Operand, width: Width, param: u16 },
+    /// Every integer of `Plan::moves[moves]` that is narrower in the guest's memory must fit there.
+    FitsObject { moves: u16 },
     /// The native pointer at `from` must be NULL, or point into (or just past) the guest's memory
     /// or a copy that the call made of a part of it. `to` (8 bytes) receives the guest's pointer.
     Inside { from: At, to: At, param: u16 },
@@ -330,9 +362,18 @@ pub enum Op {
     Adopt { from: At, to: At, kind: u16, borrowed: bool, parent: Option<Slot> },
     /// Writes the low bytes of the 8 at `from` to the guest address in `slot`, unless that is 0.
     StoreCell { slot: u16, from: At, width: Width },
+    /// Puts the result together in the guest's memory, at the address in `slot`, as
+    /// `Plan::moves[moves]` says.
+    StoreObject { slot: u16, moves: u16 },
     /// The result from the call record or a place of the frame, decoded as `returns` says
     /// (never `Record`).
     Return { from: At, returns: Returns },
+
+    // ----- plans without a guest
+    /// A call on plain C values.
+    Native(NativeOp),
+    /// A call that native code makes.
+    Upcall(UpcallOp),
 }
 
 /// A guest slot where one may be missing.
@@ -350,65 +391,6 @@ impl Slot {
     #[must_use]
     pub fn number(self) -> u16 {
         self.0.get() - 1
-    }
-}
-
-/// The part of a plan that an op belongs to, in the order in which they must stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Phase {
-    /// Decodes, checks, places.
-    Before,
-    /// The call.
-    Call,
-    /// What is true once native code has run.
-    Facts,
-    /// What can still fail.
-    Checks,
-    /// Guest code.
-    Guest,
-    /// What cannot fail.
-    Commit,
-}
-
-impl Op {
-    /// The part of a plan that this op belongs to.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        match self {
-            Op::Int8 { .. }
-            | Op::UInt8 { .. }
-            | Op::Int16 { .. }
-            | Op::UInt16 { .. }
-            | Op::Bool { .. }
-            | Op::Int32 { .. }
-            | Op::Int64 { .. }
-            | Op::Long32 { .. }
-            | Op::ULong32 { .. }
-            | Op::Float32 { .. }
-            | Op::Float64 { .. }
-            | Op::Range { .. }
-            | Op::Evaluate { .. }
-            | Op::Require { .. }
-            | Op::Value { .. }
-            | Op::Buffer { .. }
-            | Op::Text { .. }
-            | Op::Cell { .. }
-            | Op::PointerCell { .. }
-            | Op::TextCell { .. }
-            | Op::Handle { .. }
-            | Op::Apart { .. }
-            | Op::Reserve { .. } => Phase::Before,
-            Op::Call { .. } => Phase::Call,
-            Op::Consume { .. } | Op::EndLoans { .. } => Phase::Facts,
-            Op::Measure { .. }
-            | Op::Fits { .. }
-            | Op::Inside { .. }
-            | Op::InsideOr { .. }
-            | Op::Take { .. }
-            | Op::FreeNative { .. } => Phase::Checks,
-            Op::Give { .. } => Phase::Guest,
-            Op::Adopt { .. } | Op::StoreCell { .. } | Op::Return { .. } => Phase::Commit,
-        }
     }
 }
 

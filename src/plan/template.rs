@@ -93,6 +93,12 @@ pub enum Unsupported {
     /// Integers and floating-point numbers.
     #[error("both integers and floating-point numbers")]
     Mixed,
+    /// A struct, or a scalar of more than 64 bits.
+    #[error("a struct or a scalar of more than 64 bits")]
+    Aggregate,
+    /// A plan of the `ffi` API.
+    #[error("no guest")]
+    NoGuest,
     /// Too many pointers.
     #[error("more than {POINTERS} pointers")]
     Pointers,
@@ -240,10 +246,19 @@ impl Template {
                 Err(Unsupported::Cell)
             }
             Op::Handle { .. } | Op::Reserve { .. } => Err(Unsupported::Handle),
+            Op::Pair { .. }
+            | Op::Extended { .. }
+            | Op::Vector { .. }
+            | Op::Object { .. }
+            | Op::Address { .. }
+            | Op::Room { .. } => Err(Unsupported::Aggregate),
+            Op::Format { .. } => Err(Unsupported::Condition),
+            Op::Native(_) | Op::Upcall(_) => Err(Unsupported::NoGuest),
             Op::Call { .. }
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }
+            | Op::FitsObject { .. }
             | Op::Inside { .. }
             | Op::InsideOr { .. }
             | Op::Take { .. }
@@ -251,6 +266,7 @@ impl Template {
             | Op::Give { .. }
             | Op::Adopt { .. }
             | Op::StoreCell { .. }
+            | Op::StoreObject { .. }
             | Op::EndLoans { .. }
             | Op::Return { .. } => Err(Unsupported::After),
         }

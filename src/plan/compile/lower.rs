@@ -1,94 +1,232 @@
-//! The wasm type of an import (tool-conventions, BasicCABI.md): one value for each scalar.
+//! The wasm type of an import (tool-conventions, BasicCABI.md): how each C type crosses.
 use super::CompileError;
-use crate::plan::layout::{DataModel, Scalar, scalar_of};
+use crate::plan::layout::{DataModel, Scalar, Target as Memory, body_of, extent_of, scalar_of};
 use crate::plan::{Lowering, WasmType};
-use crate::signature::{Diagnostic, Float, Integer, Prototype, Type, TypeKind};
+use crate::signature::{
+    Diagnostic, Float, Function, Integer, Prototype, RecordKind, Scope, Type, TypeKind, Variadic,
+};
 use std::fmt;
+
+/// How a value crosses between wasm and us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Crossing {
+    /// Not at all: it has no bytes (an empty struct).
+    Nothing,
+    /// As one wasm value. A struct of one scalar crosses as that scalar.
+    Scalar(Scalar),
+    /// As two `i64`s; a result through memory.
+    Two(Scalar),
+    /// As a `v128`.
+    Vector,
+    /// By its address in the guest's memory.
+    Address,
+}
+
+/// A lowering, and which guest slots belong to which parameter.
+pub(super) struct Lowered {
+    pub(super) lowering: Lowering,
+    /// Of the parameters, those of a typed tail after the named ones.
+    pub(super) params: Vec<Crossing>,
+    /// The first slot of each.
+    pub(super) slots: Box<[u16]>,
+    pub(super) result: Crossing,
+}
+
+impl Lowered {
+    /// Whether slot 0 is the address of the result.
+    pub(super) fn is_hidden(&self) -> bool {
+        matches!(self.result, Crossing::Two(_) | Crossing::Address)
+    }
+}
 
 /// The wasm type that a prototype has for guests of that data model. Where C has `long` and its
 /// kin, an import may choose between `i32` and `i64`.
 ///
 /// # Errors
-/// [`CompileError::Prototype`] for types that do not cross yet, [`CompileError::WasmType`] when
+/// [`CompileError::Prototype`] for types that do not cross, [`CompileError::WasmType`] when
 /// `import` is something else.
 pub fn lower(
     prototype: &Prototype,
+    scope: &Scope,
     model: DataModel,
     import: Option<&Lowering>,
 ) -> Result<Lowering, CompileError> {
-    let mut errors = Vec::new();
+    lower_all(prototype, scope, model, import).map(|lowered| lowered.lowering)
+}
+
+/// As [`lower`], with what it found on the way.
+pub(super) fn lower_all(
+    prototype: &Prototype,
+    scope: &Scope,
+    model: DataModel,
+    import: Option<&Lowering>,
+) -> Result<Lowered, CompileError> {
     let function = &prototype.function;
-    let mut of = |ty: &Type, chosen: Option<WasmType>| match value_type(ty, model) {
-        Ok(Choice::One(only)) => only,
-        Ok(Choice::Word(natural)) => match chosen {
-            Some(chosen @ (WasmType::I32 | WasmType::I64)) => chosen,
-            _ => natural,
-        },
-        Err(what) => {
-            let message = format!("{what}: not supported yet");
-            errors.push(Diagnostic::new(ty.span, message).label("here"));
-            WasmType::I32
-        }
+    let mut errors = Vec::new();
+    let mut of = |ty: &Type| {
+        crossing(ty, scope, model).unwrap_or_else(|what| {
+            errors.push(Diagnostic::new(ty.span, what).label("here"));
+            Crossing::Nothing
+        })
     };
-    let mut params = Vec::with_capacity(function.params.len());
-    for (index, param) in function.params.iter().enumerate() {
-        params.push(of(&param.ty, import.and_then(|i| i.params.get(index).copied())));
-    }
-    let mut results = Vec::new();
-    if function.result.kind != TypeKind::Void {
-        results.push(of(&function.result, import.and_then(|i| i.results.first().copied())));
-    }
+    let params: Vec<Crossing> = parameter_types(function).map(&mut of).collect();
+    let result = match function.result.kind {
+        TypeKind::Void => Crossing::Nothing,
+        _ => of(&function.result),
+    };
     if !errors.is_empty() {
         return Err(CompileError::Prototype(errors));
     }
-    let expected = Lowering { params, results };
-    match import {
-        Some(found) if *found != expected => {
-            Err(CompileError::WasmType { expected, found: found.clone() })
+    let mut lowered = Lowered { lowering: Lowering::default(), params, slots: [].into(), result };
+    let mut types = Vec::new();
+    if lowered.is_hidden() {
+        types.push(word(model));
+    }
+    let mut slots = Vec::new();
+    for crossing in &lowered.params {
+        slots.push(super::index_of(types.len()));
+        match crossing {
+            Crossing::Nothing => {}
+            Crossing::Scalar(scalar) => {
+                let chosen = import.and_then(|import| import.params.get(types.len()).copied());
+                types.push(value_type(*scalar, model, chosen));
+            }
+            Crossing::Two(_) => types.extend([WasmType::I64; 2]),
+            Crossing::Vector => types.push(WasmType::V128),
+            Crossing::Address => types.push(word(model)),
         }
-        _ => Ok(expected),
+    }
+    let chosen = import.and_then(|import| import.results.first().copied());
+    let results = match lowered.result {
+        Crossing::Scalar(scalar) => vec![value_type(scalar, model, chosen)],
+        Crossing::Vector => vec![WasmType::V128],
+        Crossing::Nothing | Crossing::Two(_) | Crossing::Address => Vec::new(),
+    };
+    lowered.slots = slots.into();
+    lowered.lowering = Lowering { params: types, results };
+    match import {
+        Some(found) if *found != lowered.lowering => {
+            Err(CompileError::WasmType { expected: lowered.lowering, found: found.clone() })
+        }
+        _ => Ok(lowered),
     }
 }
 
-/// The wasm types that a C type may have.
-enum Choice {
-    One(WasmType),
-    /// `i32` or `i64`; this one by itself.
-    Word(WasmType),
+/// The types of all parameters, those of a typed tail after the named ones.
+pub(super) fn parameter_types(function: &Function) -> impl Iterator<Item = &Type> {
+    let tail = match &function.variadic {
+        Variadic::Typed(tail) => tail.as_slice(),
+        Variadic::No | Variadic::Untyped(_) => &[],
+    };
+    function.params.iter().map(|param| &param.ty).chain(tail)
 }
 
-fn value_type(ty: &Type, model: DataModel) -> Result<Choice, &'static str> {
-    let word = match model {
+fn word(model: DataModel) -> WasmType {
+    match model {
         DataModel::Ilp32 => WasmType::I32,
         DataModel::Lp64 => WasmType::I64,
-    };
-    let Some(scalar) = scalar_of(ty) else {
-        return Err(match ty.kind {
-            TypeKind::Record(_) => "a struct or union by value",
-            TypeKind::Complex(_) => "complex numbers",
-            TypeKind::Vector { .. } => "vectors",
-            _ => "this type by value",
+    }
+}
+
+/// How a type crosses; what cannot, and why not.
+pub(super) fn crossing(ty: &Type, scope: &Scope, model: DataModel) -> Result<Crossing, String> {
+    if let Some(scalar) = scalar_of(ty) {
+        return Ok(match scalar {
+            Scalar::Float(Float::LongDouble)
+            | Scalar::Integer(Integer::Int128 | Integer::UnsignedInt128) => Crossing::Two(scalar),
+            Scalar::Bool | Scalar::Integer(_) | Scalar::Float(_) | Scalar::Pointer => {
+                Crossing::Scalar(scalar)
+            }
         });
-    };
-    Ok(match scalar {
-        Scalar::Bool => Choice::One(WasmType::I32),
-        Scalar::Integer(kind) => match kind {
-            Integer::Char
-            | Integer::SignedChar
-            | Integer::UnsignedChar
-            | Integer::Short
-            | Integer::UnsignedShort
-            | Integer::Int
-            | Integer::UnsignedInt => Choice::One(WasmType::I32),
-            Integer::Long | Integer::UnsignedLong => Choice::Word(word),
-            Integer::LongLong | Integer::UnsignedLongLong => Choice::One(WasmType::I64),
-            Integer::Int128 | Integer::UnsignedInt128 => return Err("128-bit integers"),
+    }
+    match &ty.kind {
+        TypeKind::Complex(_) => Ok(Crossing::Address),
+        TypeKind::Vector { bytes: 16, .. } => Ok(Crossing::Vector),
+        TypeKind::Vector { bytes, .. } => {
+            Err(format!("vectors of {bytes} bytes do not cross to wasm: only those of 16 do"))
+        }
+        TypeKind::Record(_) => {
+            let size = extent_of(ty, scope, Memory::Guest(model)).map_err(|e| e.to_string())?.size;
+            if size == 0 {
+                return Ok(Crossing::Nothing);
+            }
+            match single_scalar(ty, scope, model) {
+                Some((one, crossing)) if one == size => Ok(crossing),
+                _ => Ok(Crossing::Address),
+            }
+        }
+        TypeKind::Void
+        | TypeKind::Array { .. }
+        | TypeKind::Function(_)
+        | TypeKind::Bool
+        | TypeKind::Integer(_)
+        | TypeKind::Float(_)
+        | TypeKind::Enum(_)
+        | TypeKind::Pointer(_) => Err("this type is not passed by value".to_owned()),
+    }
+}
+
+/// The one scalar that a record is made of, and its size: clang passes such a record as that scalar
+/// if nothing else takes room in it. Empty members do not count, arrays of one element are their
+/// element.
+fn single_scalar(ty: &Type, scope: &Scope, model: DataModel) -> Option<(u64, Crossing)> {
+    match &ty.kind {
+        TypeKind::Array { element, .. } => {
+            let on = |ty| extent_of(ty, scope, Memory::Guest(model)).map(|extent| extent.size);
+            let (whole, one) = (on(ty).ok()?, on(element).ok()?);
+            if whole == one { single_scalar(element, scope, model) } else { None }
+        }
+        TypeKind::Record(record) => {
+            let body = body_of(record, scope, ty.span).ok()?;
+            if record.kind == RecordKind::Union && body.fields.len() > 1 {
+                // All members but one would have to be empty, which no API has.
+                let filled = body.fields.iter().filter(|field| {
+                    extent_of(&field.ty, scope, Memory::Guest(model)).is_ok_and(|e| e.size > 0)
+                });
+                if filled.count() > 1 {
+                    return None;
+                }
+            }
+            let mut found = None;
+            for field in &body.fields {
+                if field.bits.is_some() && field.name.is_none() {
+                    continue;
+                }
+                let size = extent_of(&field.ty, scope, Memory::Guest(model)).ok()?.size;
+                if size == 0 {
+                    continue;
+                }
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(single_scalar(&field.ty, scope, model)?);
+            }
+            found
+        }
+        TypeKind::Vector { bytes: 16, .. } => Some((16, Crossing::Vector)),
+        _ => {
+            let scalar = scalar_of(ty)?;
+            let crossing = crossing(ty, scope, model).ok()?;
+            Some((scalar.guest_size(model).into(), crossing))
+        }
+    }
+}
+
+/// The wasm type of a scalar.
+fn value_type(scalar: Scalar, model: DataModel, chosen: Option<WasmType>) -> WasmType {
+    match scalar {
+        Scalar::Integer(Integer::Long | Integer::UnsignedLong) => match chosen {
+            Some(chosen @ (WasmType::I32 | WasmType::I64)) => chosen,
+            _ => word(model),
         },
-        Scalar::Float(Float::Float) => Choice::One(WasmType::F32),
-        Scalar::Float(Float::Double) => Choice::One(WasmType::F64),
-        Scalar::Float(Float::LongDouble) => return Err("`long double`"),
-        Scalar::Pointer => Choice::One(word),
-    })
+        Scalar::Float(Float::Float) => WasmType::F32,
+        Scalar::Float(Float::Double | Float::LongDouble) => WasmType::F64,
+        Scalar::Pointer => word(model),
+        Scalar::Bool | Scalar::Integer(_) => match scalar.host_size() {
+            1..=4 => WasmType::I32,
+            _ => WasmType::I64,
+        },
+    }
 }
 
 impl fmt::Display for Lowering {

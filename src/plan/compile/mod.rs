@@ -3,6 +3,9 @@
 //! ```text
 //! lower       the wasm type of the import
 //! abi         where the C ABI puts every argument
+//! leaves      what a value is made of, in two memories
+//! aggregate   how it meets the pieces in which it travels
+//! by_value    structs, and scalars of more than 64 bits
 //! params      one op (or two) for each parameter: decode, check, place
 //! values      ranges and computed arguments
 //! outcome     what happens after the call: out values, results, handles
@@ -14,7 +17,10 @@
 //!
 //! Not here: whether the guest may call the function at all (`host::grants`), and the language
 //! (`signature`).
+mod aggregate;
+mod by_value;
 mod expression;
+mod leaves;
 mod lower;
 mod outcome;
 mod params;
@@ -24,17 +30,19 @@ mod values;
 use super::abi::{Abi, Assignment, Location, assign};
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::DataModel;
+use super::moves::Move;
 use super::op::{At, Fate, Op, Returns, Stub};
 use super::verify::{VerifyError, verify};
 use super::{Callee, Facts, HandleKind, HandleTypes, Lowering, Plan, Purpose};
 use crate::signature::{
-    Diagnostic, MAX_PARAMS, NoteKind, Param, Prototype, Record, Scope, Span, Variadic,
+    Diagnostic, MAX_PARAMS, NoteKind, Param, Prototype, Record, Scope, Span, Type, Variadic,
 };
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
 
 pub use lower::lower;
+use lower::lower_all;
 
 /// What a plan is compiled for.
 pub struct Target<'a> {
@@ -89,6 +97,9 @@ fn first(diagnostics: &[Diagnostic]) -> &str {
     diagnostics.first().map_or("the prototype cannot be compiled", |d| &d.message)
 }
 
+/// The largest value that passes through the frame.
+const MAX_AREA: usize = 16 << 10;
+
 /// Compiles and verifies a plan.
 ///
 /// # Errors
@@ -107,14 +118,15 @@ pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, 
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
     }
-    let lowering = lower(prototype, target.model, target.import)?;
-    compiler.params(&assignment, &lowering);
+    let lowered = lower_all(prototype, target.scope, target.model, target.import)?;
+    compiler.slots.clone_from(&lowered.slots);
+    compiler.params(&assignment, &lowered);
     compiler.tell_apart();
-    let returns = compiler.outcome(&lowering);
+    let returns = compiler.outcome(&assignment.result, &lowered);
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
     }
-    let plan = compiler.finish(lowering, &assignment, returns);
+    let plan = compiler.finish(lowered.lowering, &assignment, returns);
     verify(&plan, target.abi).map_err(CompileError::Refused)?;
     Ok(plan)
 }
@@ -168,7 +180,12 @@ struct Compiler<'a> {
     writable: Vec<Range>,
     /// Strings that native code may write to; they are among `writable` too.
     writable_texts: Vec<(At, Span)>,
+    /// All parameters, those of a typed tail after the named ones.
+    all: Arc<[Param]>,
+    /// The first guest slot of each.
+    slots: Box<[u16]>,
     params: Vec<Placed>,
+    moves: Vec<Box<[Move]>>,
     expressions: Vec<super::expression::Expression>,
     ranges: Vec<super::Intervals>,
     callees: Vec<Callee>,
@@ -192,7 +209,19 @@ struct Placed {
 
 impl<'a> Compiler<'a> {
     fn new(prototype: &'a Arc<Prototype>, target: &'a Target<'a>) -> Compiler<'a> {
+        let function = &prototype.function;
+        let tail = match &function.variadic {
+            Variadic::Typed(tail) => tail.as_slice(),
+            Variadic::No | Variadic::Untyped(_) => &[],
+        };
+        let unnamed = |ty: &Type| Param { name: None, ty: ty.clone(), span: ty.span };
+        let all: Arc<[Param]> =
+            function.params.iter().cloned().chain(tail.iter().map(unnamed)).collect();
         Compiler {
+            params: vec![Placed::default(); all.len()],
+            all,
+            slots: [].into(),
+            moves: Vec::new(),
             prototype,
             target,
             errors: Vec::new(),
@@ -201,7 +230,6 @@ impl<'a> Compiler<'a> {
             texts: Vec::new(),
             writable: Vec::new(),
             writable_texts: Vec::new(),
-            params: vec![Placed::default(); prototype.function.params.len()],
             expressions: Vec::new(),
             ranges: Vec::new(),
             callees: Vec::new(),
@@ -233,12 +261,12 @@ impl<'a> Compiler<'a> {
 
     fn refuse_what_comes_later(&mut self) {
         match &self.prototype.function.variadic {
-            Variadic::No => {}
-            Variadic::Untyped(span) => self.later(*span, "variadic functions"),
-            Variadic::Typed(types) => {
-                let span = types.first().map_or(self.prototype.span, |ty| ty.span);
-                self.later(span, "variadic functions");
-            }
+            Variadic::No | Variadic::Typed(_) => {}
+            Variadic::Untyped(span) => self.error(
+                *span,
+                "the types of the arguments behind `...` are not known",
+                "name them: `..., int, double`",
+            ),
         }
         for note in &self.prototype.notes {
             if let NoteKind::Format(..) = note.kind {
@@ -272,6 +300,30 @@ impl<'a> Compiler<'a> {
         self.locals = offset + bytes - FrameLayout::STACK - self.stack;
         // A frame of 255 parameters with all that they may need stays below 64 KiB.
         At::new(offset).expect("a frame is smaller than 64 KiB")
+    }
+
+    /// A new place for a value of that size, 16-aligned.
+    fn area(&mut self, size: u64, span: Span) -> Option<At> {
+        let size = usize::try_from(size).ok().filter(|size| *size <= MAX_AREA);
+        if size.is_none() {
+            self.error(
+                span,
+                format!("a value of more than {MAX_AREA} bytes"),
+                "pass a pointer to it",
+            );
+        }
+        let at = self.local(16);
+        self.locals += size?.next_multiple_of(16).saturating_sub(16);
+        Some(at)
+    }
+
+    /// The index of a list of moves.
+    fn moves(&mut self, moves: Box<[Move]>) -> u16 {
+        let known = self.moves.iter().position(|known| *known == moves);
+        index_of(known.unwrap_or_else(|| {
+            self.moves.push(moves);
+            self.moves.len() - 1
+        }))
     }
 
     /// The index of a handle type in the plan's table.
@@ -324,14 +376,7 @@ impl<'a> Compiler<'a> {
         ]
         .concat();
         let call = index_of(ops.len());
-        let stub = if assignment.stack_size > 0 {
-            Stub::Stack
-        } else if assignment.vector_registers > 0 {
-            Stub::Registers
-        } else {
-            Stub::Integers
-        };
-        ops.push(Op::Call { stub, returns });
+        ops.push(Op::Call { stub: Self::stub(assignment), returns });
         let sections = self.after;
         ops.extend(
             [
@@ -356,6 +401,7 @@ impl<'a> Compiler<'a> {
         let size = (FrameLayout::STACK + self.stack + self.locals).next_multiple_of(16);
         let frame = FrameLayout {
             stack: u16::try_from(self.stack).unwrap_or(u16::MAX),
+            stack_align: u16::try_from(assignment.stack_align).unwrap_or(u16::MAX),
             locals: u16::try_from(FrameLayout::STACK + self.stack).unwrap_or(u16::MAX),
             size: u16::try_from(size).unwrap_or(u16::MAX),
         };
@@ -367,9 +413,29 @@ impl<'a> Compiler<'a> {
             frame,
             expressions: self.expressions.into(),
             ranges: self.ranges.into(),
+            moves: self.moves.into(),
+            slots: self.slots,
             callees: self.callees.into(),
             handle_kinds: self.kinds.into(),
             facts,
+        }
+    }
+
+    /// The least stub that loads every register that has an argument.
+    fn stub(assignment: &Assignment) -> Stub {
+        let values = || assignment.params.iter().chain([&assignment.result]);
+        let pieces = || values().flat_map(|value| &value.pieces);
+        let x87 = pieces().filter(|piece| matches!(piece.location, Location::X87(_))).count();
+        let is_wide =
+            pieces().any(|piece| piece.size > 8 && matches!(piece.location, Location::Vector(_)));
+        if x87 > 0 || is_wide || assignment.stack_align > 16 {
+            Stub::Whole { x87: u8::try_from(x87).unwrap_or(2) }
+        } else if assignment.stack_size > 0 {
+            Stub::Stack
+        } else if assignment.vector_registers > 0 {
+            Stub::Registers
+        } else {
+            Stub::Integers
         }
     }
 
@@ -424,6 +490,9 @@ fn touches_memory(op: &Op) -> bool {
         | Op::PointerCell { .. }
         | Op::TextCell { .. }
         | Op::Apart { .. }
+        | Op::Object { .. }
+        | Op::Room { .. }
+        | Op::StoreObject { .. }
         | Op::Inside { .. }
         | Op::InsideOr { .. }
         | Op::Give { .. }
@@ -439,6 +508,12 @@ fn touches_memory(op: &Op) -> bool {
         | Op::ULong32 { .. }
         | Op::Float32 { .. }
         | Op::Float64 { .. }
+        | Op::Pair { .. }
+        | Op::Extended { .. }
+        | Op::Vector { .. }
+        | Op::Address { .. }
+        | Op::Format { .. }
+        | Op::FitsObject { .. }
         | Op::Range { .. }
         | Op::Evaluate { .. }
         | Op::Require { .. }
@@ -453,7 +528,9 @@ fn touches_memory(op: &Op) -> bool {
         | Op::FreeNative { .. }
         | Op::Adopt { .. }
         | Op::EndLoans { .. }
-        | Op::Return { .. } => false,
+        | Op::Return { .. }
+        | Op::Native(_)
+        | Op::Upcall(_) => false,
     }
 }
 

@@ -1,7 +1,9 @@
 //! What happens after the call: results, out pointers, handles that change hands.
 use super::expression::When;
+use super::lower::{Crossing, Lowered};
 use super::params::{Pointee, is_text};
 use super::{Compiler, fate_of};
+use crate::plan::abi::Value;
 use crate::plan::frame::FrameLayout;
 use crate::plan::layout::{DataModel, Scalar, layout_of, scalar_of};
 use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
@@ -11,13 +13,13 @@ use std::num::NonZeroU16;
 
 impl Compiler<'_> {
     /// Ops for handles and the result; how the call op decodes the result.
-    pub(super) fn outcome(&mut self, lowering: &Lowering) -> Returns {
+    pub(super) fn outcome(&mut self, value: &Value, lowered: &Lowered) -> Returns {
         let prototype = self.prototype;
         for (index, param) in prototype.function.params.iter().enumerate() {
             if !self.params[index].handle {
                 continue;
             }
-            let slot = super::index_of(index);
+            let slot = self.slots[index];
             match fate_of(param) {
                 Fate::Kept => {}
                 Fate::Invalidated => self.after.facts.push(Op::EndLoans { slot }),
@@ -36,15 +38,17 @@ impl Compiler<'_> {
         if result.kind == TypeKind::Void {
             return Returns::Void;
         }
-        match scalar_of(result) {
-            Some(Scalar::Pointer) => {
+        match lowered.result {
+            Crossing::Nothing => Returns::Void,
+            Crossing::Scalar(Scalar::Pointer) => {
                 self.pointer_result(result);
                 Returns::Record
             }
-            Some(scalar) => self.scalar_result(scalar, lowering),
-            None => {
-                self.later(result.span, "this type by value");
-                Returns::Void
+            Crossing::Scalar(scalar) => self.scalar_result(scalar, &lowered.lowering),
+            Crossing::Vector => Returns::Vector,
+            Crossing::Two(_) | Crossing::Address => {
+                self.result_by_address(result, value);
+                Returns::Record
             }
         }
     }
@@ -73,7 +77,7 @@ impl Compiler<'_> {
 
     fn pointer_result(&mut self, ty: &Type) {
         let from = FrameLayout::result_integer();
-        let param = super::index_of(self.prototype.function.params.len());
+        let param = super::index_of(self.all.len());
         if let Some(to) = self.incoming(ty, from, param) {
             let returns = self.pointer_returns();
             self.after.result.push(Op::Return { from: to, returns });
@@ -96,8 +100,8 @@ impl Compiler<'_> {
 
     /// A pointer that native code leaves in a cell of parameter `index`.
     pub(super) fn pointer_out(&mut self, index: usize, ty: &Type, cell: At) {
-        let slot = super::index_of(index);
-        if let Some(from) = self.incoming(ty, cell, slot) {
+        let slot = self.slots[index];
+        if let Some(from) = self.incoming(ty, cell, super::index_of(index)) {
             let width = self.pointer_width();
             self.after.store.push(Op::StoreCell { slot, from, width });
         }
@@ -279,7 +283,7 @@ impl Compiler<'_> {
             );
             return None;
         }
-        Some(super::index_of(index))
+        Some(self.slots[index])
     }
 
     /// Splits the result off the call op, for plans with an *after* section.
@@ -298,7 +302,7 @@ impl Compiler<'_> {
             Returns::Void | Returns::Record => return returns,
             Returns::Long32 => fits(Width::I64, Width::I32),
             Returns::ULong32 => fits(Width::U64, Width::U32),
-            Returns::Float32 | Returns::Float64 => (vector, returns),
+            Returns::Float32 | Returns::Float64 | Returns::Vector => (vector, returns),
             Returns::Int8
             | Returns::UInt8
             | Returns::Int16

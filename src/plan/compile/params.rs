@@ -1,14 +1,15 @@
 //! Parameters: what each one means (DESIGN 5.2), as ops.
 use super::expression::{When, integer_width, width_of};
+use super::lower::{Crossing, Lowered};
 use super::reads::is_read;
 use super::values::value_note;
 use super::{Compiler, Range, fate_of};
-use crate::plan::Lowering;
 use crate::plan::WasmType;
 use crate::plan::abi::Assignment;
 use crate::plan::layout::{Scalar, layout_of, scalar_of};
 use crate::plan::op::{At, Count, Direction, Fate, Null, Op, Operand, Width};
 use crate::signature::{Float, Integer, NoteKind, Param, Record, Type, TypeKind};
+use std::sync::Arc;
 
 /// What a pointer parameter points at.
 pub(super) enum Pointee<'t> {
@@ -32,7 +33,7 @@ pub(super) enum Pointee<'t> {
 
 impl Compiler<'_> {
     /// Ops for every parameter.
-    pub(super) fn params(&mut self, assignment: &Assignment, lowering: &Lowering) {
+    pub(super) fn params(&mut self, assignment: &Assignment, lowered: &Lowered) {
         self.stack = usize::try_from(assignment.stack_size).unwrap_or(usize::MAX);
         if self.stack > super::MAX_STACK_AREA {
             let span = self.prototype.span;
@@ -45,26 +46,40 @@ impl Compiler<'_> {
             return;
         }
         self.stack = self.stack.next_multiple_of(16);
-        let prototype = self.prototype;
-        let mut places = Vec::with_capacity(prototype.function.params.len());
+        let all = Arc::clone(&self.all);
+        let mut places = Vec::with_capacity(all.len());
         // First what expressions may read: scalars, handles, cells.
-        for (index, param) in prototype.function.params.iter().enumerate() {
-            let piece = assignment.params.get(index).and_then(|value| value.pieces.first());
-            let Some(to) = piece.and_then(|piece| self.place(piece.location, param)) else {
-                if piece.is_none() {
-                    self.later(param.span, "this type by value");
-                }
+        for (index, param) in all.iter().enumerate() {
+            let (Some(value), Some(crossing)) =
+                (assignment.params.get(index), lowered.params.get(index))
+            else {
                 return;
             };
+            let to = match crossing {
+                Crossing::Scalar(scalar) => {
+                    let Some(piece) = value.pieces.first() else { return };
+                    let Some(to) = self.place(piece.location, param) else { return };
+                    let slot = usize::from(self.slots[index]);
+                    let wasm = lowered.lowering.params.get(slot).copied();
+                    self.readable(index, param, *scalar, to, wasm.unwrap_or(WasmType::I32));
+                    Some(to)
+                }
+                Crossing::Nothing | Crossing::Two(_) | Crossing::Vector | Crossing::Address => {
+                    self.by_value(index, param, *crossing, value);
+                    None
+                }
+            };
             places.push(to);
-            let wasm = lowering.params.get(index).copied().unwrap_or(WasmType::I32);
-            self.readable(index, param, to, wasm);
         }
+        let scalars = || {
+            let placed = all.iter().zip(&places).enumerate();
+            placed.filter_map(|(index, (param, to))| Some((index, param, (*to)?)))
+        };
         // Then what reads them: first arguments that others may read again.
-        for (index, (param, to)) in prototype.function.params.iter().zip(&places).enumerate() {
-            self.computed(index, param, *to);
+        for (index, param, to) in scalars() {
+            self.computed(index, param, to);
         }
-        for (index, (param, to)) in prototype.function.params.iter().zip(places).enumerate() {
+        for (index, param, to) in scalars() {
             self.ranges(index, &param.ty);
             if let Some(pointee) = param.ty.pointee()
                 && self.params[index].pointee.is_some()
@@ -73,6 +88,7 @@ impl Compiler<'_> {
             }
             self.pointer(index, param, to);
         }
+        let prototype = self.prototype;
         for note in &prototype.notes {
             if let NoteKind::Requires(expr) = &note.kind
                 && let Some(expr) = self.expression(expr, When::Before)
@@ -83,16 +99,15 @@ impl Compiler<'_> {
     }
 
     /// Scalars, handles and cells.
-    fn readable(&mut self, index: usize, param: &Param, to: At, wasm: WasmType) {
-        let slot = super::index_of(index);
-        match scalar_of(&param.ty) {
-            None => self.later(param.span, "this type by value"),
-            Some(Scalar::Pointer) => match self.pointee(&param.ty) {
-                Pointee::Opaque(record) => self.handle(index, param, record, to),
-                Pointee::Integer(scalar) => self.integer_behind(index, param, scalar, to),
-                _ => {}
-            },
-            Some(scalar) => self.scalar(slot, index, param, scalar, to, wasm),
+    fn readable(&mut self, index: usize, param: &Param, scalar: Scalar, to: At, wasm: WasmType) {
+        let slot = self.slots[index];
+        if scalar != Scalar::Pointer {
+            return self.scalar(slot, index, param, scalar, to, wasm);
+        }
+        match self.pointee(&param.ty) {
+            Pointee::Opaque(record) => self.handle(index, param, record, to),
+            Pointee::Integer(scalar) => self.integer_behind(index, param, scalar, to),
+            _ => {}
         }
     }
 
@@ -148,7 +163,7 @@ impl Compiler<'_> {
                 _ => {}
             }
         }
-        let slot = super::index_of(index);
+        let slot = self.slots[index];
         let kind = self.kind(record);
         // NULL lends nothing: that is told before the call, whatever the type allows.
         let null = if self.lends(param) { Null::Refused } else { uncounted_null(&param.ty) };
@@ -193,7 +208,7 @@ impl Compiler<'_> {
         if guest == host && !ranged && !is_read(self.prototype, index) {
             return; // in place: see `pointer`
         }
-        let slot = super::index_of(index);
+        let slot = self.slots[index];
         let cell = self.local(8);
         let null = uncounted_null(&param.ty);
         self.before.cells.push(Op::Cell { slot, to, cell, guest, host, direction, null });
@@ -201,7 +216,8 @@ impl Compiler<'_> {
         if direction.is_out() {
             let from = Operand { at: cell, width: host };
             if guest != host {
-                self.after.checks.push(Op::Fits { from, width: guest, param: slot });
+                let param = super::index_of(index);
+                self.after.checks.push(Op::Fits { from, width: guest, param });
             }
             self.after.store.push(Op::StoreCell { slot, from: cell, width: guest });
         }
@@ -209,7 +225,7 @@ impl Compiler<'_> {
 
     /// Pointers whose bounds may depend on what `readable` has placed.
     fn pointer(&mut self, index: usize, param: &Param, to: At) {
-        let slot = super::index_of(index);
+        let slot = self.slots[index];
         let Some(pointee) = param.ty.pointee() else { return };
         for note in &param.ty.notes {
             match note.kind {
@@ -268,7 +284,7 @@ impl Compiler<'_> {
     }
 
     fn in_place(&mut self, index: usize, param: &Param, pointee: &Type, size: u32, to: At) {
-        let slot = super::index_of(index);
+        let slot = self.slots[index];
         let extent = (!pointee.quals.is_const).then(|| self.writable(to));
         self.before.pointers.push(Op::Buffer {
             slot,
@@ -283,7 +299,7 @@ impl Compiler<'_> {
     }
 
     fn counted(&mut self, index: usize, param: &Param, pointee: &Type, note: &NoteKind, to: At) {
-        let slot = super::index_of(index);
+        let slot = self.slots[index];
         let (expr, by_bytes, or_null) = match note {
             NoteKind::CountedBy(expr) => (expr, false, false),
             NoteKind::CountedByOrNull(expr) => (expr, false, true),
@@ -318,7 +334,7 @@ impl Compiler<'_> {
         if pointee.has(|n| matches!(n, NoteKind::Range(..))) {
             self.later(pointee.span, "ranges of elements");
         }
-        let Some(count) = self.count(expr, slot) else { return };
+        let Some(count) = self.count(expr, super::index_of(index)) else { return };
         let null = if param.ty.has(|n| *n == NoteKind::Nonnull) {
             Null::Refused
         } else if or_null {
@@ -344,7 +360,7 @@ impl Compiler<'_> {
         let is_const = pointee.quals.is_const;
         let unit = u8::try_from(scalar.host_size()).unwrap_or(1);
         let extent = self.local(8);
-        let slot = super::index_of(index);
+        let slot = self.slots[index];
         let null = uncounted_null(&param.ty);
         // A function that may call back gets a copy: the guest could change the string meanwhile.
         let copy = is_const && !self.target.leaf;

@@ -35,7 +35,8 @@ impl Compiler<'_> {
                 _ => None,
             })
             .collect();
-        let param = &self.prototype.function.params[index];
+        let all = std::sync::Arc::clone(&self.all);
+        let param = &all[index];
         let placed = self.params[index];
         let behind = !std::ptr::eq(ty, &raw const param.ty);
         let operand = if behind { placed.pointee } else { placed.value };

@@ -36,8 +36,8 @@ fn name_of(plan: &Plan, at: At) -> Option<String> {
     if at == FrameLayout::result_integer() {
         return Some("return".to_owned());
     }
-    let name = |index: u16| {
-        let param = plan.prototype.function.params.get(usize::from(index))?;
+    let name = |index: usize| {
+        let param = plan.prototype.function.params.get(index)?;
         param.name.as_ref().map(ToString::to_string)
     };
     plan.ops.iter().find_map(|op| match *op {
@@ -49,11 +49,24 @@ fn name_of(plan: &Plan, at: At) -> Option<String> {
         | Op::Int32 { slot, to }
         | Op::Int64 { slot, to }
         | Op::Long32 { slot, to }
-        | Op::ULong32 { slot, to } => name(slot).filter(|_| to == at),
-        Op::Value { to, param, .. } => name(param).filter(|_| to == at),
-        Op::Cell { slot, cell, .. } => name(slot).filter(|_| cell == at).map(|n| format!("*{n}")),
+        | Op::ULong32 { slot, to } => name(plan.param_of(slot)).filter(|_| to == at),
+        Op::Value { to, param, .. } => name(param.into()).filter(|_| to == at),
+        Op::Cell { slot, cell, .. } => {
+            name(plan.param_of(slot)).filter(|_| cell == at).map(|n| format!("*{n}"))
+        }
         Op::Float32 { .. }
         | Op::Float64 { .. }
+        | Op::Pair { .. }
+        | Op::Extended { .. }
+        | Op::Vector { .. }
+        | Op::Object { .. }
+        | Op::Address { .. }
+        | Op::Room { .. }
+        | Op::Format { .. }
+        | Op::FitsObject { .. }
+        | Op::StoreObject { .. }
+        | Op::Native(_)
+        | Op::Upcall(_)
         | Op::Range { .. }
         | Op::Evaluate { .. }
         | Op::Require { .. }

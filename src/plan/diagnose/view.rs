@@ -4,8 +4,9 @@
 use crate::plan::expression::{EvaluationError, evaluate};
 use crate::plan::frame::FrameHead;
 use crate::plan::interpret::{FrameEnvironment, Space, load_integer, text_length};
+use crate::plan::moves::{Move, MoveKind, misfit};
 use crate::plan::op::{Operand, Width};
-use crate::plan::{Plan, StoreBlock, WasmType};
+use crate::plan::{Plan, Problem, StoreBlock, WasmType};
 
 /// A call that has stopped.
 pub(super) struct View<'a>(Space<'a>);
@@ -34,6 +35,14 @@ impl<'a> View<'a> {
     /// The wasm type of that slot.
     pub(super) fn slot_type(&self, slot: u16) -> Option<WasmType> {
         self.0.plan.lowering.params.get(usize::from(slot)).copied()
+    }
+
+    /// What does not fit on its way out of the frame.
+    pub(super) fn misfit(&self, moves: &[Move]) -> Option<Problem> {
+        // SAFETY: the verifier has shown that moves stay inside the frame.
+        let (index, value) = unsafe { misfit(moves, self.0.frame.cast()) }?;
+        let signed = moves.get(index)?.kind == MoveKind::Signed32;
+        Some(Problem::DoesNotFit { value, width: if signed { Width::I32 } else { Width::U32 } })
     }
 
     /// An integer of the frame.

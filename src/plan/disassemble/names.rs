@@ -1,5 +1,5 @@
 //! What the parts of ops are called.
-use crate::plan::op::{Direction, Null, Op, Phase, Returns, Width};
+use crate::plan::op::{Direction, NativeOp, Null, Op, Phase, Returns, UpcallOp, Width};
 use crate::signature::BinaryOp;
 
 pub(super) fn section(phase: Phase) -> &'static str {
@@ -62,6 +62,7 @@ pub(super) fn returns_name(returns: Returns) -> &'static str {
         Returns::ULong32 => "result uint64 that fits u32",
         Returns::Float32 => "result float32",
         Returns::Float64 => "result float64",
+        Returns::Vector => "result v128",
     }
 }
 
@@ -102,6 +103,15 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
         Op::ULong32 { .. } => "ulong32",
         Op::Float32 { .. } => "float32",
         Op::Float64 { .. } => "float64",
+        Op::Pair { .. } => "pair",
+        Op::Extended { .. } => "extended",
+        Op::Vector { .. } => "vector",
+        Op::Object { .. } => "object",
+        Op::Address { .. } => "address",
+        Op::Room { .. } => "room",
+        Op::Format { .. } => "format",
+        Op::FitsObject { .. } => "fitsobj",
+        Op::StoreObject { .. } => "storeobj",
         Op::Range { .. } => "range",
         Op::Evaluate { .. } => "evaluate",
         Op::Require { .. } => "require",
@@ -127,5 +137,20 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
         Op::StoreCell { .. } => "store",
         Op::EndLoans { .. } => "endloans",
         Op::Return { .. } => "return",
+        Op::Native(op) => match op {
+            NativeOp::Fetch { .. } => "fetch",
+            NativeOp::Split { .. } => "split",
+            NativeOp::Destination { .. } => "dest",
+            NativeOp::Deliver { .. } => "deliver",
+        },
+        Op::Upcall(op) => match op {
+            UpcallOp::Lend { .. } => "lend",
+            UpcallOp::LendBehind { .. } => "lendbehind",
+            UpcallOp::Join { .. } => "join",
+            UpcallOp::Call { .. } => "upcall",
+            UpcallOp::Reply { .. } => "reply",
+            UpcallOp::ReplySplit { .. } => "replysplit",
+            UpcallOp::ReplyHidden { .. } => "replyhidden",
+        },
     }
 }

@@ -9,9 +9,10 @@ use super::{CallMemory, Failure, Guest, Stop, stop, unmark};
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::expression::evaluate;
-use crate::plan::frame::FrameHead;
+use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::{HandleType, Loan};
-use crate::plan::op::{At, Op, Ownership, TakeExtent};
+use crate::plan::moves::{misfit, store};
+use crate::plan::op::{At, Op, Ownership, Returns, TakeExtent};
 use crate::plan::problem::Problem;
 use std::ffi::c_void;
 use std::mem::transmute;
@@ -34,7 +35,7 @@ struct After<'a> {
     /// Guest copies whose loans this call has ended.
     ended: Vec<Loan>,
     /// The result. It goes over the first argument, so it is written last of all.
-    result: Option<u64>,
+    result: Option<GuestSlot>,
 }
 
 /// Runs the whole section.
@@ -86,9 +87,9 @@ pub unsafe fn run(
             }
         }
     }
-    if let (Ok(()), Some(low)) = (&outcome, after.result) {
+    if let (Ok(()), Some(result)) = (&outcome, after.result) {
         // SAFETY: a plan with a result has a slot for it.
-        unsafe { (&raw mut (*space.slot(0)).low).write(low) };
+        unsafe { space.slot(0).write(result) };
     }
     outcome
 }
@@ -135,6 +136,19 @@ impl After<'_> {
                         return Err(Failure::Check);
                     }
                 }
+                Op::FitsObject { moves } => {
+                    let moves = &space.plan.moves[usize::from(moves)];
+                    if misfit(moves, space.frame.cast()).is_some() {
+                        return Err(Failure::Check);
+                    }
+                }
+                Op::StoreObject { slot, moves } => {
+                    let moves = &space.plan.moves[usize::from(moves)];
+                    let size = moves.iter().map(|one| one.memory + one.kind.memory_bytes()).max();
+                    let size = u64::from(size.unwrap_or(0));
+                    let at = space.inside(space.pointer(slot), size).ok_or(Failure::Check)?;
+                    store(moves, space.frame.cast(), at);
+                }
                 Op::Inside { from, to, param: _ } => {
                     let native = space.read::<u64>(from);
                     let address = self.guest_address(native).ok_or(Failure::Check)?;
@@ -178,8 +192,14 @@ impl After<'_> {
                     self.ended.extend(ended);
                 }
                 Op::Return { from, returns } => {
-                    let raw = space.read::<u64>(from);
-                    self.result = decode(returns, raw, raw)?;
+                    if returns == Returns::Vector {
+                        let [low, high] = space.read::<[u64; 2]>(from);
+                        self.result = Some(GuestSlot { low, high });
+                    } else {
+                        let raw = space.read::<u64>(from);
+                        let low = decode(returns, raw, raw)?;
+                        self.result = low.map(|low| GuestSlot { low, high: 0 });
+                    }
                 }
                 Op::Int8 { .. }
                 | Op::UInt8 { .. }
@@ -192,6 +212,13 @@ impl After<'_> {
                 | Op::ULong32 { .. }
                 | Op::Float32 { .. }
                 | Op::Float64 { .. }
+                | Op::Pair { .. }
+                | Op::Extended { .. }
+                | Op::Vector { .. }
+                | Op::Object { .. }
+                | Op::Address { .. }
+                | Op::Room { .. }
+                | Op::Format { .. }
                 | Op::Range { .. }
                 | Op::Evaluate { .. }
                 | Op::Require { .. }
@@ -204,7 +231,9 @@ impl After<'_> {
                 | Op::Handle { .. }
                 | Op::Apart { .. }
                 | Op::Reserve { .. }
-                | Op::Call { .. } => {}
+                | Op::Call { .. }
+                | Op::Native(_)
+                | Op::Upcall(_) => {}
             }
         }
         Ok(())

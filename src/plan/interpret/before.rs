@@ -3,7 +3,9 @@
 use super::space::{FrameEnvironment, Space};
 use super::{CallMemory, Failure};
 use crate::plan::expression::evaluate;
+use crate::plan::extended::from_binary128;
 use crate::plan::handles::HandleError;
+use crate::plan::moves::load;
 use crate::plan::op::{At, Count, Fate, Null, Op, Width};
 use crate::plan::problem::Problem;
 
@@ -128,6 +130,29 @@ pub unsafe fn step(
                     space.store().with_handles(|table| table.reserve(u32::from(handles)));
                 reserved.map_err(|_| Failure::Check)?;
             }
+            Op::Pair { slot, to } => {
+                space.write::<[u64; 2]>(to, [space.slot64(slot), space.slot64(slot + 1)]);
+            }
+            Op::Extended { slot, to } => {
+                let (low, high) = (space.slot64(slot), space.slot64(slot + 1));
+                let value = u128::from(high) << 64 | u128::from(low);
+                space.write::<u128>(to, from_binary128(value));
+            }
+            Op::Vector { slot, to } => {
+                space.write::<[u64; 2]>(to, space.slot(slot).cast::<[u64; 2]>().read());
+            }
+            Op::Object { slot, size, moves } => {
+                let at = space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
+                load(&space.plan.moves[usize::from(moves)], space.frame.cast(), at);
+            }
+            Op::Address { of, to } => place(space, to, space.address(of)),
+            Op::Room { slot, size } => {
+                space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
+            }
+            Op::Format { text, extent, param: _ } => {
+                let (address, length) = (space.read::<u64>(text), space.read::<u64>(extent));
+                todo!("format {address} {length}")
+            }
             // The loop that calls this one knows these, and the section ends before the others.
             Op::Int8 { .. }
             | Op::UInt8 { .. }
@@ -145,6 +170,7 @@ pub unsafe fn step(
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }
+            | Op::FitsObject { .. }
             | Op::Inside { .. }
             | Op::InsideOr { .. }
             | Op::Take { .. }
@@ -152,6 +178,9 @@ pub unsafe fn step(
             | Op::Give { .. }
             | Op::Adopt { .. }
             | Op::StoreCell { .. }
+            | Op::StoreObject { .. }
+            | Op::Native(_)
+            | Op::Upcall(_)
             | Op::EndLoans { .. }
             | Op::Return { .. } => {}
         }

@@ -3,8 +3,9 @@
 //!
 //! Three stubs, because most calls need few registers. Registers that a prototype does not use are
 //! loaded with whatever the frame holds: the callee does not read them.
-use super::{Both, INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, VECTORS_AT};
+use super::{Both, INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, RESULT_X87_AT, VECTORS_AT};
 use crate::plan::frame::FrameHead;
+use crate::plan::frame::X87_STRIDE;
 use std::arch::naked_asm;
 use std::ffi::c_void;
 
@@ -214,5 +215,87 @@ pub unsafe extern "sysv64" fn stack(
         vectors = const VECTORS_AT,
         result_integers = const RESULT_INTEGERS_AT,
         result_vectors = const RESULT_VECTORS_AT,
+    )
+}
+
+/// As [`stack`], with whole vector registers, an area that is aligned to `align` bytes (a power of
+/// two, at least 16) at the call, and `x87` results in x87 registers.
+///
+/// # Safety
+/// As [`stack`]; of the vector registers all 16 bytes are loaded. The function returns exactly so
+/// many values in x87 registers.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn whole(
+    frame: *mut FrameHead,
+    target: *const c_void,
+    area: *const u64,
+    slots: usize,
+    align: usize,
+    x87: usize,
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "push rbx",
+        ".cfi_offset rbx, -24",
+        "push r12",
+        ".cfi_offset r12, -32",
+        "mov rbx, rdi",
+        "mov r11, rsi",
+        "mov r12, r9",
+        "lea rax, [rcx * 8]",
+        "sub rsp, rax",
+        "neg r8",
+        "and rsp, r8",
+        "mov rsi, rdx",
+        "mov rdi, rsp",
+        "rep movsq",
+        "movups xmm0, [rbx + {vectors}]",
+        "movups xmm1, [rbx + {vectors} + 16]",
+        "movups xmm2, [rbx + {vectors} + 32]",
+        "movups xmm3, [rbx + {vectors} + 48]",
+        "movups xmm4, [rbx + {vectors} + 64]",
+        "movups xmm5, [rbx + {vectors} + 80]",
+        "movups xmm6, [rbx + {vectors} + 96]",
+        "movups xmm7, [rbx + {vectors} + 112]",
+        "mov rdi, [rbx + {integers}]",
+        "mov rsi, [rbx + {integers} + 8]",
+        "mov rdx, [rbx + {integers} + 16]",
+        "mov rcx, [rbx + {integers} + 24]",
+        "mov r8, [rbx + {integers} + 32]",
+        "mov r9, [rbx + {integers} + 40]",
+        "mov eax, 8",
+        "call r11",
+        "mov [rbx + {result_integers}], rax",
+        "mov [rbx + {result_integers} + 8], rdx",
+        "movups [rbx + {result_vectors}], xmm0",
+        "movups [rbx + {result_vectors} + 16], xmm1",
+        "test r12, r12",
+        "jz 2f",
+        "fstp tbyte ptr [rbx + {result_x87}]",
+        "cmp r12, 1",
+        "je 2f",
+        "fstp tbyte ptr [rbx + {result_x87} + {x87_stride}]",
+        "2:",
+        "lea rsp, [rbp - 16]",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore r12",
+        ".cfi_restore rbx",
+        ".cfi_restore rbp",
+        "ret",
+        ".cfi_endproc",
+        integers = const INTEGERS_AT,
+        vectors = const VECTORS_AT,
+        result_integers = const RESULT_INTEGERS_AT,
+        result_vectors = const RESULT_VECTORS_AT,
+        result_x87 = const RESULT_X87_AT,
+        x87_stride = const X87_STRIDE,
     )
 }

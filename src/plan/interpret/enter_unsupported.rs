@@ -27,6 +27,19 @@ pub unsafe fn stack(_: *mut FrameHead, _: *const c_void, _: *const u64, _: usize
 
 /// # Safety
 /// Never called: see the module.
+pub unsafe fn whole(
+    _: *mut FrameHead,
+    _: *const c_void,
+    _: *const u64,
+    _: usize,
+    _: usize,
+    _: usize,
+) {
+    unreachable!("no bridge can be built on this machine")
+}
+
+/// # Safety
+/// Never called: see the module.
 pub unsafe fn quick_integers(_: *const FrameHead, _: *const c_void) -> Both {
     unreachable!("no bridge can be built on this machine")
 }

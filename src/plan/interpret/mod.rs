@@ -258,7 +258,14 @@ unsafe fn before_call(
                     let space = Space::new(plan, binding, frame);
                     before::buffer(&space, slot, to, count, size, align, null, extent)
                 }
-                Op::Range { .. }
+                Op::Pair { .. }
+                | Op::Extended { .. }
+                | Op::Vector { .. }
+                | Op::Object { .. }
+                | Op::Address { .. }
+                | Op::Room { .. }
+                | Op::Format { .. }
+                | Op::Range { .. }
                 | Op::Evaluate { .. }
                 | Op::Require { .. }
                 | Op::Value { .. }
@@ -272,6 +279,7 @@ unsafe fn before_call(
                 | Op::Consume { .. }
                 | Op::Measure { .. }
                 | Op::Fits { .. }
+                | Op::FitsObject { .. }
                 | Op::Inside { .. }
                 | Op::InsideOr { .. }
                 | Op::Take { .. }
@@ -279,6 +287,9 @@ unsafe fn before_call(
                 | Op::Give { .. }
                 | Op::Adopt { .. }
                 | Op::StoreCell { .. }
+                | Op::StoreObject { .. }
+                | Op::Native(_)
+                | Op::Upcall(_)
                 | Op::EndLoans { .. }
                 | Op::Return { .. } => before::step(op, &Space::new(plan, binding, frame), memory),
             }
@@ -389,6 +400,14 @@ unsafe fn enter_with(plan: &Plan, binding: &Binding, frame: *mut FrameHead, stub
                 frame.cast::<u8>().add(FrameLayout::STACK).cast(),
                 usize::from(plan.frame.stack) / 8,
             ),
+            Stub::Whole { x87 } => enter::whole(
+                frame,
+                binding.target,
+                frame.cast::<u8>().add(FrameLayout::STACK).cast(),
+                usize::from(plan.frame.stack) / 8,
+                plan.frame.stack_align.into(),
+                x87.into(),
+            ),
         }
     }
 }
@@ -458,6 +477,7 @@ unsafe fn unmark(plan: &Plan, binding: &Binding, frame: *mut FrameHead, until: u
 const INTEGERS_AT: usize = offset_of!(FrameHead, integers);
 const VECTORS_AT: usize = offset_of!(FrameHead, vectors);
 const RESULT_INTEGERS_AT: usize = offset_of!(FrameHead, record) + offset_of!(CallRecord, integers);
+const RESULT_X87_AT: usize = offset_of!(FrameHead, record) + offset_of!(CallRecord, x87);
 const RESULT_VECTORS_AT: usize = offset_of!(FrameHead, record) + offset_of!(CallRecord, vectors);
 
 #[cfg(test)]

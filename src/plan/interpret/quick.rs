@@ -55,7 +55,7 @@ pub unsafe fn run_quickly(
         let both = match stub {
             Stub::Integers => enter::quick_integers(frame, binding.target),
             Stub::Registers => enter::quick_registers(frame, binding.target),
-            Stub::Stack => {
+            Stub::Stack | Stub::Whole { .. } => {
                 enter_with(plan, binding, frame, stub);
                 Both::of(&(*frame).record)
             }

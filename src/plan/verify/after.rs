@@ -157,7 +157,9 @@ impl<'p> Verifier<'p> {
                 self.gives_result(from, returns)?;
                 once(&mut self.outcome.returned)
             }
-            Op::Int8 { .. }
+            Op::FitsObject { .. }
+            | Op::StoreObject { .. }
+            | Op::Int8 { .. }
             | Op::UInt8 { .. }
             | Op::Int16 { .. }
             | Op::UInt16 { .. }
@@ -168,7 +170,16 @@ impl<'p> Verifier<'p> {
             | Op::ULong32 { .. }
             | Op::Float32 { .. }
             | Op::Float64 { .. }
+            | Op::Pair { .. }
+            | Op::Extended { .. }
+            | Op::Vector { .. }
+            | Op::Object { .. }
+            | Op::Address { .. }
+            | Op::Room { .. }
+            | Op::Format { .. }
             | Op::Range { .. }
+            | Op::Native(_)
+            | Op::Upcall(_)
             | Op::Evaluate { .. }
             | Op::Require { .. }
             | Op::Value { .. }

@@ -124,7 +124,18 @@ impl Verifier<'_> {
                 None => Ok(()),
                 Some(_) => Err(Fault::Unasked),
             },
-            Op::Call { .. }
+            Op::Pair { .. }
+            | Op::Extended { .. }
+            | Op::Vector { .. }
+            | Op::Object { .. }
+            | Op::Address { .. }
+            | Op::Room { .. }
+            | Op::Format { .. }
+            | Op::Call { .. }
+            | Op::FitsObject { .. }
+            | Op::StoreObject { .. }
+            | Op::Native(_)
+            | Op::Upcall(_)
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }

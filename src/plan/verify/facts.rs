@@ -83,6 +83,9 @@ fn uses_memory(op: &Op) -> bool {
         | Op::PointerCell { .. }
         | Op::TextCell { .. }
         | Op::Apart { .. }
+        | Op::Object { .. }
+        | Op::Room { .. }
+        | Op::StoreObject { .. }
         | Op::Inside { .. }
         | Op::InsideOr { .. }
         | Op::Give { .. }
@@ -98,6 +101,14 @@ fn uses_memory(op: &Op) -> bool {
         | Op::ULong32 { .. }
         | Op::Float32 { .. }
         | Op::Float64 { .. }
+        | Op::Pair { .. }
+        | Op::Extended { .. }
+        | Op::Vector { .. }
+        | Op::Address { .. }
+        | Op::Format { .. }
+        | Op::FitsObject { .. }
+        | Op::Native(_)
+        | Op::Upcall(_)
         | Op::Range { .. }
         | Op::Evaluate { .. }
         | Op::Require { .. }

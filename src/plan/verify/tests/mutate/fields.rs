@@ -345,6 +345,49 @@ impl Fields<'_> {
                 self.moved("operand", |from| Op::StoreCell { slot, from, width });
                 self.each("width", WIDTHS, |width| Op::StoreCell { slot, from, width });
             }
+            Op::Pair { slot, to } => {
+                self.slots(slot, |slot| Op::Pair { slot, to });
+                self.moved("to", |to| Op::Pair { slot, to });
+                self.each("op", [Op::Extended { slot, to }, Op::Vector { slot, to }], |op| op);
+            }
+            Op::Extended { slot, to } => {
+                self.slots(slot, |slot| Op::Extended { slot, to });
+                self.moved("to", |to| Op::Extended { slot, to });
+                self.each("op", [Op::Pair { slot, to }], |op| op);
+            }
+            Op::Vector { slot, to } => {
+                self.slots(slot, |slot| Op::Vector { slot, to });
+                self.moved("to", |to| Op::Vector { slot, to });
+                self.each("op", [Op::Pair { slot, to }], |op| op);
+            }
+            Op::Object { slot, size, moves } => {
+                self.slots(slot, |slot| Op::Object { slot, size, moves });
+                let sizes = [size - 1, size + 1, 0, u32::MAX];
+                self.each("size", sizes, |size| Op::Object { slot, size, moves });
+                self.each("entry", numbers(moves), |moves| Op::Object { slot, size, moves });
+            }
+            Op::Address { of, to } => {
+                self.moved("operand", |of| Op::Address { of, to });
+                self.moved("to", |to| Op::Address { of, to });
+            }
+            Op::Room { slot, size } => {
+                self.slots(slot, |slot| Op::Room { slot, size });
+                self.each("size", [size - 1, size + 1, 0], |size| Op::Room { slot, size });
+            }
+            Op::Format { text, extent, param } => {
+                self.moved("operand", |text| Op::Format { text, extent, param });
+                self.moved("operand", |extent| Op::Format { text, extent, param });
+                self.params(param, |param| Op::Format { text, extent, param });
+            }
+            Op::FitsObject { moves } => {
+                self.each("entry", numbers(moves), |moves| Op::FitsObject { moves });
+            }
+            Op::StoreObject { slot, moves } => {
+                self.slots(slot, |slot| Op::StoreObject { slot, moves });
+                self.each("entry", numbers(moves), |moves| Op::StoreObject { slot, moves });
+            }
+            // Plans without a guest are mutated in a test of their own.
+            Op::Native(_) | Op::Upcall(_) => {}
             Op::EndLoans { slot } => self.slots(slot, |slot| Op::EndLoans { slot }),
             Op::Return { from, returns } => {
                 self.moved("operand", |from| Op::Return { from, returns });
