@@ -141,7 +141,7 @@ impl Subject {
         }
         page.line("");
         heading(page, "wasm type");
-        page.line(format_args!("  {}\n", lower(prototype, model, None)?));
+        page.line(format_args!("  {}\n", lower(prototype, &self.scope, model, None)?));
         if let Ok(assignment) = abi::assign(&prototype.function, &self.scope, abi) {
             heading(page, "assignment");
             page.lines(2, &abi::describe(&assignment, &prototype.function, abi));

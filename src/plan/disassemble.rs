@@ -5,7 +5,7 @@
 //! are no addresses and no numbers that differ from one run to the next.
 use super::abi::{Abi, Location, Role};
 use super::expression::{Expression, Step};
-use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS};
+use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS, X87_STRIDE};
 use super::op::{At, Count, Fate, NativeOp, Op, Operand, Ownership, Stub, TakeExtent};
 use super::{Callee, Plan, Purpose};
 use crate::signature::UnaryOp;
@@ -22,7 +22,7 @@ pub(super) use names::mnemonic;
 /// ```text
 /// unsigned long crc32(unsigned long crc, const uint8_t *__counted_by(len) buf, unsigned int len)
 /// import  (func (param i32 i32 i32) (result i32))
-/// frame   304 bytes
+/// frame   320 bytes
 /// facts   leaf, memory
 ///
 /// before
@@ -351,6 +351,9 @@ impl Printer<'_> {
         let parts = [
             (first(FrameLayout::integer(0)), 8, INTEGER_REGISTERS),
             (first(FrameLayout::vector(0)), 16, VECTOR_REGISTERS),
+            (FrameLayout::result_integer().offset(), 8, 2),
+            (FrameLayout::result_vector().offset(), 16, 2),
+            (first(FrameLayout::result_register(Location::X87(0))), X87_STRIDE, 2),
         ];
         match parts.into_iter().find_map(|(first, stride, count)| register(first, stride, count)) {
             Some((Some(start), behind)) if behind > 0 => format!("{}+{behind}", self.at(start)),
@@ -535,7 +538,7 @@ mod tests {
         let expected = "\
 unsigned long crc32(unsigned long crc, const uint8_t *__counted_by(len) buf, unsigned int len)
 import  (func (param i32 i32 i32) (result i32))
-frame   304 bytes
+frame   320 bytes
 facts   leaf, memory
 
 before

@@ -10,12 +10,12 @@
 //!        +--------------------------------+  FrameLayout::locals
 //!        | stack area                     |  what the callee finds at its stack pointer,
 //!        |   8 bytes a slot, 16-aligned   |  first stack argument lowest
-//!        +--------------------------------+  FrameHead size (304)
+//!        +--------------------------------+  FrameHead size (320)
 //!        | call record                    |  raw result registers, errno, state
-//!        +--------------------------------+  208
+//!        +--------------------------------+  224
 //!        | vector registers, 8 x 16       |  xmm0 .. xmm7, low half first
-//!        +--------------------------------+  80
-//!        | integer registers, 8 x 8       |  rdi rsi rdx rcx r8 r9 (AAPCS64: x0 .. x7)
+//!        +--------------------------------+  96
+//!        | integer registers, 9 x 8       |  rdi rsi rdx rcx r8 r9 (AAPCS64: x0 .. x8)
 //!        +--------------------------------+  16
 //!        | binding                        |
 //!        | guest slots (pointer)          |  16 bytes each, `ValRaw`'s layout, results over
@@ -62,6 +62,8 @@ pub struct FrameHead {
     pub binding: *const Binding,
     /// Image of the integer argument registers.
     pub integers: [u64; INTEGER_REGISTERS],
+    /// Keeps the vector images 16-aligned.
+    pub reserved: u64,
     /// Image of the vector argument registers, low half first. Stubs load only the low halves
     /// where a plan has no 16-byte vectors: a wide load after two narrow stores is slow.
     pub vectors: [[u64; 2]; VECTOR_REGISTERS],
@@ -72,7 +74,7 @@ pub struct FrameHead {
 /// Distance of the two x87 registers in a call record.
 pub const X87_STRIDE: usize = 16;
 /// As many as the ABI with the most has (AAPCS64; SysV x86-64 uses six).
-pub const INTEGER_REGISTERS: usize = 8;
+pub const INTEGER_REGISTERS: usize = 9;
 /// As many as both ABIs have.
 pub const VECTOR_REGISTERS: usize = 8;
 /// The largest stack area, in bytes.
@@ -163,15 +165,15 @@ mod tests {
         assert_eq!(offset_of!(FrameHead, guest), 0);
         assert_eq!(offset_of!(FrameHead, binding), 8);
         assert_eq!(offset_of!(FrameHead, integers), 16);
-        assert_eq!(offset_of!(FrameHead, vectors), 80);
-        assert_eq!(offset_of!(FrameHead, record), 208);
+        assert_eq!(offset_of!(FrameHead, vectors), 96);
+        assert_eq!(offset_of!(FrameHead, record), 224);
         assert_eq!(offset_of!(CallRecord, integers), 0);
         assert_eq!(offset_of!(CallRecord, vectors), 16);
         assert_eq!(offset_of!(CallRecord, errno), 48);
         assert_eq!(offset_of!(CallRecord, called), 52);
         assert_eq!(offset_of!(CallRecord, x87), 56);
         assert_eq!(size_of::<CallRecord>(), 88);
-        assert_eq!(size_of::<FrameHead>(), 304);
+        assert_eq!(size_of::<FrameHead>(), 320);
         assert_eq!(align_of::<FrameHead>(), 16);
     }
 
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn registers_outside_the_images_have_no_place() {
-        assert!(FrameLayout::integer(7).is_some() && FrameLayout::integer(8).is_none());
+        assert!(FrameLayout::integer(8).is_some() && FrameLayout::integer(9).is_none());
         assert!(FrameLayout::vector(7).is_some() && FrameLayout::vector(8).is_none());
         assert!(FrameLayout::stack_slot(u32::MAX).is_none());
     }

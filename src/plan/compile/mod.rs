@@ -360,7 +360,8 @@ impl<'a> Compiler<'a> {
         let allocates = !self.after.guest.is_empty();
         let marks = handles > 0
             && (allocates || !self.target.leaf || (handles > 1 && !self.before.taken.is_empty()));
-        let after = marks || !self.after.is_empty();
+        // Only an op of its own gives all of a `v128`.
+        let after = marks || !self.after.is_empty() || returns == Returns::Vector;
         let returns = if after { self.result_apart(returns) } else { returns };
         let before = self.before;
         let mut ops = [

@@ -1,14 +1,16 @@
 //! The call and the *after* section: what native code has left becomes the guest's.
+use super::crossing::Crossing;
 use super::demand::{Argument, Incoming, Owner, Reach};
 use super::error::Fault;
 use super::meaning::Tree;
 use super::written::What;
 use super::{Checked, Verifier};
 use crate::plan::Purpose;
+use crate::plan::abi::Location;
 use crate::plan::frame::FrameLayout;
-use crate::plan::layout::{DataModel, scalar_of};
+use crate::plan::layout::DataModel;
 use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, Stub, TakeExtent, Width};
-use crate::signature::{Expr, Ident, NoteKind, TypeKind};
+use crate::signature::{Expr, Ident, NoteKind};
 use std::collections::HashMap;
 use std::num::NonZeroU16;
 
@@ -65,39 +67,59 @@ impl<'p> Verifier<'p> {
     /// Checks the call itself.
     pub(super) fn call(&mut self, op: &Op) -> Checked {
         let Op::Call { stub, returns } = *op else { return Err(Fault::Call) };
-        let needs = if self.plan.frame.stack > 0 {
-            Stub::Stack
-        } else if self.assignment.vector_registers > 0 {
-            Stub::Registers
-        } else {
-            Stub::Integers
-        };
+        let needs = self.stub();
         let result = self.params.len();
         self.agrees(stub == needs, "the stub", result)?;
         let expected = match self.direct()? {
+            Some(Returns::Vector) => Returns::Record,
             Some(_) if self.plan.facts.after => Returns::Record,
             Some(direct) => direct,
-            None if self.result.is_some() => Returns::Record,
+            None if self.result.is_some() || self.returns_by_address() => Returns::Record,
             None => Returns::Void,
         };
         self.agrees(returns == expected, "the conversion", result)?;
         let what = match self.integer_result() {
             Some(operand) => Some((operand.at, What::Integer(operand.width))),
             None if self.result.is_some() => Some((FrameLayout::result_integer(), What::Native)),
-            None if self.plan.prototype.function.result.kind == TypeKind::Void => None,
-            None => Some((FrameLayout::result_vector(), What::Float)),
+            None if matches!(self.returned, Crossing::One(_)) => {
+                Some((FrameLayout::result_vector(), What::Float))
+            }
+            None => None,
         };
         what.map_or(Ok(()), |(at, what)| self.written.add(at, 8, what, self.index))
     }
 
+    /// The stub that loads every register that has an argument, and no more than must be.
+    fn stub(&self) -> Stub {
+        let assignment = &self.assignment;
+        let travelling = assignment.params.iter().chain([&assignment.result]);
+        let (mut x87, mut whole) = (0, assignment.stack_align > 16);
+        for piece in travelling.flat_map(|value| &value.pieces) {
+            match piece.location {
+                Location::X87(_) => x87 += 1,
+                Location::Vector(_) => whole |= piece.size > 8,
+                Location::Integer(_) | Location::Stack(_) => {}
+            }
+        }
+        match (x87, whole, self.plan.frame.stack, assignment.vector_registers) {
+            (0, false, 0, 0) => Stub::Integers,
+            (0, false, 0, _) => Stub::Registers,
+            (0, false, ..) => Stub::Stack,
+            _ => Stub::Whole { x87 },
+        }
+    }
+
     /// How a scalar result is decoded; `None` for pointers and `void`.
     fn direct(&self) -> Checked<Option<Returns>> {
-        let ty = &self.plan.prototype.function.result;
-        if self.result.is_some() || ty.kind == TypeKind::Void {
-            return Ok(None);
-        }
+        let scalar = match self.returned {
+            Crossing::One(scalar) if self.result.is_none() => scalar,
+            Crossing::Vector => return Ok(Some(Returns::Vector)),
+            Crossing::One(_) | Crossing::Nothing | Crossing::Two(_) | Crossing::Address => {
+                return Ok(None);
+            }
+        };
         let wasm = self.plan.lowering.results.first();
-        let returns = scalar_of(ty).zip(wasm).and_then(|(s, wasm)| self.reader.returns(s, *wasm));
+        let returns = wasm.and_then(|wasm| self.reader.returns(scalar, *wasm));
         returns.map(Some).ok_or_else(|| Fault::Lowering(self.subject(self.params.len())))
     }
 
@@ -153,13 +175,24 @@ impl<'p> Verifier<'p> {
             }
             Op::StoreCell { slot, from, width } => self.store(slot, from, width),
             Op::EndLoans { slot } => self.record(slot, Fate::Invalidated),
+            Op::FitsObject { moves } => {
+                self.result_moves(moves)?;
+                once(&mut self.outcome.fits[self.params.len()])
+            }
+            Op::StoreObject { slot: 0, moves } => {
+                self.result_moves(moves)?;
+                let result = self.params.len();
+                if !self.outcome.fits[result] {
+                    return Err(Fault::Sequence("before the result was tested to fit"));
+                }
+                once(&mut self.outcome.stored[result])
+            }
+            Op::StoreObject { slot, .. } => Err(Fault::Slot(slot)),
             Op::Return { from, returns } => {
                 self.gives_result(from, returns)?;
                 once(&mut self.outcome.returned)
             }
-            Op::FitsObject { .. }
-            | Op::StoreObject { .. }
-            | Op::Int8 { .. }
+            Op::Int8 { .. }
             | Op::UInt8 { .. }
             | Op::Int16 { .. }
             | Op::UInt16 { .. }
@@ -195,9 +228,16 @@ impl<'p> Verifier<'p> {
         }
     }
 
+    /// The parameter whose only slot that is.
+    fn param_at(&self, slot: u16) -> Checked<usize> {
+        let index = self.plan.param_of(slot);
+        let own = self.params.get(index).is_some_and(|param| param.slot == slot);
+        if own { Ok(index) } else { Err(Fault::Slot(slot)) }
+    }
+
     /// Notes that the call's effect on the handle in `slot` is recorded, which must be `fate`.
     fn record(&mut self, slot: u16, fate: Fate) -> Checked {
-        let index = usize::from(slot);
+        let index = self.param_at(slot)?;
         match self.params.get(index).map(|param| &param.wants) {
             Some(Argument::Handle { fate: f, .. }) if *f == fate => {
                 once(&mut self.outcome.recorded[index])
@@ -208,7 +248,7 @@ impl<'p> Verifier<'p> {
 
     fn consume(&mut self, slot: u16, condition: Option<NonZeroU16>) -> Checked {
         self.record(slot, Fate::Consumed)?;
-        let index = usize::from(slot);
+        let index = self.param_at(slot)?;
         let annotation = self.params[index].ty.notes.iter().find_map(|note| match &note.kind {
             NoteKind::ConsumesIf(expr) => Some(expr),
             _ => None,
@@ -340,9 +380,7 @@ impl<'p> Verifier<'p> {
         let same = match (owner, expected) {
             (Ownership::Guest, Owner::Guest(_))
             | (Ownership::Static, Owner::Static | Owner::StaticUnlessInside) => true,
-            (Ownership::Handle { slot }, Owner::Lent(name)) => {
-                self.is_handle_slot(slot.into(), name)
-            }
+            (Ownership::Handle { slot }, Owner::Lent(name)) => self.is_handle_slot(slot, name),
             _ => false,
         };
         self.agrees(same, "the owner", index)?;
@@ -360,7 +398,8 @@ impl<'p> Verifier<'p> {
     }
 
     /// Whether guest slot `slot` holds the handle parameter of that name.
-    fn is_handle_slot(&self, slot: usize, name: &Ident) -> bool {
+    fn is_handle_slot(&self, slot: u16, name: &Ident) -> bool {
+        let Ok(slot) = self.param_at(slot) else { return false };
         let params = &self.plan.prototype.function.params;
         let named = params.get(slot).and_then(|param| param.name.as_ref());
         let is_handle = matches!(
@@ -385,7 +424,7 @@ impl<'p> Verifier<'p> {
         self.agrees(borrowed == *b, "the owner", index)?;
         let same = match (parent, lender) {
             (None, None) => true,
-            (Some(slot), Some(name)) => self.is_handle_slot(slot.number().into(), name),
+            (Some(slot), Some(name)) => self.is_handle_slot(slot.number(), name),
             _ => false,
         };
         self.agrees(same, "the lender", index)?;
@@ -403,7 +442,7 @@ impl<'p> Verifier<'p> {
     }
 
     fn store(&mut self, slot: u16, from: At, width: Width) -> Checked {
-        let index = usize::from(slot);
+        let index = self.param_at(slot)?;
         match self.params.get(index).map(|param| &param.wants) {
             Some(Argument::Integer { guest, host, direction, .. }) if direction.is_out() => {
                 let same = self.made.cell(index) == Some(from) && width == *guest;
@@ -478,7 +517,11 @@ impl<'p> Verifier<'p> {
                 Argument::Scalar(_)
                 | Argument::Computed(..)
                 | Argument::Buffer { .. }
-                | Argument::Text { .. } => {}
+                | Argument::Text { .. }
+                | Argument::Nothing
+                | Argument::Two(_)
+                | Argument::Vector
+                | Argument::Object => {}
             }
         }
         for index in 0..=self.params.len() {
@@ -488,7 +531,13 @@ impl<'p> Verifier<'p> {
                 return Err(undone("frees the native memory of", index));
             }
         }
-        let record = self.result.is_some() || (self.plan.facts.after && self.direct()?.is_some());
+        if self.returns_by_address() && !self.outcome.stored[self.params.len()] {
+            return Err(undone("stores", self.params.len()));
+        }
+        let direct = self.direct()?;
+        let record = self.result.is_some()
+            || direct == Some(Returns::Vector)
+            || (self.plan.facts.after && direct.is_some());
         if record && !self.outcome.returned {
             return Err(undone("gives", self.params.len()));
         }

@@ -12,7 +12,11 @@ use std::collections::HashMap;
 /// What the ops of the section have made so far.
 pub(super) struct Made {
     /// Whether the argument of a parameter has been placed.
-    placed: Vec<bool>,
+    pub(super) placed: Vec<bool>,
+    /// Where a value lies whole whose address is passed; the result's comes last.
+    pub(super) areas: Vec<Option<At>>,
+    /// Whether there is room for the result in the guest's memory.
+    pub(super) room: bool,
     /// The cell of a parameter.
     cells: Vec<Option<At>>,
     /// The parameter whose count was computed there.
@@ -39,6 +43,8 @@ impl Made {
     pub(super) fn new(params: usize) -> Made {
         Made {
             placed: vec![false; params],
+            areas: vec![None; params + 1],
+            room: false,
             cells: vec![None; params],
             counts: HashMap::new(),
             texts: Vec::new(),
@@ -120,17 +126,17 @@ impl Verifier<'_> {
                 self.made.apart.push((text, buffer));
                 Ok(())
             }
+            Op::Pair { slot, to } => self.pair(slot, to, false),
+            Op::Extended { slot, to } => self.pair(slot, to, true),
+            Op::Vector { slot, to } => self.vector(slot, to),
+            Op::Object { slot, size, moves } => self.object(slot, size, moves),
+            Op::Address { of, to } => self.address(of, to),
+            Op::Room { slot, size } => self.room(slot, size),
             Op::Reserve { handles } => match self.made.reserved.replace(handles) {
                 None => Ok(()),
                 Some(_) => Err(Fault::Unasked),
             },
-            Op::Pair { .. }
-            | Op::Extended { .. }
-            | Op::Vector { .. }
-            | Op::Object { .. }
-            | Op::Address { .. }
-            | Op::Room { .. }
-            | Op::Format { .. }
+            Op::Format { .. }
             | Op::Call { .. }
             | Op::FitsObject { .. }
             | Op::StoreObject { .. }
@@ -153,17 +159,27 @@ impl Verifier<'_> {
 
     /// The parameter whose argument travels at `to`; it is placed by this op, from its own slot.
     fn place(&mut self, slot: u16, to: At, what: What) -> Checked<usize> {
+        self.place_bytes(slot, to, 8, what)
+    }
+
+    pub(super) fn place_bytes(
+        &mut self,
+        slot: u16,
+        to: At,
+        bytes: usize,
+        what: What,
+    ) -> Checked<usize> {
         let index = self.travels(to)?;
-        if usize::from(slot) != index {
+        if slot != self.params[index].slot {
             return Err(Fault::Slot(slot));
         }
-        self.written.add(to, 8, what, self.index)?;
+        self.written.add(to, bytes, what, self.index)?;
         self.made.placed[index] = true;
         Ok(index)
     }
 
-    fn travels(&self, to: At) -> Checked<usize> {
-        let index = self.params.iter().position(|param| param.place == to);
+    pub(super) fn travels(&self, to: At) -> Checked<usize> {
+        let index = self.params.iter().position(|param| param.place == Some(to));
         index.ok_or(Fault::Area { at: to, bytes: 8, area: "places of arguments" })
     }
 
@@ -174,7 +190,7 @@ impl Verifier<'_> {
         };
         let width = self.reader.width(scalar, DataModel::Lp64);
         self.place(slot, to, width.map_or(What::Float, What::Integer))?;
-        let wasm = self.plan.lowering.params.get(index).ok_or(Fault::Slot(slot))?;
+        let wasm = self.plan.lowering.params.get(usize::from(slot)).ok_or(Fault::Slot(slot))?;
         let expected = self.reader.scalar_op(scalar, *wasm, slot, to);
         self.agrees(expected == Some(*op), "the conversion", index)
     }
@@ -240,7 +256,11 @@ impl Verifier<'_> {
             | Argument::Computed(..)
             | Argument::Handle { .. }
             | Argument::Text { .. }
-            | Argument::Pointer { .. } => Err(self.disagrees("the type", index)),
+            | Argument::Pointer { .. }
+            | Argument::Nothing
+            | Argument::Two(_)
+            | Argument::Vector
+            | Argument::Object => Err(self.disagrees("the type", index)),
         }
     }
 
@@ -267,7 +287,11 @@ impl Verifier<'_> {
             Argument::Scalar(_)
             | Argument::Computed(..)
             | Argument::Handle { .. }
-            | Argument::Pointer { .. } => false,
+            | Argument::Pointer { .. }
+            | Argument::Nothing
+            | Argument::Two(_)
+            | Argument::Vector
+            | Argument::Object => false,
         };
         self.agrees(extent.is_some() == is_writable, "whether it is written to", index)?;
         let Some(extent) = extent else { return Ok(()) };
@@ -341,9 +365,16 @@ impl Verifier<'_> {
     pub(super) fn ready(&self) -> Checked {
         let undone = |what, index| Fault::Undone { what, subject: self.subject(index) };
         for index in 0..self.params.len() {
-            if !self.made.placed[index] {
+            if !self.made.placed[index] && !matches!(self.params[index].wants, Argument::Nothing) {
                 return Err(Fault::Missing(self.subject(index)));
             }
+        }
+        let result = self.params.len();
+        if self.returns_by_address() && !self.made.room {
+            return Err(undone("makes room for", result));
+        }
+        if self.assignment.result.indirect.is_some() && self.made.areas[result].is_none() {
+            return Err(Fault::Missing("the address of the result".to_owned()));
         }
         self.conditions_ready()?;
         for (buffer, _) in &self.made.writable {

@@ -1,10 +1,11 @@
 //! What a prototype demands of a plan, read from its types and annotations alone (DESIGN 5.1, 5.2).
 //!
 //! This is the verifier's own reading: the compiler has another one, and neither uses the other.
+use super::crossing::Crossing;
+use crate::plan::WasmType;
 use crate::plan::abi::Abi;
 use crate::plan::layout::{DataModel, Extent, Scalar, Target, extent_of, scalar_of};
 use crate::plan::op::{Direction, Fate, Null, Op, Returns, Width};
-use crate::plan::{Lowering, WasmType};
 use crate::signature::{
     Expr, Float, Ident, Integer, Lender, NoteKind, Record, RecordKind, Scope, Type, TypeKind,
 };
@@ -21,6 +22,14 @@ pub(super) struct Reader {
 pub(super) enum Argument<'p> {
     /// The guest's value, converted as C does it.
     Scalar(Scalar),
+    /// Nothing: it has no bytes.
+    Nothing,
+    /// Two `i64`s.
+    Two(Scalar),
+    /// A `v128`.
+    Vector,
+    /// A value in the guest's memory, taken apart.
+    Object,
     /// The value of an expression (`__value`).
     Computed(Scalar, &'p Expr),
     /// A handle.
@@ -70,13 +79,19 @@ pub(super) enum Owner<'p> {
     StaticUnlessInside,
 }
 
-type Reading<T> = Result<T, String>;
+pub(super) type Reading<T> = Result<T, String>;
 
 impl Reader {
     /// How the argument of a parameter must be made.
-    pub(super) fn argument<'p>(&self, ty: &'p Type) -> Reading<Argument<'p>> {
+    pub(super) fn argument<'p>(&self, ty: &'p Type, crossing: Crossing) -> Reading<Argument<'p>> {
         refuse_later(ty)?;
-        let scalar = scalar_of(ty).ok_or("an argument that is no scalar")?;
+        let scalar = match crossing {
+            Crossing::One(scalar) => scalar,
+            Crossing::Nothing => return Ok(Argument::Nothing),
+            Crossing::Two(scalar) => return Ok(Argument::Two(scalar)),
+            Crossing::Vector => return Ok(Argument::Vector),
+            Crossing::Address => return Ok(Argument::Object),
+        };
         if scalar != Scalar::Pointer {
             return Ok(
                 match find(ty, |kind| match kind {
@@ -272,53 +287,6 @@ impl Reader {
             (Width::U64, _) => Returns::ULong32,
             (Width::I128, _) => return None,
         })
-    }
-
-    /// Whether a value of that C type may cross as that wasm type.
-    fn crosses(&self, ty: &Type, wasm: WasmType) -> bool {
-        let word = match self.model {
-            DataModel::Ilp32 => WasmType::I32,
-            DataModel::Lp64 => WasmType::I64,
-        };
-        match scalar_of(ty) {
-            Some(Scalar::Pointer) => wasm == word,
-            Some(Scalar::Float(Float::Float)) => wasm == WasmType::F32,
-            Some(Scalar::Float(Float::Double)) => wasm == WasmType::F64,
-            Some(Scalar::Integer(Integer::Long | Integer::UnsignedLong)) => {
-                matches!(wasm, WasmType::I32 | WasmType::I64)
-            }
-            Some(scalar @ (Scalar::Bool | Scalar::Integer(_))) => match scalar.host_size() {
-                1..=4 => wasm == WasmType::I32,
-                8 => wasm == WasmType::I64,
-                _ => false,
-            },
-            Some(Scalar::Float(Float::LongDouble)) | None => false,
-        }
-    }
-
-    /// The first parameter (or, past the last, the result) whose wasm type is wrong.
-    pub(super) fn misfit(
-        &self,
-        lowering: &Lowering,
-        params: &[&Type],
-        result: &Type,
-    ) -> Option<usize> {
-        let wrong = |index: usize| {
-            let wasm = lowering.params.get(index);
-            !wasm.is_some_and(|wasm| self.crosses(params[index], *wasm))
-        };
-        if let Some(index) = (0..params.len()).find(|index| wrong(*index)) {
-            return Some(index);
-        }
-        if lowering.params.len() != params.len() {
-            return Some(params.len());
-        }
-        let fits = match lowering.results.as_slice() {
-            [] => result.kind == TypeKind::Void,
-            [one] => self.crosses(result, *one),
-            _ => false,
-        };
-        (!fits).then_some(params.len())
     }
 }
 

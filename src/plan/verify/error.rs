@@ -143,6 +143,17 @@ pub enum Fault {
         /// Why not.
         reason: &'static str,
     },
+    /// Guest slots that are not those of the parameters.
+    #[error("the guest slots of the parameters are wrong")]
+    Slots,
+    /// Moves that are not those of a type.
+    #[error("the moves of {subject}: {reason}")]
+    Moves {
+        /// What is wrong.
+        reason: String,
+        /// The parameter, or the result.
+        subject: String,
+    },
     /// A fact that the ops contradict.
     #[error("the fact `{0}` is wrong")]
     Fact(&'static str),

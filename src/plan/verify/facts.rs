@@ -65,6 +65,7 @@ impl Verifier<'_> {
             ("ranges", &self.used.ranges),
             ("callees", &self.used.callees),
             ("handle kinds", &self.used.kinds),
+            ("moves", &self.used.moves),
         ] {
             if let Some(index) = used.iter().position(|used| !used) {
                 return Err(Fault::Unused { table, index });

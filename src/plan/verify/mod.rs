@@ -49,12 +49,15 @@
 //! - That ops do what they say: differential tests of the tiers show that.
 mod after;
 mod before;
+mod by_value;
 mod conditions;
 mod constant;
+mod crossing;
 mod demand;
 mod error;
 mod facts;
 mod meaning;
+mod moves;
 mod written;
 
 pub use error::{Fault, VerifyError};
@@ -63,12 +66,13 @@ use super::abi::{Abi, Assignment, Location, assign};
 use super::disassemble::mnemonic;
 use super::expression::Step;
 use super::frame::{FrameLayout, MAX_STACK_AREA};
-use super::layout::{DataModel, scalar_of};
+use super::layout::DataModel;
 use super::op::{At, Fate, Null, Operand, Phase, Width};
 use super::{Callee, Plan, Purpose};
 use crate::signature::{Expr, Function, MAX_PARAMS, Scope, Type, TypeKind, Variadic};
 use after::Outcome;
 use before::Made;
+use crossing::{Crossing, all_params};
 use demand::{Argument, Incoming, Owner, Reader};
 use meaning::{Names, Tree};
 use std::sync::Arc;
@@ -108,6 +112,8 @@ struct Verifier<'p> {
     params: Vec<Parameter<'p>>,
     /// How the result, if it is a pointer, becomes the guest's.
     result: Option<Incoming<'p>>,
+    /// How the result crosses.
+    returned: Crossing,
     written: Written,
     made: Made,
     outcome: Outcome,
@@ -119,8 +125,10 @@ struct Verifier<'p> {
 /// One parameter of the prototype.
 struct Parameter<'p> {
     ty: &'p Type,
-    /// Where its argument travels.
-    place: At,
+    /// Its first guest slot.
+    slot: u16,
+    /// Where its argument travels, if it does so in one piece.
+    place: Option<At>,
     wants: Argument<'p>,
     /// What becomes of the pointer that native code leaves behind it.
     incoming: Option<Incoming<'p>>,
@@ -132,6 +140,7 @@ struct Used {
     ranges: Vec<bool>,
     callees: Vec<bool>,
     kinds: Vec<bool>,
+    moves: Vec<bool>,
 }
 
 impl<'p> Verifier<'p> {
@@ -142,27 +151,44 @@ impl<'p> Verifier<'p> {
         if function.params.len() > MAX_PARAMS {
             return Err(Fault::Prototype(format!("it has more than {MAX_PARAMS} parameters")));
         }
-        if function.variadic != Variadic::No {
-            return Err(Fault::Prototype("it is variadic".to_owned()));
+        if let Variadic::Untyped(_) = function.variadic {
+            return Err(Fault::Prototype("types of arguments are not known".to_owned()));
         }
         let assignment = assign(function, &Scope::default(), abi)
             .map_err(|error| Fault::Prototype(error.to_string()))?;
-        let mut params = Vec::with_capacity(function.params.len());
-        for (param, value) in function.params.iter().zip(&assignment.params) {
-            let ty = &param.ty;
+        let types = all_params(function);
+        let crossings = types.iter().map(|ty| reader.crossing(ty)).collect::<Result<Vec<_>, _>>();
+        let crossings = crossings.map_err(Fault::Prototype)?;
+        let returned = reader.crossing(&function.result).map_err(Fault::Prototype)?;
+        let slots = reader
+            .slots(&plan.lowering, &crossings, returned)
+            .map_err(|index| Fault::Lowering(subject(plan, index)))?;
+        if *plan.slots != *slots {
+            return Err(Fault::Slots);
+        }
+        let mut params = Vec::with_capacity(types.len());
+        for (index, (ty, value)) in types.into_iter().zip(&assignment.params).enumerate() {
             let place = match value.pieces.as_slice() {
                 [piece] if value.indirect.is_none() => image(piece.location),
+                // A 128-bit integer in two registers, whose images lie side by side.
+                [low, high] if matches!(crossings[index], Crossing::Two(_)) => {
+                    let (low, high) = (image(low.location), image(high.location));
+                    let beside = low.zip(high).is_some_and(|(a, b)| a.offset() + 8 == b.offset());
+                    low.filter(|_| beside)
+                }
                 _ => None,
             };
-            let place = place.ok_or_else(|| Fault::Prototype(format!("no place for `{ty}`")))?;
-            let wants = reader.argument(ty).map_err(Fault::Prototype)?;
+            let wants = reader.argument(ty, crossings[index]).map_err(Fault::Prototype)?;
+            if place.is_none() && !matches!(wants, Argument::Nothing | Argument::Object) {
+                return Err(Fault::Prototype(format!("no place for `{ty}`")));
+            }
             let incoming = match (&wants, ty.pointee()) {
                 (Argument::Pointer { .. }, Some(inner)) => {
                     Some(reader.incoming(inner, false).map_err(Fault::Prototype)?)
                 }
                 _ => None,
             };
-            params.push(Parameter { ty, place, wants, incoming });
+            params.push(Parameter { ty, slot: slots[index], place, wants, incoming });
         }
         let result = match function.result.kind {
             TypeKind::Pointer(_) => {
@@ -171,14 +197,14 @@ impl<'p> Verifier<'p> {
             _ => None,
         };
         refuse_null_lenders(function, &mut params, result.as_ref());
-        let types: Vec<&Type> = params.iter().map(|param| param.ty).collect();
         let count = params.len();
-        let verifier = Verifier {
+        Ok(Verifier {
             plan,
             reader,
             assignment,
             params,
             result,
+            returned,
             written: Written::new(plan.frame),
             made: Made::new(count),
             outcome: Outcome::new(count),
@@ -187,24 +213,15 @@ impl<'p> Verifier<'p> {
                 ranges: vec![false; plan.ranges.len()],
                 callees: vec![false; plan.callees.len()],
                 kinds: vec![false; plan.handle_kinds.len()],
+                moves: vec![false; plan.moves.len()],
             },
             index: 0,
-        };
-        match reader.misfit(&plan.lowering, &types, &function.result) {
-            Some(index) => Err(Fault::Lowering(verifier.subject(index))),
-            None => Ok(verifier),
-        }
+        })
     }
 
     /// What messages call a parameter, or, past the last one, the result.
     fn subject(&self, index: usize) -> String {
-        match self.plan.prototype.function.params.get(index) {
-            None => "the result".to_owned(),
-            Some(param) => match &param.name {
-                Some(name) => format!("parameter {} \"{name}\"", index + 1),
-                None => format!("parameter {}", index + 1),
-            },
-        }
+        subject(self.plan, index)
     }
 
     fn disagrees(&self, what: &'static str, index: usize) -> Fault {
@@ -269,9 +286,13 @@ impl<'p> Verifier<'p> {
             Argument::Buffer { .. }
             | Argument::Text { .. }
             | Argument::Integer { .. }
-            | Argument::Pointer { .. } => return None,
+            | Argument::Pointer { .. }
+            | Argument::Nothing
+            | Argument::Two(_)
+            | Argument::Vector
+            | Argument::Object => return None,
         };
-        Some(Operand { at: param.place, width })
+        Some(Operand { at: param.place?, width })
     }
 
     /// Where the integer behind a pointer can be read.
@@ -286,7 +307,7 @@ impl<'p> Verifier<'p> {
 
     /// Where an integer result can be read.
     fn integer_result(&self) -> Option<Operand> {
-        let scalar = scalar_of(&self.plan.prototype.function.result)?;
+        let Crossing::One(scalar) = self.returned else { return None };
         let width = self.reader.width(scalar, DataModel::Lp64)?;
         Some(Operand { at: FrameLayout::result_integer(), width })
     }
@@ -319,7 +340,7 @@ impl<'p> Verifier<'p> {
         self.index > usize::from(self.plan.call)
             && self.params.iter().any(|param| {
                 let consumed = matches!(param.wants, Argument::Handle { fate: Fate::Consumed, .. });
-                param.place == at && consumed
+                param.place == Some(at) && consumed
             })
     }
 
@@ -380,6 +401,16 @@ fn refuse_null_lenders(
         {
             *null = Null::Refused;
         }
+    }
+}
+
+fn subject(plan: &Plan, index: usize) -> String {
+    let function = &plan.prototype.function;
+    let name = function.params.get(index).and_then(|param| param.name.as_ref());
+    match name {
+        Some(name) => format!("parameter {} \"{name}\"", index + 1),
+        None if index < all_params(function).len() => format!("parameter {}", index + 1),
+        None => "the result".to_owned(),
     }
 }
 

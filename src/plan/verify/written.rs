@@ -14,6 +14,8 @@ pub(super) enum What {
     Address,
     /// The native pointer of a handle. It may be passed to a pure function, nothing else.
     Object,
+    /// A value, or a part of one, that nothing may read.
+    Value,
     /// The length of a range in bytes.
     Length,
     /// A pointer that native code has left.
@@ -69,6 +71,24 @@ impl Written {
         let inside = start >= usize::from(self.layout.locals)
             && start + bytes <= usize::from(self.layout.size)
             && start.is_multiple_of(bytes);
+        if !inside {
+            return Err(Fault::Area { at, bytes, area: "cells and locals" });
+        }
+        self.add(at, bytes, what, by)
+    }
+
+    /// As [`Written::add_local`], for a value of any size, 16-aligned.
+    pub(super) fn add_area(
+        &mut self,
+        at: At,
+        bytes: usize,
+        what: What,
+        by: usize,
+    ) -> Result<(), Fault> {
+        let start = at.offset();
+        let inside = start >= usize::from(self.layout.locals)
+            && start.saturating_add(bytes) <= usize::from(self.layout.size)
+            && start.is_multiple_of(16);
         if !inside {
             return Err(Fault::Area { at, bytes, area: "cells and locals" });
         }

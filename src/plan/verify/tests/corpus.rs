@@ -52,6 +52,20 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "long spread(int a, int b, int c, int d, int e, int f, const char *text, double g, double h, \
      double i, double j, double k, double l, double m, double n, double o, \
      uint8_t *__counted_by(length) at, long length)",
+    "struct point { double x, y; } add(struct point { double x, y; } a, struct point b)",
+    "struct { char c; short s; float f; int i : 5; unsigned u : 11; } mixed(int n, \
+     struct { long l; bool b; } pair, struct { float x, y, z; } v, struct { int one; } single)",
+    "struct large { long a[3]; char c; size_t n; union { int i; float f; } u; } turn(\
+     struct large { long a[3]; char c; size_t n; union { int i; float f; } u; } x, \
+     struct { struct { double d[1]; } in; } single, const char *name)",
+    "__int128 wider(long double l, unsigned __int128 u, long long k)",
+    "long double narrower(_Complex float a, _Complex double b, _Complex long double c)",
+    "_Complex long double rotate(struct { long double l; } l)",
+    "struct __attribute__((packed)) { char c; long long k; } packed(\
+     struct { _Alignas(32) int i; } aligned, \
+     struct __attribute__((packed)) { short s; double d; } p)",
+    "float __attribute__((vector_size(16))) lanes(int __attribute__((vector_size(16))) a, double d)",
+    "int variadic(const char *name, ..., double, long, int *_Out_ __counted_by(2))",
 ];
 
 /// Those that only leaf functions may have.

@@ -10,6 +10,7 @@
 //! - *Arithmetic.* Expressions that have the same value, or fail alike, whatever they read.
 use crate::plan::Plan;
 use crate::plan::expression::{Environment, EvaluationError, Expression, evaluate};
+use crate::plan::moves::{load, store};
 use crate::plan::op::{Op, Operand};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,6 +20,8 @@ pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
     one.prototype == other.prototype
         && same_lowering(one, other)
         && (one.frame.stack, one.frame.locals) == (other.frame.stack, other.frame.locals)
+        && (one.frame.stack_align, &one.slots) == (other.frame.stack_align, &other.slots)
+        && same_moves(one, other)
         && one.ranges == other.ranges
         && one.callees == other.callees
         && one.handle_kinds == other.handle_kinds
@@ -26,6 +29,27 @@ pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
         && one.expressions.len() == other.expressions.len()
         && one.expressions.iter().zip(&other.expressions).all(|(a, b)| same_value(a, b))
         && canonical(one) == canonical(other)
+}
+
+/// Whether values are taken apart and put together to the same bytes, whatever they are.
+#[expect(unsafe_code, reason = "moves are made")]
+fn same_moves(one: &Plan, other: &Plan) -> bool {
+    let effect = |plan: &Plan, fill: u8| -> Vec<(Vec<u8>, Vec<u8>)> {
+        let each = plan.moves.iter().map(|moves| {
+            let bytes: Vec<u8> = (0..=u8::MAX).cycle().map(|b| b ^ fill).take(1 << 16).collect();
+            let (mut frame, mut memory) = (vec![fill; 1 << 17], vec![fill; 1 << 17]);
+            // SAFETY: offsets in the frame are below 64 KiB, those of the corpus in memory too.
+            unsafe {
+                load(moves, frame.as_mut_ptr(), [&bytes[..], &bytes].concat().as_ptr());
+                store(moves, [&bytes[..], &bytes].concat().as_ptr(), memory.as_mut_ptr());
+            }
+            (frame, memory)
+        });
+        each.collect()
+    };
+    one.moves == other.moves
+        || (one.moves.iter().chain(&other.moves).flatten().all(|one| one.memory < 1 << 16)
+            && [0, 0x5a].into_iter().all(|fill| effect(one, fill) == effect(other, fill)))
 }
 
 fn same_lowering(one: &Plan, other: &Plan) -> bool {

@@ -109,8 +109,9 @@ fn a_plan_is_for_its_own_prototype_only() {
     let mut variadic = plans[0].1.clone();
     Arc::make_mut(&mut variadic.prototype).function.variadic =
         Variadic::Untyped(crate::signature::Span::default());
-    let error = verify(&variadic, plans[0].2).expect_err("plans cannot do that yet");
-    assert_eq!(error.to_string(), "prototype: the prototype cannot be called: it is variadic");
+    let error = verify(&variadic, plans[0].2).expect_err("nobody knows where they travel");
+    let said = "prototype: the prototype cannot be called: types of arguments are not known";
+    assert_eq!(error.to_string(), said);
 }
 
 /// Every fault of a plan that the verifier can find is found by some change.
@@ -133,6 +134,8 @@ fn every_fault_is_found() {
                     Fault::Unknown { .. } => "unknown",
                     Fault::Width { .. } => "width",
                     Fault::Slot(_) => "slot",
+                    Fault::Slots => "slots",
+                    Fault::Moves { .. } => "moves",
                     Fault::Table { .. } => "table",
                     Fault::Unused { .. } => "unused",
                     Fault::Disagrees { .. } => "disagrees",
@@ -145,7 +148,7 @@ fn every_fault_is_found() {
             }
         }
     }
-    assert_eq!(found.len(), 18, "{found:#?}");
+    assert_eq!(found.len(), 20, "{found:#?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Every way to tamper with a plan by one step.
 use crate::plan::expression::Step;
+use crate::plan::moves::{Move, MoveKind};
 use crate::plan::op::{At, Op, Operand, Width};
 use crate::plan::{Callee, Plan, Purpose, WasmType};
 use crate::signature::{BinaryOp, UnaryOp};
@@ -51,6 +52,7 @@ pub(super) fn mutants(plan: &Plan) -> Vec<Mutant> {
     shape(plan, &mut all);
     expressions(plan, &mut all);
     tables(plan, &mut all);
+    travelling(plan, &mut all);
     all.retain(|(_, mutant)| mutant != plan);
     all
 }
@@ -65,6 +67,60 @@ fn ops(plan: &Plan, all: &mut Vec<Mutant>) {
             let mut mutant = plan.clone();
             mutant.ops[index] = op;
             all.push((field, mutant));
+        }
+    }
+}
+
+/// Where values travel: other slots, other moves.
+fn travelling(plan: &Plan, all: &mut Vec<Mutant>) {
+    let mut with = |class, f: &dyn Fn(&mut Plan)| {
+        let mut mutant = plan.clone();
+        f(&mut mutant);
+        all.push((class, mutant));
+    };
+    for index in 0..plan.slots.len() {
+        with("slots", &|m| m.slots[index] = m.slots[index].wrapping_add(1));
+        with("slots", &|m| m.slots[index] = m.slots[index].wrapping_sub(1));
+    }
+    with("slots", &|m| m.slots = [&*m.slots, &[99]].concat().into());
+    with("frame", &|m| m.frame.stack_align *= 2);
+    for (list, moves) in plan.moves.iter().enumerate() {
+        with("moves", &|m| m.moves[list] = [].into());
+        for index in 0..moves.len() {
+            let one = |f: &dyn Fn(&mut Move)| {
+                let mut moves = plan.moves.clone();
+                f(&mut moves[list][index]);
+                moves
+            };
+            with("moves", &|m| m.moves = one(&|one| one.memory += 1));
+            with("moves", &|m| m.moves = one(&|one| one.memory = u32::MAX));
+            for at in places(plan) {
+                with("moves", &|m| m.moves = one(&|one| one.frame = at));
+            }
+            for kind in [
+                MoveKind::Clear(8),
+                MoveKind::Bytes(1),
+                MoveKind::Bytes(4),
+                MoveKind::Bytes(16),
+                MoveKind::Bits(1),
+                MoveKind::Bool,
+                MoveKind::Signed32,
+                MoveKind::Unsigned32,
+                MoveKind::Extended,
+            ] {
+                with("moves", &|m| m.moves = one(&|one| one.kind = kind));
+            }
+            let without = |m: &mut Plan| {
+                let mut moves = m.moves[list].to_vec();
+                moves.remove(index);
+                m.moves[list] = moves.into();
+            };
+            with("moves", &without);
+            with("moves", &|m| {
+                let moves = &m.moves[list];
+                m.moves[list] = [moves, &moves[index..=index]].concat().into();
+            });
+            with("moves", &|m| m.moves[list].swap(0, index));
         }
     }
 }
