@@ -73,7 +73,8 @@ impl Parser<'_, '_> {
         let span = self.since(start);
         let Declarator { name, derived, trailing } = declarator;
         let Some(name) = name else { return Err(Reported) };
-        let TypeKind::Function(function) = self.build(specifiers.ty.clone(), derived)?.kind else {
+        let base = self.vector_of(specifiers.ty.clone(), trailing.vector);
+        let TypeKind::Function(function) = self.build(base, derived)?.kind else {
             return Err(Reported);
         };
         let mut function = *function;
@@ -100,6 +101,7 @@ impl Parser<'_, '_> {
 
     /// The type that a declarator makes, and what stood after it.
     pub(super) fn declared_type(&mut self, base: Type, declarator: Declarator) -> Parse<Type> {
+        let base = self.vector_of(base, declarator.trailing.vector);
         let mut ty = self.build(base, declarator.derived)?;
         ty.notes.extend(declarator.trailing.notes);
         Ok(ty)
@@ -297,7 +299,8 @@ impl Parser<'_, '_> {
             Some(Derived::Array { quals, .. }) => *quals,
             _ => Qualifiers::default(),
         };
-        let ty = self.build(specifiers.ty, declarator.derived)?;
+        let base = self.vector_of(specifiers.ty, declarator.trailing.vector);
+        let ty = self.build(base, declarator.derived)?;
         let mut ty = decay(ty);
         self.qualify(&mut ty, array_quals);
         ty.notes.extend(notes);

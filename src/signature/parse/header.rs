@@ -220,6 +220,15 @@ impl Parser<'_, '_> {
             }
         }
         declarator.trailing.notes.retain(|note| !note.kind.describes_function());
+        for attributes in [&specifiers.attributes, &declarator.trailing] {
+            if let Some(span) = attributes.align.map(|(_, span)| span).or(attributes.packed) {
+                self.report(
+                    Diagnostic::new(span, "the layout of a typedef is that of its type")
+                        .label("this would be lost")
+                        .help("write it between `}` and the name, or after `struct`"),
+                );
+            }
+        }
         let mut ty = self.declared_type(specifiers.ty.clone(), declarator)?;
         self.resolve_type(&mut ty);
         self.spend(&ty, name.span)?;

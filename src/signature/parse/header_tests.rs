@@ -351,6 +351,21 @@ fn contradictions_between_declarations() {
 }
 
 #[test]
+fn attributes_of_typedefs_are_kept_or_refused() {
+    let vector = "typedef float v4 __attribute__((vector_size(16)));";
+    let kind = |text: &str| parse(text).scope.typedefs["v4"].kind.clone();
+    assert_eq!(kind(vector), kind("typedef float __attribute__((vector_size(16))) v4;"));
+    for text in [
+        "typedef int t __attribute__((aligned(32)));",
+        "typedef __attribute__((aligned(32))) int t;",
+        "typedef struct { char c; int x; } t __attribute__((packed));",
+    ] {
+        assert_eq!(granted_messages(text)[0], "the layout of a typedef is that of its type");
+    }
+    parse("typedef struct { char c; int x; } __attribute__((packed, aligned(8))) t;");
+}
+
+#[test]
 fn one_mistake_does_not_hide_the_next() {
     let found = granted_messages(
         "int f(unit8_t x);

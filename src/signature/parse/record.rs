@@ -166,6 +166,12 @@ impl Parser<'_, '_> {
         if bits.is_some() {
             self.trailing_annotations(&mut declarator.trailing);
         }
+        if let Some(span) = specifiers.attributes.packed.or(declarator.trailing.packed) {
+            self.report(
+                Diagnostic::new(span, "`packed` on a field is not supported")
+                    .help("write it after `struct` to pack the whole record"),
+            );
+        }
         let name = declarator.name.take();
         if name.is_none() && bits.is_none() {
             return self.fail(Diagnostic::new(self.since(start), "this field has no name"));

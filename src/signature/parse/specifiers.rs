@@ -192,9 +192,7 @@ impl Parser<'_, '_> {
             None => self.combine(&words, start)?,
         };
         self.qualify(&mut ty, quals);
-        if let Some((bytes, span)) = attributes.vector.take() {
-            ty = self.vector(ty, bytes, span);
-        }
+        ty = self.vector_of(ty, attributes.vector.take());
         let notes = std::mem::take(&mut attributes.notes);
         let (function_notes, notes): (Vec<_>, Vec<_>) =
             notes.into_iter().partition(|note| note.kind.describes_function());
@@ -284,7 +282,10 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn vector(&mut self, lane: Type, bytes: u32, span: Span) -> Type {
+    /// A vector of that type, if `vector_size` was written. Wherever it stands in a declaration, it
+    /// makes vectors of the type that the declaration starts with.
+    pub(super) fn vector_of(&mut self, lane: Type, size: Option<(u32, Span)>) -> Type {
+        let Some((bytes, span)) = size else { return lane };
         let lane_ok = matches!(lane.kind, TypeKind::Integer(_) | TypeKind::Float(_));
         if !lane_ok {
             self.report(Diagnostic::new(span, "the lanes of a vector are integers or floats"));

@@ -133,6 +133,26 @@ fn attributes_of_other_compilers() {
 }
 
 #[test]
+fn attributes_of_layout_are_kept_or_refused() {
+    let expected = parse("int f(float __attribute__((vector_size(16))) x)");
+    for text in [
+        "int f(__attribute__((vector_size(16))) float x)",
+        "int f(float x __attribute__((vector_size(16))))",
+    ] {
+        assert_eq!(parse(text), expected, "{text}");
+    }
+    let before = parse("int f(struct s { float __attribute__((vector_size(16))) x[2]; } s)");
+    let after = parse("int f(struct s { float x[2] __attribute__((vector_size(16))); } s)");
+    let body = |prototype: &Prototype| match &prototype.function.params[0].ty.kind {
+        TypeKind::Record(record) => record.body.clone(),
+        _ => None,
+    };
+    assert_eq!(body(&after), body(&before));
+    let packed = "int f(struct s { char c; int x __attribute__((packed)); } s)";
+    assert!(messages(packed)[0].contains("`packed` on a field"));
+}
+
+#[test]
 fn expressions_bind_as_in_c_and_fold() {
     for (text, printed) in [
         ("a + b * 2", "a + b * 2"),
