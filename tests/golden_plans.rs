@@ -16,7 +16,7 @@ use portcullis::plan::op::Op;
 use portcullis::plan::verify::verify;
 use portcullis::plan::{HandleTypes, Lowering, Plan, WasmType};
 use portcullis::signature::{
-    Diagnostics, Interface, Prototype, Record, Scope, TypeKind, parse_declaration, parse_prototype,
+    Diagnostics, Interface, Prototype, Record, Scope, parse_declaration, parse_prototype,
 };
 use std::sync::Arc;
 use support::golden;
@@ -179,27 +179,6 @@ fn plans() {
         compiled.collect::<Vec<_>>().join("\n")
     });
     assert!(count >= 70, "only {count} cases");
-}
-
-/// The inputs of layouts are prototypes that nobody can call yet.
-#[test]
-fn structs_are_refused_by_the_compiler_until_they_are_supported() {
-    let text = "int f(struct point { int x; double y; } p)";
-    let prototype = parse_prototype(text, &Scope::default()).unwrap_or_else(|e| panic!("{e}"));
-    assert!(matches!(prototype.function.params[0].ty.kind, TypeKind::Record(_)));
-    let target = Target {
-        model: DataModel::Ilp32,
-        abi: Abi::SysvX86_64,
-        leaf: true,
-        scope: &Scope::default(),
-        import: None,
-        handle_types: &OneType,
-        grants: &|_| None,
-    };
-    let error = compile(&Arc::new(prototype), &target).expect_err("not supported yet");
-    let CompileError::Prototype(errors) = error else { panic!("{error}") };
-    assert!(errors[0].message.contains("not supported yet"), "{}", errors[0].message);
-    assert_eq!(errors[0].span.start, 6, "the caret is at the parameter");
 }
 
 /// Ops name parameters in 8 bits: the parser refuses more than that can say, and so do the compiler

@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(from_binary128(ONE | half), x87(LEADING));
         assert_eq!(from_binary128(ONE | half | 1), x87(LEADING | 1));
         assert_eq!(from_binary128(ONE | half << 1 | half), x87(LEADING | 2));
-        assert_eq!(from_binary128(ONE | half - 1), x87(LEADING));
+        assert_eq!(from_binary128(ONE | (half - 1)), x87(LEADING));
     }
 
     #[test]

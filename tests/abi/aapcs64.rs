@@ -19,6 +19,7 @@ const MENU: Menu = Menu {
     wide: true,
     fields: 4,
     hollow: false,
+    pointers: true,
 };
 const SIGNATURES: usize = 400;
 const RECORDS: usize = 200;

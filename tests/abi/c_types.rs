@@ -188,6 +188,8 @@ pub struct Menu {
     pub fields: usize,
     /// Empty records, arrays of no elements, flexible array members.
     pub hollow: bool,
+    /// Pointers; `unsigned char` instead of them if not.
+    pub pointers: bool,
 }
 
 /// Makes random records.
@@ -229,7 +231,8 @@ impl Generator {
         let wide = self.menu.wide;
         match self.rng.below(if wide { 14 } else { 11 }) {
             0 => ty(TypeKind::Bool),
-            1 => ty(TypeKind::Pointer(Box::new(ty(TypeKind::Void)))),
+            1 if self.menu.pointers => ty(TypeKind::Pointer(Box::new(ty(TypeKind::Void)))),
+            1 => ty(TypeKind::Integer(Integer::UnsignedChar)),
             2 => self.enumeration(),
             3 | 4 => ty(TypeKind::Float(Float::Float)),
             5 | 6 => ty(TypeKind::Float(Float::Double)),

@@ -20,6 +20,7 @@ const MENU: Menu = Menu {
     wide: true,
     fields: 7,
     hollow: true,
+    pointers: true,
 };
 const RECORDS: usize = 600;
 

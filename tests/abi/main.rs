@@ -4,6 +4,7 @@
 mod aapcs64;
 mod c_types;
 mod layouts;
+mod lowering;
 mod properties;
 #[cfg(all(target_arch = "x86_64", unix))]
 mod sysv_x86_64;

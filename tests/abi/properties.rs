@@ -14,6 +14,7 @@ const MENU: Menu = Menu {
     wide: true,
     fields: 5,
     hollow: true,
+    pointers: true,
 };
 const SIGNATURES: usize = 20_000;
 

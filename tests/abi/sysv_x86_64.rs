@@ -21,6 +21,7 @@ const MENU: Menu = Menu {
     wide: true,
     fields: 4,
     hollow: false,
+    pointers: true,
 };
 const HOST: Target = Target::Host(Abi::SysvX86_64);
 const SIGNATURES: usize = 500;

@@ -303,6 +303,15 @@ impl<'a> Classifier<'a> {
             let start = offset + place.offset;
             match (&field.ty.kind, place.bits) {
                 (_, Some(BitRange { width: 0, .. })) => {}
+                // Of the width of its type, it is a member to GCC, and may be an unaligned one.
+                (_, Some(bits))
+                    if field.name.is_none()
+                        && u64::from(bits.width) == 8 * self.layouts.extent(&field.ty)?.size
+                        && self.unaligned(field, start)? =>
+                {
+                    let what = "a record with unaligned unnamed bit-fields";
+                    return Err(Refusal::Error(AbiError::Disputed { what, span }));
+                }
                 (_, Some(_)) if field.name.is_none() && !self.unnamed_counts => {
                     self.met_unnamed = true;
                 }

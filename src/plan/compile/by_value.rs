@@ -7,7 +7,7 @@ use crate::plan::abi::{Abi, Location, Value};
 use crate::plan::frame::FrameLayout;
 use crate::plan::layout::{Scalar, Target as Memory, extent_of};
 use crate::plan::op::{At, Op};
-use crate::signature::{Float, Param, Type};
+use crate::signature::{Float, Param, Type, TypeKind};
 
 impl Compiler<'_> {
     fn sides(&self) -> Sides<'_> {
@@ -25,6 +25,19 @@ impl Compiler<'_> {
     fn guest_size(&mut self, ty: &Type) -> Option<u32> {
         let extent = extent_of(ty, self.target.scope, Memory::Guest(self.target.model)).ok()?;
         u32::try_from(extent.size).ok()
+    }
+
+    /// Struct members that no plan can pass are told, also of structs that cross as a scalar.
+    pub(super) fn check_members(&mut self, ty: &Type, crossing: Crossing, value: &Value) {
+        match (&ty.kind, crossing) {
+            (_, Crossing::Nothing) if !value.pieces.is_empty() || value.indirect.is_some() => {
+                self.later(ty.span, "a struct without members that C passes all the same");
+            }
+            (TypeKind::Record(_), Crossing::Scalar(_) | Crossing::Two(_) | Crossing::Vector) => {
+                let _ = self.leaves(ty);
+            }
+            _ => {}
+        }
     }
 
     /// A parameter that does not cross as one scalar of at most 64 bits.

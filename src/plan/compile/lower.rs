@@ -3,7 +3,7 @@ use super::CompileError;
 use crate::plan::layout::{DataModel, Scalar, Target as Memory, body_of, extent_of, scalar_of};
 use crate::plan::{Lowering, WasmType};
 use crate::signature::{
-    Diagnostic, Float, Function, Integer, Prototype, RecordKind, Scope, Type, TypeKind, Variadic,
+    Diagnostic, Field, Float, Function, Integer, Prototype, Scope, Type, TypeKind, Variadic,
 };
 use std::fmt;
 
@@ -147,7 +147,7 @@ pub(super) fn crossing(ty: &Type, scope: &Scope, model: DataModel) -> Result<Cro
         }
         TypeKind::Record(_) => {
             let size = extent_of(ty, scope, Memory::Guest(model)).map_err(|e| e.to_string())?.size;
-            if size == 0 {
+            if is_empty(ty, scope, model) {
                 return Ok(Crossing::Nothing);
             }
             match single_scalar(ty, scope, model) {
@@ -166,6 +166,24 @@ pub(super) fn crossing(ty: &Type, scope: &Scope, model: DataModel) -> Result<Cro
     }
 }
 
+/// Whether nothing in a type has a name: unnamed bit-fields and arrays of no elements do not count,
+/// a flexible array member does.
+fn is_empty(ty: &Type, scope: &Scope, model: DataModel) -> bool {
+    match &ty.kind {
+        TypeKind::Array { length: None, .. } => false,
+        TypeKind::Array { element, .. } => {
+            let on =
+                |ty| extent_of(ty, scope, Memory::Guest(model)).map_or(1, |extent| extent.size);
+            (on(ty) == 0 && on(element) > 0) || is_empty(element, scope, model)
+        }
+        TypeKind::Record(record) => body_of(record, scope, ty.span).is_ok_and(|body| {
+            let padding = |field: &Field| field.bits.is_some() && field.name.is_none();
+            body.fields.iter().all(|field| padding(field) || is_empty(&field.ty, scope, model))
+        }),
+        _ => false,
+    }
+}
+
 /// The one scalar that a record is made of, and its size: clang passes such a record as that scalar
 /// if nothing else takes room in it. Empty members do not count, arrays of one element are their
 /// element.
@@ -178,28 +196,26 @@ fn single_scalar(ty: &Type, scope: &Scope, model: DataModel) -> Option<(u64, Cro
         }
         TypeKind::Record(record) => {
             let body = body_of(record, scope, ty.span).ok()?;
-            if record.kind == RecordKind::Union && body.fields.len() > 1 {
-                // All members but one would have to be empty, which no API has.
-                let filled = body.fields.iter().filter(|field| {
-                    extent_of(&field.ty, scope, Memory::Guest(model)).is_ok_and(|e| e.size > 0)
-                });
-                if filled.count() > 1 {
-                    return None;
-                }
-            }
             let mut found = None;
             for field in &body.fields {
                 if field.bits.is_some() && field.name.is_none() {
                     continue;
                 }
-                let size = extent_of(&field.ty, scope, Memory::Guest(model)).ok()?.size;
-                if size == 0 {
+                if is_empty(&field.ty, scope, model) {
                     continue;
                 }
                 if found.is_some() {
                     return None;
                 }
-                found = Some(single_scalar(&field.ty, scope, model)?);
+                let (size, crossing) = single_scalar(&field.ty, scope, model)?;
+                // Of a bit-field some bits of the byte mean nothing: it is no plain `bool`.
+                let crossing = match crossing {
+                    Crossing::Scalar(Scalar::Bool) if field.bits.is_some() => {
+                        Crossing::Scalar(Scalar::Integer(Integer::UnsignedChar))
+                    }
+                    other => other,
+                };
+                found = Some((size, crossing));
             }
             found
         }

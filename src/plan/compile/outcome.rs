@@ -38,6 +38,7 @@ impl Compiler<'_> {
         if result.kind == TypeKind::Void {
             return Returns::Void;
         }
+        self.check_members(result, lowered.result, value);
         match lowered.result {
             Crossing::Nothing => Returns::Void,
             Crossing::Scalar(Scalar::Pointer) => {

@@ -55,6 +55,7 @@ impl Compiler<'_> {
             else {
                 return;
             };
+            self.check_members(&param.ty, *crossing, value);
             let to = match crossing {
                 Crossing::Scalar(scalar) => {
                     let Some(piece) = value.pieces.first() else { return };

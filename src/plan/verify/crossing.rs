@@ -46,7 +46,7 @@ impl Reader {
                 let mut atoms = Vec::new();
                 self.atoms(ty, &mut atoms)?;
                 match atoms.as_slice() {
-                    _ if whole == 0 => Ok(Crossing::Nothing),
+                    [] => Ok(Crossing::Nothing),
                     [(atom, size)] if *size == whole => of(*atom),
                     _ => Ok(Crossing::Address),
                 }
@@ -67,18 +67,31 @@ impl Reader {
         }
         let size = self.guest_size(ty).unwrap_or(0);
         match &ty.kind {
-            _ if size == 0 => {}
+            TypeKind::Array { length: None, .. } => all.push((Atom::Other, 0)),
             TypeKind::Array { element, .. } => {
+                let one = self.guest_size(element)?;
+                if size == 0 && one > 0 {
+                    return Ok(()); // of no elements
+                }
+                let before = all.len();
                 self.atoms(element, all)?;
-                if self.guest_size(element)? != size {
+                if all.len() > before && one != size {
                     all.push((Atom::Other, size));
                 }
             }
             TypeKind::Record(record) => {
                 let body = record.body.as_ref().ok_or("a struct without a body")?;
+                if body.fields.iter().any(|field| !field.ty.notes.is_empty()) {
+                    return Err("an annotation in a struct that is passed by value".to_owned());
+                }
                 for field in &body.fields {
-                    if field.name.is_some() || field.bits.is_none() {
-                        self.atoms(&field.ty, all)?;
+                    match (field.bits, &field.name) {
+                        (Some(_), None) => {}
+                        // Only some bits of its byte are a value.
+                        (Some(_), Some(_)) if field.ty.kind == TypeKind::Bool => {
+                            all.push((Atom::Scalar(Scalar::Integer(Integer::UnsignedChar)), 1));
+                        }
+                        _ => self.atoms(&field.ty, all)?,
                     }
                 }
             }

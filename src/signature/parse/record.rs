@@ -202,7 +202,9 @@ impl Parser<'_, '_> {
             Tok::Ident(_) => Some(self.ident("a tag")?),
             _ => None,
         };
-        let fixed = if self.eat(":") { Some(self.underlying()?) } else { None };
+        // `enum e :3` is an unnamed bit-field.
+        let is_width = matches!(self.peek_at(1), Tok::Integer(_) | Tok::Punct(_));
+        let fixed = if !is_width && self.eat(":") { Some(self.underlying()?) } else { None };
         let span = self.since(start);
         if !self.is("{") {
             let Some(tag) = tag else {
