@@ -143,12 +143,12 @@ fn check_tells_what_is_the_guests_own_free_from_what_cannot_be_called_yet() {
     assert!(!out.contains("not yet"), "{out}");
     let interface = "#pragma portcullis library \"libc.so.6\"\n\
         char *__null_terminated __freed_by(free) strdup(const char *s);\n\
-        void free(void *p);\nint atexit(void (*run)(void));\n";
+        void free(void *p);\nint on_exit(void (*run)(int, void *__cookie), void *__closure(run) data);\n";
     let folder = folder(&[("own.h", interface)]);
     let (out, _) = run(command().arg("check").arg(folder.path().join("own.h"))).with(0);
     for part in [
         "own.h:3: `free` is bound to the guest's own `free`",
-        "own.h:4: `atexit`: callbacks: not supported yet",
+        "own.h:4: `on_exit`: callbacks: not supported yet",
         "1 function can be called, 1 is bound to the guest's own `free`, 1 cannot be yet",
     ] {
         assert!(out.contains(part), "{part:?} is not in:\n{out}");
