@@ -14,7 +14,7 @@ use super::memory::{GuestMemory, Place};
 use super::stack;
 use super::tier::Runner;
 use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::{Fallback, Stop, is_quick, run_quickly};
+use crate::plan::interpret::{Fallback, Halt, Stop, is_quick, run_quickly};
 use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
 use std::cell::{Cell, OnceCell};
@@ -105,7 +105,9 @@ impl Bound {
             stack_reserve: instance.store.block.limits.stack_reserve,
             settled: Cell::new(alone && !link.needs_memory),
             needs_memory: link.needs_memory,
-            may_lag: alone && !memory.may_move && !first.plan.facts.after,
+            may_lag: alone
+                && !memory.may_move
+                && (!first.plan.facts.after || is_quick(&first.plan)),
             plan: Arc::clone(&first.plan),
             overload: Arc::clone(first),
             known_memory,
@@ -143,12 +145,37 @@ impl Bound {
             // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
             match unsafe { run_quickly(&self.plan, &self.binding, slots.as_mut_ptr().cast()) } {
                 Ok(()) => return Ok(()),
-                // SAFETY: the plan has just fallen back like this.
-                Err(fallback) => return unsafe { self.fall_back(fallback, caller, slots) },
+                // SAFETY: the plan has just halted like this.
+                Err(halt) => return unsafe { self.go_on(&halt, caller, slots) },
             }
         }
         // SAFETY: the caller's promise.
         unsafe { self.call(caller, slots) }
+    }
+
+    /// Goes on where a quick plan has stopped.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; the plan has just halted like this for these slots.
+    #[cold]
+    #[inline(never)]
+    unsafe fn go_on<T: 'static>(
+        &self,
+        halt: &Halt,
+        caller: &mut Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        match halt {
+            // SAFETY: the caller's promise; nothing has happened.
+            Halt::Before => unsafe { self.fall_back(Fallback::Redo, caller, slots) },
+            Halt::After(left) => {
+                let mut host = Host::new(caller, &self.link, &self.instance, None);
+                // SAFETY: the caller's promise; quick plans run no guest code, so that the memory is
+                // known well enough.
+                let done = unsafe { left.resume(&self.plan, &mut host) };
+                done.map_err(|stop| host.raise(&self.overload, &self.binding, *stop))
+            }
+        }
     }
 
     /// Calls the native function through its template.
@@ -174,10 +201,11 @@ impl Bound {
         unsafe { self.call(caller, slots) }
     }
 
-    /// Goes on where the template, or a quick plan, has stopped.
+    /// Goes on where the template has stopped.
     ///
     /// # Safety
-    /// As [`Bound::call`]; one of them has just fallen back like this for these slots.
+    /// As [`Bound::call`]; the template has just fallen back like this for these slots, or another tier has
+    /// failed before the call.
     #[cold]
     #[inline(never)]
     unsafe fn fall_back<T: 'static>(

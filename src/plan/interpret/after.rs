@@ -3,6 +3,7 @@
 //! Native code has run. Whatever fails from here on, what it did is recorded (handles that it
 //! destroyed are dead), objects that it made and nobody will get are destroyed, and nothing is
 //! written to the guest's memory.
+use super::outgoing::{fits, fits_object, store_cell, store_object};
 use super::result::decode;
 use super::space::{FrameEnvironment, Space};
 use super::{CallMemory, Failure, Guest, Stop, stop, unmark};
@@ -11,7 +12,6 @@ use crate::plan::binding::Binding;
 use crate::plan::expression::evaluate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::{HandleType, Loan};
-use crate::plan::moves::{misfit, store};
 use crate::plan::op::{At, Op, Ownership, Returns, TakeExtent};
 use crate::plan::problem::Problem;
 use std::ffi::c_void;
@@ -131,24 +131,9 @@ impl After<'_> {
                     let value = value.map_err(|_| Failure::Check)?;
                     space.write::<i128>(to, value);
                 }
-                Op::Fits { from, width, param: _ } => {
-                    if !width.holds(space.integer(from)) {
-                        return Err(Failure::Check);
-                    }
-                }
-                Op::FitsObject { moves } => {
-                    let moves = &space.plan.moves[usize::from(moves)];
-                    if misfit(moves, space.frame.cast()).is_some() {
-                        return Err(Failure::Check);
-                    }
-                }
-                Op::StoreObject { slot, moves } => {
-                    let moves = &space.plan.moves[usize::from(moves)];
-                    let size = moves.iter().map(|one| one.memory + one.kind.memory_bytes()).max();
-                    let size = u64::from(size.unwrap_or(0));
-                    let at = space.inside(space.pointer(slot), size).ok_or(Failure::Check)?;
-                    store(moves, space.frame.cast(), at);
-                }
+                Op::Fits { from, width, param: _ } => fits(&space, from, width)?,
+                Op::FitsObject { moves } => fits_object(&space, moves)?,
+                Op::StoreObject { slot, moves } => store_object(&space, slot, moves)?,
                 Op::Inside { from, to, param: _ } => {
                     let native = space.read::<u64>(from);
                     let address = self.guest_address(native).ok_or(Failure::Check)?;
@@ -178,14 +163,7 @@ impl After<'_> {
                     let handle = self.adopt(native, kind, borrowed, parent)?;
                     space.write::<u64>(to, u64::from(handle));
                 }
-                Op::StoreCell { slot, from, width } => {
-                    let (address, value) = (space.pointer(slot), space.read::<u64>(from));
-                    if address != 0 {
-                        let bytes = value.to_le_bytes();
-                        let bytes = &bytes[..width.bytes().min(8)];
-                        space.write_guest(address, bytes).ok_or(Failure::Check)?;
-                    }
-                }
+                Op::StoreCell { slot, from, width } => store_cell(&space, slot, from, width)?,
                 Op::EndLoans { slot } => {
                     let handle = space.slot32(slot);
                     let ended = space.store().with_handles(|table| table.end_loans(handle));

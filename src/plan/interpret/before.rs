@@ -141,10 +141,6 @@ pub unsafe fn step(
             Op::Vector { slot, to } => {
                 space.write::<[u64; 2]>(to, space.slot(slot).cast::<[u64; 2]>().read());
             }
-            Op::Object { slot, size, moves } => {
-                let at = space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
-                load(&space.plan.moves[usize::from(moves)], space.frame.cast(), at);
-            }
             Op::Address { of, to } => place(space, to, space.address(of)),
             Op::Room { slot, size } => {
                 space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
@@ -166,6 +162,7 @@ pub unsafe fn step(
             | Op::Float32 { .. }
             | Op::Float64 { .. }
             | Op::Buffer { .. }
+            | Op::Object { .. }
             | Op::Call { .. }
             | Op::Consume { .. }
             | Op::Measure { .. }
@@ -273,6 +270,20 @@ pub unsafe fn buffer(
         if let Some(extent) = extent {
             space.write::<u64>(extent, if address == 0 { 0 } else { bytes });
         }
+    }
+    Ok(())
+}
+
+/// Takes a value in the guest's memory apart.
+///
+/// # Safety
+/// As [`step`].
+#[inline(always)]
+pub unsafe fn object(space: &Space<'_>, slot: u16, size: u32, moves: u16) -> Result<(), Failure> {
+    // SAFETY: the caller's promise; the moves stay inside the frame and the value.
+    unsafe {
+        let at = space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
+        load(&space.plan.moves[usize::from(moves)], space.frame.cast(), at);
     }
     Ok(())
 }

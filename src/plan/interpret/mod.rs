@@ -24,13 +24,14 @@ mod before;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
+mod outgoing;
 mod quick;
 mod result;
 mod space;
 
 pub(super) use before::{load_integer, text_length};
 pub use enter::SUPPORTED;
-pub use quick::{Fallback, is_quick, run_quickly};
+pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
 pub(super) use result::{Both, Misfit, give};
 use space::CallMemory;
 pub(super) use space::{FrameEnvironment, Space};
@@ -150,6 +151,7 @@ pub unsafe fn run(
 }
 
 /// A frame on the heap.
+#[derive(Debug)]
 struct HeapFrame {
     start: *mut u8,
     layout: Layout,
@@ -258,10 +260,12 @@ unsafe fn before_call(
                     let space = Space::new(plan, binding, frame);
                     before::buffer(&space, slot, to, count, size, align, null, extent)
                 }
+                Op::Object { slot, size, moves } => {
+                    before::object(&Space::new(plan, binding, frame), slot, size, moves)
+                }
                 Op::Pair { .. }
                 | Op::Extended { .. }
                 | Op::Vector { .. }
-                | Op::Object { .. }
                 | Op::Address { .. }
                 | Op::Room { .. }
                 | Op::Format { .. }
