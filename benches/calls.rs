@@ -170,6 +170,8 @@ struct Report {
     raw: String,
     warnings: Vec<String>,
     aims: Vec<(String, Interval, f64)>,
+    /// What the interpreter takes for the row of scalars, round by round.
+    scalars: Vec<f64>,
 }
 
 impl Report {
@@ -185,13 +187,26 @@ impl Report {
         for name in NAMES.iter().filter(|name| of(name).is_none()) {
             println!("  {name:<26}{:>24}", "not possible");
         }
-        let (floor, libffi) = (of("floor").expect("likewise"), of("libffi").expect("likewise"));
+        let floor = of("floor").expect("likewise");
+        if let Some(times) = of("interpreter") {
+            match &*row.symbol {
+                "add" => self.scalars.clone_from(times),
+                "swap" if !self.scalars.is_empty() => {
+                    let more = paired(times, &self.scalars, |time, scalar| time - scalar);
+                    let share = Interval::of(&paired(&more, c, |more, c| more / c));
+                    let what = "interpreter: C calls more than i32(i32, i32), struct{f64, f64}";
+                    self.aims.push((what.to_owned(), share, 2.0));
+                }
+                _ => {}
+            }
+        }
         for tier in ["interpreter", "template"] {
             let Some(times) = of(tier) else { continue };
             let more = Interval::of(&paired(times, floor, |time, floor| time - floor));
             if row.symbol == "add" {
                 self.aims.push((format!("{tier}: ns above the floor, {}", row.title), more, 5.0));
             }
+            let Some(libffi) = of("libffi") else { continue };
             let ratio = Interval::of(&paired(times, libffi, |time, libffi| time / libffi));
             self.aims.push((format!("{tier}: times libffi, {}", row.title), ratio, 1.0));
         }

@@ -49,6 +49,14 @@ fn ints(row: &Row) -> Option<usize> {
 
 type Buffer = unsafe extern "C" fn(*const u8, i32, usize) -> i32;
 type Text = unsafe extern "C" fn(*const u8, i32) -> i32;
+/// `struct pair`
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Pair {
+    x: f64,
+    y: f64,
+}
+type Swap = unsafe extern "C" fn(Pair) -> Pair;
 type Half = unsafe extern "C" fn(f64) -> f64;
 #[rustfmt::skip]
 type Mixed = unsafe extern "C" fn(
@@ -71,6 +79,23 @@ fn text(caller: &Caller<'_, State>, start: u32) -> Result<*const u8> {
     let bytes = memory.get(start as usize..).unwrap_or_default();
     memchr::memchr(0, bytes).ok_or_else(|| format_err!("unterminated"))?;
     Ok(bytes.as_ptr())
+}
+
+/// Calls a function with the pair at `from` and leaves its result at `to`.
+#[inline]
+fn swap(caller: &mut Caller<'_, State>, to: u32, from: u32, address: Address) -> Result<()> {
+    let memory = caller.data().memory.ok_or_else(|| format_err!("no memory"))?.data_mut(caller);
+    let at = |start: u32| start as usize..start as usize + 16;
+    let outside = || format_err!("out of bounds");
+    let half = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    let from = memory.get(at(from)).ok_or_else(outside)?;
+    let pair = Pair { x: half(&from[..8]), y: half(&from[8..]) };
+    let to = memory.get_mut(at(to)).ok_or_else(outside)?;
+    // SAFETY: the row's function is of this type.
+    let Pair { x, y } = unsafe { transmute::<*const c_void, Swap>(address.get())(pair) };
+    to[..8].copy_from_slice(&x.to_le_bytes());
+    to[8..].copy_from_slice(&y.to_le_bytes());
+    Ok(())
 }
 
 /// With `Func::wrap`; `None` for more parameters than it takes (17).
@@ -102,6 +127,12 @@ pub fn wrap(store: &mut Store<State>, row: &Row, address: Address) -> Option<Fun
                 Ok(unsafe {
                     transmute::<*const c_void, Buffer>(address.get())(data, a, len as usize)
                 })
+            },
+        ),
+        "swap" => Func::wrap(
+            store,
+            move |mut caller: Caller<'_, State>, to: u32, from: u32| -> Result<()> {
+                swap(&mut caller, to, from, address)
             },
         ),
         "text" => {
@@ -163,6 +194,15 @@ pub fn floor(store: &mut Store<State>, row: &Row, ty: FuncType, address: Address
             let function = transmute::<*const c_void, Buffer>(address.get());
             ValRaw::i32(function(data, a, len as usize))
         }),
+        "swap" => {
+            let call = move |mut caller: Caller<'_, State>, slots: Slots<'_>| {
+                // SAFETY: there are two `i32`s.
+                let [to, from] = [0, 1].map(|at| unsafe { slots[at].assume_init_ref().get_u32() });
+                swap(&mut caller, to, from, address)
+            };
+            // SAFETY: there is no result.
+            unsafe { Func::new_unchecked(store, ty, call) }
+        }
         "text" => unchecked!(|caller, slots| {
             let s = text(&caller, (*slots).get_u32())?;
             let function = transmute::<*const c_void, Text>(address.get());

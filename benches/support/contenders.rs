@@ -191,7 +191,7 @@ impl Guest {
             }};
         }
         match row.result {
-            Type::F64 => typed!(f64),
+            Type::F64 | Type::Pair => typed!(f64),
             Type::I64 => typed!(i64),
             Type::I32 | Type::Size | Type::Pointer => typed!(i32),
         }
@@ -234,6 +234,9 @@ fn func_type(engine: &Engine, row: &Row) -> FuncType {
         "f64" => ValType::F64,
         _ => ValType::I32,
     };
+    if row.result == Type::Pair {
+        return FuncType::new(engine, [ValType::I32, ValType::I32], []);
+    }
     FuncType::new(engine, row.params.iter().map(|(ty, _)| value(*ty)), [value(row.result)])
 }
 
@@ -270,16 +273,22 @@ fn through_libffi(
     ty: FuncType,
     address: Address,
 ) -> Option<Func> {
+    let pair = || FfiType::structure([FfiType::f64(), FfiType::f64()]);
     let ffi = |ty: Type| match ty {
+        Type::Pair => pair(),
         Type::I32 => FfiType::i32(),
         Type::I64 => FfiType::i64(),
         Type::F64 => FfiType::f64(),
         Type::Size => FfiType::u64(),
         Type::Pointer => FfiType::pointer(),
     };
+    if row.result == Type::Pair {
+        return None;
+    }
     let length = row.params.iter().position(|(ty, _)| *ty == Type::Size);
     let prepare = |ty: Type| match (ty, length) {
         (Type::I32 | Type::I64 | Type::F64, _) => Prepare::InPlace,
+        (Type::Pair, _) => Prepare::Text,
         (Type::Size, _) => Prepare::Size,
         (Type::Pointer, Some(length)) => Prepare::Buffer { length },
         (Type::Pointer, None) => Prepare::Text,

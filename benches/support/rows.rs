@@ -11,6 +11,8 @@ pub enum Type {
     Size,
     /// A pointer into the guest's memory, to [`DATA`].
     Pointer,
+    /// `struct pair { double x, y; }`: in the guest's memory, at [`PAIR_AT`].
+    Pair,
 }
 
 /// What the loop passes.
@@ -42,6 +44,10 @@ pub struct Row {
 
 /// Where [`Argument::Data`] lies in the guest's memory.
 const DATA_AT: u32 = 1024;
+/// Where the one [`Type::Pair`] lies: each call reads it from there and writes it there.
+const PAIR_AT: u32 = 2048;
+/// What C calls it.
+const PAIR: &str = "struct pair { double x, y; };\n";
 /// What lies there: a string of 8 bytes.
 const DATA: &str = "portcull";
 
@@ -51,10 +57,15 @@ pub const MOST_PARAMS: usize = 12;
 /// All rows.
 pub fn all() -> Vec<Row> {
     use Argument::{Constant, Counter, Data, Last};
-    use Type::{F64, I32, I64, Pointer, Size};
+    use Type::{F64, I32, I64, Pair, Pointer, Size};
     let row = |title: &str, prototype: &str, body: &str, params, result| Row {
         title: title.to_owned(),
-        symbol: prototype.split(['(', ' ']).nth(1).expect("type and name").to_owned(),
+        symbol: prototype
+            .split('(')
+            .next()
+            .and_then(|head| head.split(' ').next_back())
+            .expect("type and name")
+            .to_owned(),
         prototype: prototype.to_owned(),
         body: body.to_owned(),
         params,
@@ -86,6 +97,13 @@ pub fn all() -> Vec<Row> {
             "return a + b + c + d + e + f + g + h;",
             first(I32).into_iter().chain(constants(6, I32)).collect(),
             I32,
+        ),
+        row(
+            "struct{f64, f64} in and out",
+            "struct pair swap(struct pair p)",
+            "return (struct pair){ p.y, p.x };",
+            vec![(Pair, Last)],
+            Pair,
         ),
         row(
             "6 i64 + 8 f64 + 4 i64",
@@ -137,12 +155,13 @@ impl Type {
             Type::F64 => "double",
             Type::Size => "size_t",
             Type::Pointer => "const void *",
+            Type::Pair => "struct pair",
         }
     }
 
     pub fn wasm(self) -> &'static str {
         match self {
-            Type::I32 | Type::Size | Type::Pointer => "i32",
+            Type::I32 | Type::Size | Type::Pointer | Type::Pair => "i32",
             Type::I64 => "i64",
             Type::F64 => "f64",
         }
@@ -152,6 +171,7 @@ impl Type {
 /// The interface that grants every row.
 pub fn interface(rows: &[Row]) -> String {
     let mut text = String::from("#pragma portcullis library \"libcallees.so\" module \"bench\"\n");
+    text.push_str(PAIR);
     for row in rows {
         writeln!(text, "{};", row.prototype).expect("a string takes everything");
     }
@@ -162,6 +182,7 @@ pub fn interface(rows: &[Row]) -> String {
 pub fn callees(rows: &[Row]) -> String {
     let mut text =
         String::from("#include <stddef.h>\n#include <stdint.h>\n#define __counted_by(e)\n");
+    text.push_str(PAIR);
     for row in rows {
         writeln!(text, "{} {{ {} }}", row.prototype, row.body).expect("a string takes everything");
     }
@@ -175,6 +196,7 @@ pub fn loops(rows: &[Row]) -> String {
         "#include <dlfcn.h>\n#include <stddef.h>\n#include <stdint.h>\n\
          static char data[1024];\nstatic volatile double sink;\n",
     );
+    text.push_str(PAIR);
     let mut bind = String::from(
         "int bind(const char *path) {\n  void *lib = dlopen(path, RTLD_NOW);\n  if (!lib) return 1;\n",
     );
@@ -188,6 +210,18 @@ pub fn loops(rows: &[Row]) -> String {
         let types = if types.is_empty() { "void".to_owned() } else { types.join(", ") };
         let arguments: Vec<String> = row.params.iter().map(c_argument).collect();
         let call = format!("f_{symbol}({})", arguments.join(", "));
+        if row.result == Type::Pair {
+            writeln!(
+                text,
+                "static {result} (*volatile f_{symbol})({types});
+void run_{symbol}(int n) {{ {result} last = {{1, 2}}; for (; n; n--) last = {call}; sink = last.x; }}
+void empty_{symbol}(int n) {{ {result} last = {{1, 2}}; for (; n; n--) {{ last.x = 0.5 * last.x; __asm__ volatile(\"\" : \"+x\"(last.x)); }} sink = last.x; }}"
+            )
+            .expect("a string takes everything");
+            writeln!(bind, "  if (!(f_{symbol} = dlsym(lib, \"{symbol}\"))) return 2;")
+                .expect("a string takes everything");
+            continue;
+        }
         writeln!(
             text,
             "static {result} (*volatile f_{symbol})({types});
@@ -217,6 +251,11 @@ pub fn guest(rows: &[Row]) -> String {
     let mut text = String::from("(module\n");
     for Row { symbol, params, result, .. } in rows {
         let params: Vec<&str> = params.iter().map(|(ty, _)| ty.wasm()).collect();
+        if *result == Type::Pair {
+            writeln!(text, "(import \"bench\" \"{symbol}\" (func ${symbol} (param i32 i32)))")
+                .expect("a string takes everything");
+            continue;
+        }
         writeln!(
             text,
             "(import \"bench\" \"{symbol}\" (func ${symbol} (param {}) (result {})))",
@@ -228,6 +267,10 @@ pub fn guest(rows: &[Row]) -> String {
     writeln!(text, "(memory (export \"memory\") 1) (data (i32.const {DATA_AT}) \"{DATA}\")")
         .expect("a string takes everything");
     for row in rows {
+        if row.result == Type::Pair {
+            text.push_str(&pair_loops(row));
+            continue;
+        }
         let ty = row.result.wasm();
         let arguments: Vec<String> = row.params.iter().map(wasm_argument).collect();
         let call = format!("(call ${} {})", row.symbol, arguments.join(" "));
@@ -251,6 +294,25 @@ pub fn guest(rows: &[Row]) -> String {
         }
     }
     text + ")"
+}
+
+/// The loops of a function that takes a struct and returns one.
+fn pair_loops(row: &Row) -> String {
+    let at = format!("(i32.const {PAIR_AT})");
+    let halved = format!("(f64.store {at} (f64.mul (f64.const 0.5) (f64.load {at})))");
+    let call = format!("(call ${} {at} {at})", row.symbol);
+    let one = |(name, step): (&str, String)| {
+        format!(
+            "(func (export \"{name}_{}\") (param $n i32) (result f64)
+  (f64.store {at} (f64.const 1))
+  (loop $again
+    {step}
+    (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+  (f64.load {at}))\n",
+            row.symbol
+        )
+    };
+    [("run", call), ("empty", halved)].map(one).concat()
 }
 
 fn wasm_argument((ty, argument): &(Type, Argument)) -> String {
