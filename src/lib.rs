@@ -1,4 +1,5 @@
 //! Calls native C libraries from WebAssembly, by signature.
+pub mod ffi;
 pub mod host;
 pub mod interfaces;
 pub mod plan;

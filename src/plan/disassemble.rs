@@ -6,9 +6,9 @@
 use super::abi::{Abi, Location, Role};
 use super::expression::{Expression, Step};
 use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS, X87_STRIDE};
-use super::op::{At, Count, Fate, NativeOp, Op, Operand, Ownership, Stub, TakeExtent};
-use super::{Callee, Plan, Purpose};
-use crate::signature::UnaryOp;
+use super::op::{At, Count, Fate, NativeOp, Op, Operand, Ownership, Phase, Stub, TakeExtent};
+use super::{Callee, Kind, Plan, Purpose};
+use crate::signature::{UnaryOp, Variadic};
 use names::{binary_name, bytes, direction_name, null_name, returns_name, section, width_name};
 use std::fmt::{self, Write as _};
 
@@ -52,7 +52,11 @@ impl Printer<'_> {
     fn plan(&self, text: &mut String) -> fmt::Result {
         let plan = self.plan;
         writeln!(text, "{}", plan.prototype.as_written())?;
-        writeln!(text, "import  {}", plan.lowering)?;
+        match plan.kind {
+            Kind::Import => writeln!(text, "import  {}", plan.lowering)?,
+            Kind::Call => writeln!(text, "call    on C values in memory")?,
+            Kind::Closure => writeln!(text, "closure called by native code")?,
+        }
         let FrameLayout { stack, stack_align, locals, size } = plan.frame;
         write!(text, "frame   {size} bytes")?;
         if stack > 0 {
@@ -73,7 +77,7 @@ impl Printer<'_> {
                 heading = section;
             }
             let line = format!("{index:>4}  {:<10}{}", mnemonic(op), self.op(op));
-            match self.comment(op) {
+            match self.comment(index, op) {
                 Some(comment) => writeln!(text, "{line:<COMMENT$}  ; {comment}")?,
                 None => writeln!(text, "{}", line.trim_end())?,
             }
@@ -389,10 +393,17 @@ impl Printer<'_> {
         let (offset, locals) = (at.offset(), usize::from(self.plan.frame.locals));
         if offset >= locals {
             format!("local+{}", offset - locals)
-        } else if offset >= FrameLayout::STACK {
-            format!("stack+{}", offset - FrameLayout::STACK)
+        } else if offset >= self.stack_start() {
+            format!("stack+{}", offset - self.stack_start())
         } else {
             format!("frame+{offset}")
+        }
+    }
+
+    fn stack_start(&self) -> usize {
+        match self.plan.kind {
+            Kind::Import | Kind::Call => FrameLayout::STACK,
+            Kind::Closure => FrameLayout::CALLER_STACK,
         }
     }
 
@@ -431,7 +442,7 @@ impl Printer<'_> {
     }
 
     /// The parameters that an op is about.
-    fn comment(&self, op: &Op) -> Option<String> {
+    fn comment(&self, index: usize, op: &Op) -> Option<String> {
         match *op {
             Op::Pair { slot, .. }
             | Op::Extended { slot, .. }
@@ -478,7 +489,9 @@ impl Printer<'_> {
             Op::Native(NativeOp::Destination { .. } | NativeOp::Deliver { .. }) => {
                 Some("result".to_owned())
             }
-            Op::Upcall(_) => None,
+            // A closure's arguments are lent in order.
+            Op::Upcall(_) if op.phase() == Phase::Before => Some(self.subject(index)),
+            Op::Upcall(_) => Some("result".to_owned()),
             Op::Address { .. }
             | Op::Reserve { .. }
             | Op::Call { .. }
@@ -500,12 +513,21 @@ impl Printer<'_> {
 
     fn subject(&self, index: usize) -> String {
         match self.plan.prototype.function.params.get(index) {
-            None if index < self.plan.slots.len() => format!("parameter {}", index + 1),
+            None if index < self.arguments() => format!("parameter {}", index + 1),
             None => "result".to_owned(),
             Some(param) => match &param.name {
                 Some(name) => name.to_string(),
                 None => format!("parameter {}", index + 1),
             },
+        }
+    }
+
+    /// How many arguments there are, those of a typed tail included.
+    fn arguments(&self) -> usize {
+        let function = &self.plan.prototype.function;
+        match &function.variadic {
+            Variadic::Typed(tail) => function.params.len() + tail.len(),
+            Variadic::No | Variadic::Untyped(_) => function.params.len(),
         }
     }
 

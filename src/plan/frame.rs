@@ -80,6 +80,10 @@ pub const VECTOR_REGISTERS: usize = 8;
 /// The largest stack area, in bytes.
 pub const MAX_STACK_AREA: usize = 4096;
 
+/// The scratch memory of a closure's call, in bytes: for arguments that registers bring in pieces,
+/// and for results that leave in registers.
+pub const SCRATCH: usize = 512;
+
 /// Where the variable parts of a plan's frame begin. All in bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FrameLayout {
@@ -96,6 +100,26 @@ pub struct FrameLayout {
 impl FrameLayout {
     /// Where the stack area begins.
     pub const STACK: usize = size_of::<FrameHead>();
+
+    /// Where a closure's stack arguments begin. Its frame lies right below what its caller and its
+    /// entry stub have pushed:
+    ///
+    /// ```text
+    ///  high  | stack arguments of the caller  |
+    ///        +--------------------------------+  CALLER_STACK
+    ///        | return address                 |
+    ///        | saved frame pointer            |
+    ///        +--------------------------------+  FrameHead size
+    ///  low   | FrameHead                      |
+    /// ```
+    pub const CALLER_STACK: usize = Self::STACK + 16;
+
+    /// A closure's stack argument at that offset.
+    #[must_use]
+    pub fn caller_slot(offset: u32) -> Option<At> {
+        let offset = usize::try_from(offset).ok()?;
+        (offset < MAX_STACK_AREA).then(|| At::new(Self::CALLER_STACK + offset)).flatten()
+    }
 
     /// Image of integer register `number`.
     #[must_use]

@@ -41,6 +41,8 @@ pub use problem::{CallError, LostLender, Problem, Reading, Subject};
 pub struct Plan {
     /// The granted prototype that it was compiled from.
     pub prototype: Arc<Prototype>,
+    /// Who calls whom.
+    pub kind: Kind,
     /// The wasm type of an import that uses it.
     pub lowering: Lowering,
     /// The ops, in sections.
@@ -74,6 +76,18 @@ impl Plan {
     pub fn param_of(&self, slot: u16) -> usize {
         self.slots.iter().rposition(|first| *first <= slot).unwrap_or(self.slots.len())
     }
+}
+
+/// Who calls whom. Each kind has ops and rules of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A guest calls native code through an import.
+    #[default]
+    Import,
+    /// Native code is called on plain C values in memory: an `ffi` call.
+    Call,
+    /// Native code calls: an `ffi` closure.
+    Closure,
 }
 
 /// Least and greatest values, both included.

@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "the frame and the value are reached through raw pointers")]
 use super::extended;
 use super::op::At;
+use std::mem::MaybeUninit;
 
 /// One run of bytes of a value: where it is in memory, where in the frame, and what lies between
 /// the two. 12 bytes.
@@ -70,6 +71,19 @@ impl MoveKind {
     }
 }
 
+/// Bytes as they are, padding that nobody has written among them.
+///
+/// # Safety
+/// Both sides have the size of a `T`.
+#[inline(always)]
+pub(super) unsafe fn copy<T>(from: *const u8, to: *mut u8) {
+    // SAFETY: the caller's promise; nothing of it is looked at.
+    unsafe {
+        let bytes = from.cast::<MaybeUninit<T>>().read_unaligned();
+        to.cast::<MaybeUninit<T>>().write_unaligned(bytes);
+    }
+}
+
 /// From memory to the frame.
 ///
 /// # Safety
@@ -83,12 +97,9 @@ pub unsafe fn load(moves: &[Move], frame: *mut u8, memory: *const u8) {
             let to = frame.add(one.frame.offset());
             let from = memory.add(one.memory as usize);
             match one.kind {
-                MoveKind::Bytes(8) => {
-                    to.cast::<u64>().write_unaligned(from.cast::<u64>().read_unaligned())
-                }
-                MoveKind::Bytes(4) => {
-                    to.cast::<u32>().write_unaligned(from.cast::<u32>().read_unaligned())
-                }
+                MoveKind::Bytes(16) => copy::<u128>(from, to),
+                MoveKind::Bytes(8) => copy::<u64>(from, to),
+                MoveKind::Bytes(4) => copy::<u32>(from, to),
                 MoveKind::Bytes(bytes) => from.copy_to_nonoverlapping(to, bytes.into()),
                 MoveKind::Clear(8) => to.cast::<u64>().write_unaligned(0),
                 MoveKind::Clear(bytes) => to.write_bytes(0, bytes.into()),
@@ -121,12 +132,9 @@ pub unsafe fn store(moves: &[Move], frame: *const u8, memory: *mut u8) {
             let from = frame.add(one.frame.offset());
             let to = memory.add(one.memory as usize);
             match one.kind {
-                MoveKind::Bytes(8) => {
-                    to.cast::<u64>().write_unaligned(from.cast::<u64>().read_unaligned())
-                }
-                MoveKind::Bytes(4) => {
-                    to.cast::<u32>().write_unaligned(from.cast::<u32>().read_unaligned())
-                }
+                MoveKind::Bytes(16) => copy::<u128>(from, to),
+                MoveKind::Bytes(8) => copy::<u64>(from, to),
+                MoveKind::Bytes(4) => copy::<u32>(from, to),
                 MoveKind::Bytes(bytes) => from.copy_to_nonoverlapping(to, bytes.into()),
                 MoveKind::Clear(_) => {}
                 MoveKind::Bits(mask) => to.write(to.read() & !mask | from.read() & mask),

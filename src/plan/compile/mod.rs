@@ -6,6 +6,8 @@
 //! leaves      what a value is made of, in two memories
 //! aggregate   how it meets the pieces in which it travels
 //! by_value    structs, and scalars of more than 64 bits
+//! native      calls on plain C values, without a guest
+//! upcall      calls that native code makes
 //! params      one op (or two) for each parameter: decode, check, place
 //! values      ranges and computed arguments
 //! outcome     what happens after the call: out values, results, handles
@@ -22,18 +24,20 @@ mod by_value;
 mod expression;
 mod leaves;
 mod lower;
+mod native;
 mod outcome;
 mod params;
 mod reads;
+mod upcall;
 mod values;
 
-use super::abi::{Abi, Assignment, Location, assign};
+use super::abi::{Abi, Assignment, Location, Piece, assign};
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::DataModel;
 use super::moves::Move;
 use super::op::{At, Fate, Op, Returns, Stub};
 use super::verify::{VerifyError, verify};
-use super::{Callee, Facts, HandleKind, HandleTypes, Lowering, Plan, Purpose};
+use super::{Callee, Facts, HandleKind, HandleTypes, Kind, Lowering, Plan, Purpose};
 use crate::signature::{
     Diagnostic, MAX_PARAMS, NoteKind, Param, Prototype, Record, Scope, Span, Type, Variadic,
 };
@@ -43,6 +47,8 @@ use thiserror::Error;
 
 pub use lower::lower;
 use lower::lower_all;
+pub use native::compile_call;
+pub use upcall::compile_closure;
 
 /// What a plan is compiled for.
 pub struct Target<'a> {
@@ -408,6 +414,7 @@ impl<'a> Compiler<'a> {
         };
         Plan {
             prototype: Arc::clone(self.prototype),
+            kind: Kind::Import,
             lowering,
             ops: ops.into(),
             call,
@@ -427,13 +434,15 @@ impl<'a> Compiler<'a> {
         let values = || assignment.params.iter().chain([&assignment.result]);
         let pieces = || values().flat_map(|value| &value.pieces);
         let x87 = pieces().filter(|piece| matches!(piece.location, Location::X87(_))).count();
+        // `Stub::Integers` keeps the first vector register of a result only.
+        let is_second_vector = |piece: &Piece| matches!(piece.location, Location::Vector(1..));
         let is_wide =
             pieces().any(|piece| piece.size > 8 && matches!(piece.location, Location::Vector(_)));
         if x87 > 0 || is_wide || assignment.stack_align > 16 {
             Stub::Whole { x87: u8::try_from(x87).unwrap_or(2) }
         } else if assignment.stack_size > 0 {
             Stub::Stack
-        } else if assignment.vector_registers > 0 {
+        } else if assignment.vector_registers > 0 || pieces().any(is_second_vector) {
             Stub::Registers
         } else {
             Stub::Integers

@@ -51,6 +51,7 @@ fn plan(op: Op, types: &[WasmType]) -> Plan {
     let prototype =
         Prototype { name: ident("f"), function, notes: Vec::new(), span: Span::default() };
     Plan {
+        kind: crate::plan::Kind::Import,
         prototype: Arc::new(prototype),
         lowering: Lowering { params: types.to_vec(), results: vec![WasmType::I32] },
         ops: Box::new([op]),

@@ -8,14 +8,7 @@ impl Printer<'_> {
     pub(super) fn native(&self, op: NativeOp) -> String {
         match op {
             NativeOp::Fetch { arg, to, fetch } => {
-                let fetch = match fetch {
-                    Fetch::Integer(width) => width_name(width),
-                    Fetch::Bool => "bool",
-                    Fetch::Float32 => "float32",
-                    Fetch::Float64 => "float64",
-                    Fetch::Whole => "16 bytes",
-                };
-                format!("argument {arg} -> {}, {fetch}", self.at(to))
+                format!("argument {arg} -> {}, {}", self.at(to), fetch_name(fetch))
             }
             NativeOp::Split { arg, moves } => format!("argument {arg}, moves {moves}"),
             NativeOp::Destination { to } => format!("-> {}", self.at(to)),
@@ -32,7 +25,7 @@ impl Printer<'_> {
             UpcallOp::Call { hidden: Some(at), .. } => {
                 format!("result where {} points", self.at(at))
             }
-            UpcallOp::Reply { width } => width_name(width).to_owned(),
+            UpcallOp::Reply { fetch } => fetch_name(fetch).to_owned(),
             UpcallOp::ReplySplit { moves } => format!("moves {moves}"),
             UpcallOp::ReplyHidden { from } => self.at(from),
         }
@@ -50,5 +43,15 @@ impl Printer<'_> {
             MoveKind::Unsigned32 => format!("u32 at {memory} <-> u64 {frame}"),
             MoveKind::Extended => format!("binary128 at {memory} <-> x87 {frame}"),
         }
+    }
+}
+
+fn fetch_name(fetch: Fetch) -> &'static str {
+    match fetch {
+        Fetch::Integer(width) => width_name(width),
+        Fetch::Bool => "bool",
+        Fetch::Float32 => "float32",
+        Fetch::Float64 => "8 bytes",
+        Fetch::Whole => "16 bytes",
     }
 }

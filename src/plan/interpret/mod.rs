@@ -25,6 +25,7 @@ mod before;
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
 mod outgoing;
+pub mod native;
 mod quick;
 mod result;
 mod space;

@@ -20,6 +20,19 @@ impl Both {
     pub fn of(record: &CallRecord) -> Both {
         Both { integer: record.integers[0], vector: f64::from_bits(record.vectors[0][0]) }
     }
+
+    /// The two registers in a record of which nothing else may have been written.
+    ///
+    /// # Safety
+    /// A stub has filled it.
+    #[inline]
+    pub unsafe fn of_first(record: *const CallRecord) -> Both {
+        // SAFETY: the caller's promise; every stub writes these two.
+        unsafe {
+            let vector = f64::from_bits((&raw const (*record).vectors[0][0]).read());
+            Both { integer: (&raw const (*record).integers[0]).read(), vector }
+        }
+    }
 }
 
 /// Puts what a call has returned over the first guest slot.

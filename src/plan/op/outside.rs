@@ -11,9 +11,9 @@ pub enum Fetch {
     Bool,
     /// `float`: 4 bytes, the rest of the 8 is zero.
     Float32,
-    /// `double`
+    /// `double`, and whatever else has 8 bytes that travel as they are.
     Float64,
-    /// 16 bytes as they are: vectors, `long double`, `__int128`.
+    /// 16 bytes as they are: vectors, `long double`, `__int128`, structs in neighbouring registers.
     Whole,
 }
 
@@ -78,11 +78,11 @@ pub enum UpcallOp {
         /// The place of the hidden pointer.
         hidden: Option<At>,
     },
-    /// *Commit.* The result is an integer of that width at the start of its memory; it is extended to
-    /// 8 bytes.
+    /// *Commit.* The result is a scalar of at most 8 bytes: it is read as `fetch` says, into `rax` if
+    /// it is an integer, into `xmm0` if not.
     Reply {
         /// How it is stored.
-        width: Width,
+        fetch: Fetch,
     },
     /// *Commit.* Takes the result apart into the call record, as `Plan::moves[moves]` says.
     ReplySplit {

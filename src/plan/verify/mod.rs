@@ -58,6 +58,7 @@ mod error;
 mod facts;
 mod meaning;
 mod moves;
+mod outside;
 mod written;
 
 pub use error::{Fault, VerifyError};
@@ -68,7 +69,7 @@ use super::expression::Step;
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::DataModel;
 use super::op::{At, Fate, Null, Operand, Phase, Width};
-use super::{Callee, Plan, Purpose};
+use super::{Callee, Kind, Plan, Purpose};
 use crate::signature::{Expr, Function, MAX_PARAMS, Scope, Type, TypeKind, Variadic};
 use after::Outcome;
 use before::Made;
@@ -83,6 +84,9 @@ use written::Written;
 /// # Errors
 /// The first reason why it may not.
 pub fn verify(plan: &Plan, abi: Abi) -> Result<(), VerifyError> {
+    if plan.kind != Kind::Import {
+        return outside::verify(plan, abi);
+    }
     let whole = |context| move |fault| VerifyError { op: None, context, fault };
     let mut verifier = Verifier::new(plan, abi).map_err(whole("prototype"))?;
     verifier.frame_parts().map_err(whole("frame"))?;
