@@ -48,10 +48,13 @@
 //! made ([`Error::UnsupportedHost`]).
 #![expect(unsafe_code, reason = "calls functions by address, on values behind pointers")]
 
+mod closure;
 mod error;
 mod plan;
+mod stubs;
 mod types;
 
+pub use closure::{Arguments, Closure};
 pub use error::Error;
 pub use plan::{CallPlan, ValueLayout};
 pub use types::{Field, Function, Record, Type};

@@ -21,6 +21,9 @@ use std::ptr;
 
 mod after;
 mod before;
+#[cfg_attr(all(target_arch = "x86_64", unix), path = "closure_sysv_x86_64.rs")]
+#[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "closure_unsupported.rs")]
+mod closure;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
@@ -29,11 +32,13 @@ pub mod native;
 mod quick;
 mod result;
 mod space;
+pub mod upcall;
 
 pub(super) use before::{load_integer, text_length};
 pub use enter::SUPPORTED;
 pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
-pub(super) use result::{Both, Misfit, give};
+pub use result::Both;
+pub(super) use result::{Misfit, give};
 use space::CallMemory;
 pub(super) use space::{FrameEnvironment, Space};
 

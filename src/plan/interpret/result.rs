@@ -8,9 +8,12 @@ pub struct Misfit;
 /// What `rax` and `xmm0` hold after a call: the C ABI returns this struct in exactly these two
 /// registers (psABI 3.2.3: one INTEGER and one SSE eightbyte), so that one function type serves
 /// both kinds of results. The register that the function did not set holds garbage.
+#[derive(Debug)]
 #[repr(C)]
 pub struct Both {
+    /// `rax`
     pub integer: u64,
+    /// `xmm0`
     pub vector: f64,
 }
 

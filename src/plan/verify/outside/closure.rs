@@ -109,8 +109,9 @@ impl Outside<'_> {
         match (value.indirect, hidden) {
             (None, None) => {
                 let (size, align) = (value.extent.size, value.extent.align);
-                let aligned = align <= 16 && result.is_multiple_of(align);
-                if aligned && take(&mut self.scratch, result, size) {
+                let aligned = align <= 16 && result.is_multiple_of(16);
+                // Whoever runs the plan clears as much as any result in registers has.
+                if aligned && size <= 32 && take(&mut self.scratch, result, 32) {
                     Ok(())
                 } else {
                     Err(self.of_result("the memory"))
