@@ -458,7 +458,7 @@ impl Function {
         let text = format!("{prototype:#}");
         let read = match parse_declaration(&text, &Scope::default()) {
             Ok(read) => read,
-            Err(errors) => return Error::Prototype(errors),
+            Err(errors) => return Error::Prototype(errors.with_name("function")),
         };
         let again = host().ok().and_then(|target| match target {
             Target::Host(abi) => {
