@@ -126,8 +126,9 @@ const ROWS: &[Row] = &[
             "last ^= n",
         ],
         cif: || {
-            let ints = |n: usize| (0..n).map(|_| FfiType::i64());
-            Cif::new(ints(6).chain((0..8).map(|_| FfiType::f64())).chain(ints(4)), FfiType::i64())
+            let int =
+                |at: usize| if (6..14).contains(&at) { FfiType::f64() } else { FfiType::i64() };
+            Cif::new((0..18).map(int), FfiType::i64())
         },
         plans: 11.3,
         closure: None,
@@ -139,7 +140,7 @@ const ROWS: &[Row] = &[
         c: [
             "struct p { double x, y; }",
             "struct p { double x, y; } p",
-            "return (struct p){p.y, p.x};",
+            "return (struct p){0.5 * p.y, p.x};",
             "last",
             "last.x = 0.5 * last.y",
         ],
@@ -152,7 +153,7 @@ const ROWS: &[Row] = &[
             // SAFETY: `struct p turn(struct p)`.
             unsafe {
                 let [x, y] = *args.get(0).cast::<[f64; 2]>();
-                *args.result().cast::<[f64; 2]>() = [y, x];
+                *args.result().cast::<[f64; 2]>() = [0.5 * y, x];
             }
         }),
         callback: Some(turn_callback),
@@ -191,7 +192,7 @@ unsafe extern "C" fn turn_callback(
     // SAFETY: `struct p turn(struct p)`.
     unsafe {
         let [x, y] = **args.cast::<*mut [f64; 2]>();
-        *result.cast::<[f64; 2]>() = [y, x];
+        *result.cast::<[f64; 2]>() = [0.5 * y, x];
     }
 }
 
@@ -208,6 +209,11 @@ impl Row {
         let result = result.replace(" { double x, y; }", "");
         let params = params.replace(" { double x, y; }", "");
         let zero = if self.symbol == "turn" { "{1, 2}" } else { "0" };
+        let (register, field) = match self.symbol {
+            "half" => ("x", ""),
+            "turn" => ("x", ".x"),
+            _ => ("r", ""),
+        };
         format!(
             "{result} {symbol}({params}) {{ {body} }}
 void *address_{symbol}(void) {{ return {symbol}; }}
@@ -219,7 +225,7 @@ void run_{symbol}(void *f, int n) {{
 }}
 void empty_{symbol}(void *f, int n) {{
   {result} last = {zero};
-  for (; n; n--) {{ {nothing}; __asm__ volatile(\"\" : : \"g\"(&last) : \"memory\"); }}
+  for (; n; n--) {{ {nothing}; __asm__ volatile(\"\" : \"+{register}\"(last{field})); }}
   sink_{symbol} = last;
 }}
 "
@@ -237,25 +243,40 @@ struct Call {
     values: Vec<[u64; 2]>,
     pointers: Vec<*const c_void>,
     result: [u64; 4],
+    /// Bytes of the result.
+    size: usize,
 }
 
 impl Call {
     fn new(row: &Row) -> Call {
         let is_float = |at: usize| row.symbol != "mixed" || (6..14).contains(&at);
-        let count = CallPlan::parse(&row.prototype()).expect("a prototype").params().len();
+        let plan = CallPlan::parse(&row.prototype()).expect("a prototype");
+        let (count, size) = (plan.params().len(), plan.result().map_or(0, |result| result.size));
         let value = |at: usize| match (is_float(at), row.symbol) {
             (true, "half" | "turn" | "mixed") => [1.5_f64.to_bits(), 2.5_f64.to_bits()],
             _ => [u64::try_from(at).unwrap_or(0) + 2, 0],
         };
         let values: Vec<[u64; 2]> = (0..count).map(value).collect();
         let pointers = values.iter().map(|value| value.as_ptr().cast()).collect();
-        Call { values, pointers, result: [0; 4] }
+        Call { values, pointers, result: [0; 4], size }
     }
 
-    /// The result of the last call is the first argument of the next.
+    /// The result of the last call is the first argument of the next. It is copied as it was written: a
+    /// wide load behind a narrow store is slow.
     #[inline(always)]
     fn next(&mut self) {
-        self.values[0] = [self.result[0], self.result[1]];
+        match self.size {
+            // SAFETY: both are larger.
+            4 => unsafe {
+                let result = self.result.as_ptr().cast::<u32>().read();
+                self.values.as_mut_ptr().cast::<u32>().write(result);
+            },
+            8 => self.values[0][0] = self.result[0],
+            _ => {
+                self.values[0][0] = self.result[0];
+                self.values[0][1] = black_box(self.result[1]);
+            }
+        }
     }
 }
 
@@ -280,7 +301,7 @@ fn main() -> ExitCode {
     let source: String = ROWS.iter().map(Row::source).collect();
     let source = format!("#include <stddef.h>\nstruct p {{ double x, y; }};\n{source}");
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let path = native::compile(folder, "libffi_rows.so", &source, &["-O2"]);
+    let path = native::compile(folder, "libffi_rows.so", &source, &["-O2", "-fno-tree-vectorize"]);
     // SAFETY: it has no constructors. It is never closed.
     let library = Box::leak(Box::new(unsafe { Library::new(path) }.expect("it was just made")));
     let mut aims = Vec::new();

@@ -1,10 +1,9 @@
 //! Closures: C function pointers backed by Rust closures.
 use super::stubs::{self, Stub};
 use super::{CallPlan, Error, ValueLayout};
-use crate::plan::Plan;
 use crate::plan::frame::FrameHead;
 use crate::plan::interpret::Both;
-use crate::plan::interpret::upcall::{self, Context, Lent};
+use crate::plan::interpret::upcall::{self, Context, Lent, Ready};
 use std::ffi::c_void;
 use std::fmt;
 use std::mem;
@@ -70,7 +69,7 @@ unsafe impl Sync for Closure {}
 pub(super) struct Head {
     context: Context,
     /// Of the kind that is called by native code; `prototype` owns it.
-    plan: *const Plan,
+    plan: *const Ready,
     /// The Rust closure.
     function: *mut (),
     prototype: CallPlan,
@@ -111,7 +110,7 @@ impl Closure {
         F: Fn(Arguments<'_>) + Send + Sync + 'static,
     {
         let upcall = plan.closure_plan()?;
-        let entry = AtomicPtr::new(upcall::entry_of(upcall).cast_mut());
+        let entry = AtomicPtr::new(upcall::entry_of(upcall.plan()).cast_mut());
         let head = Box::new(Head {
             context: Context { entry, run: run::<F> },
             plan: ptr::from_ref(upcall),

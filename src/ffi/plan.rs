@@ -3,7 +3,7 @@ use super::{Error, Function};
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, compile_call, compile_closure};
 use crate::plan::disassemble::disassemble;
-use crate::plan::interpret::{self, native};
+use crate::plan::interpret::{self, native, upcall};
 use crate::plan::layout::{Extent, Target, extent_of};
 use crate::plan::{Plan, abi};
 use crate::signature::{
@@ -64,12 +64,12 @@ pub struct CallPlan(Arc<Compiled>);
 
 /// What equal prototypes share.
 struct Compiled {
-    call: Plan,
+    call: native::Ready,
     params: Box<[ValueLayout]>,
     result: Option<ValueLayout>,
     abi: Abi,
     /// Made with the first closure.
-    closure: OnceLock<Result<Plan, Error>>,
+    closure: OnceLock<Result<upcall::Ready, Error>>,
     hash: u64,
 }
 
@@ -268,18 +268,19 @@ impl CallPlan {
     /// ```
     #[must_use]
     pub fn disassemble(&self) -> String {
-        let call = disassemble(&self.0.call, self.0.abi);
+        let call = disassemble(self.0.call.plan(), self.0.abi);
         match self.closure_plan() {
-            Ok(closure) => format!("{call}\n{}", disassemble(closure, self.0.abi)),
+            Ok(closure) => format!("{call}\n{}", disassemble(closure.plan(), self.0.abi)),
             Err(_) => call,
         }
     }
 
     /// The plan of closures of this prototype.
-    pub(super) fn closure_plan(&self) -> Result<&Plan, Error> {
+    pub(super) fn closure_plan(&self) -> Result<&upcall::Ready, Error> {
         let compile = || {
-            let prototype = &self.0.call.prototype;
-            compile_closure(prototype, &Scope::default(), self.0.abi).map_err(|error| match error {
+            let prototype = &self.0.call.plan().prototype;
+            let plan = compile_closure(prototype, &Scope::default(), self.0.abi);
+            plan.map(upcall::Ready::new).map_err(|error| match error {
                 CompileError::Refused(error) => Error::Refused(error),
                 CompileError::Prototype(errors) => {
                     let text = format!("{prototype:#}");
@@ -301,7 +302,7 @@ impl fmt::Debug for CallPlan {
 /// The prototype.
 impl fmt::Display for CallPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.call.prototype.fmt(f)
+        self.0.call.plan().prototype.fmt(f)
     }
 }
 
@@ -331,13 +332,14 @@ fn intern(
     let same = interned.entry(hash).or_default();
     // What was upgraded and is not the one must not be dropped under the lock.
     let alive: Vec<Arc<Compiled>> = same.iter().filter_map(Weak::upgrade).collect();
-    let known = alive
-        .iter()
-        .find(|known| known.call == call && known.params == params && known.result == result);
+    let known = alive.iter().find(|known| {
+        *known.call.plan() == call && known.params == params && known.result == result
+    });
     let plan = match known {
         Some(known) => CallPlan(Arc::clone(known)),
         None => {
             let closure = OnceLock::new();
+            let call = native::Ready::new(call);
             let plan = Arc::new(Compiled { call, params, result, abi, closure, hash });
             same.push(Arc::downgrade(&plan));
             CallPlan(plan)

@@ -43,6 +43,7 @@ impl At {
     }
 
     /// The offset in bytes from the start of the frame.
+    #[inline]
     #[must_use]
     pub fn offset(self) -> usize {
         usize::from(self.0.get())

@@ -1,8 +1,8 @@
 //! Runs plans of calls on plain C values.
 //!
 //! Nothing can fail here: what could was told when the plan was made, and by the caller of
-//! [`call`]. A scalar is one load, converted, and one store; native code is entered through the same
-//! stubs as for guests. There is no allocation.
+//! [`call`]. A plan is made [`Ready`] once: a scalar is then one load, converted, and one store. Native
+//! code is entered through the same stubs as for guests. There is no allocation in a call.
 use super::enter;
 use super::result::Both;
 use super::{SMALL_FRAME, SmallFrame};
@@ -18,30 +18,101 @@ use std::ptr;
 #[repr(C, align(16))]
 struct LargeFrame(MaybeUninit<[u8; size_of::<FrameHead>() + MAX_STACK_AREA]>);
 
+/// A scalar that is copied: from an argument to a place of the frame.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    arg: u16,
+    to: u16,
+}
+
+/// A plan that is ready to be run.
+///
+/// The order in which arguments are placed does not matter: each place is written once, and nothing of
+/// the frame is read before the call. So the ops that most calls consist of are sorted by what they do,
+/// and each kind of them is one short loop without a decision in it.
+#[derive(Debug)]
+pub struct Ready {
+    plan: Plan,
+    /// First those that copy 8 bytes, then those that extend 4 with their sign, then those that extend
+    /// 4 with zeros.
+    pairs: Box<[Pair]>,
+    words: usize,
+    signed: usize,
+    /// Everything else before the call.
+    others: Box<[NativeOp]>,
+    stub: Stub,
+    returns: Returns,
+    /// The frame is a small one.
+    small: bool,
+}
+
+impl Ready {
+    /// Sorts the ops of a verified plan of the kind [`Call`](crate::plan::Kind::Call).
+    #[must_use]
+    pub fn new(plan: Plan) -> Ready {
+        let [mut words, mut signed, mut unsigned] = [const { Vec::new() }; 3];
+        let mut others = Vec::new();
+        let (mut stub, mut returns) = (Stub::Integers, Returns::Void);
+        for op in &plan.ops[..=usize::from(plan.call)] {
+            if let Op::Call { stub: with, returns: how } = *op {
+                (stub, returns) = (with, how);
+            }
+            let Op::Native(op) = *op else { continue };
+            let NativeOp::Fetch { arg, to, fetch } = op else {
+                others.push(op);
+                continue;
+            };
+            let kind = match fetch {
+                Fetch::Integer(Width::I64 | Width::U64) | Fetch::Float64 => &mut words,
+                Fetch::Integer(Width::I32) => &mut signed,
+                Fetch::Integer(Width::U32) | Fetch::Float32 => &mut unsigned,
+                Fetch::Integer(Width::I8 | Width::U8 | Width::I16 | Width::U16 | Width::I128)
+                | Fetch::Bool
+                | Fetch::Whole => {
+                    others.push(op);
+                    continue;
+                }
+            };
+            let to = u16::try_from(to.offset()).expect("places are below 64 KiB");
+            kind.push(Pair { arg, to });
+        }
+        let (first, second) = (words.len(), words.len() + signed.len());
+        let pairs = [words, signed, unsigned].concat().into();
+        let small = usize::from(plan.frame.size) <= SMALL_FRAME;
+        let others = others.into();
+        Ready { plan, pairs, words: first, signed: second, others, stub, returns, small }
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
 /// Makes one call.
 ///
 /// # Safety
-/// - `plan` is a verified plan of the kind [`Call`](crate::plan::Kind::Call) for this host's ABI.
+/// - The plan was verified for this host's ABI.
 /// - `target` is a function of the type that its prototype says, and calling it with these
 ///   arguments is sound.
 /// - `args` points at as many pointers as it has parameters, each to a value of its type that can be
 ///   read; no alignment is asked for.
 /// - `result` points at memory for a value of its result type, aligned as that type if it is a struct
 ///   or union; of a function without a result it may be anything.
-#[inline]
 pub unsafe fn call(
-    plan: &Plan,
+    ready: &Ready,
     target: *const c_void,
     args: *const *const c_void,
     result: *mut c_void,
 ) {
-    if usize::from(plan.frame.size) <= SMALL_FRAME {
+    if ready.small {
         let mut small = SmallFrame(MaybeUninit::uninit());
         // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
-        unsafe { call_in(ptr::from_mut(&mut small).cast(), plan, target, args, result) }
+        unsafe { call_in(ptr::from_mut(&mut small).cast(), ready, target, args, result) }
     } else {
         // SAFETY: the caller's promise.
-        unsafe { call_large(plan, target, args, result) }
+        unsafe { call_large(ready, target, args, result) }
     }
 }
 
@@ -49,14 +120,14 @@ pub unsafe fn call(
 /// As [`call`].
 #[inline(never)]
 unsafe fn call_large(
-    plan: &Plan,
+    ready: &Ready,
     target: *const c_void,
     args: *const *const c_void,
     result: *mut c_void,
 ) {
     let mut large = LargeFrame(MaybeUninit::uninit());
     // SAFETY: as large as any frame of such plans, and aligned; the rest is the caller's promise.
-    unsafe { call_in(ptr::from_mut(&mut large).cast(), plan, target, args, result) }
+    unsafe { call_in(ptr::from_mut(&mut large).cast(), ready, target, args, result) }
 }
 
 /// # Safety
@@ -64,70 +135,35 @@ unsafe fn call_large(
 #[inline(always)]
 unsafe fn call_in(
     frame: *mut FrameHead,
-    plan: &Plan,
+    ready: &Ready,
     target: *const c_void,
     args: *const *const c_void,
     result: *mut c_void,
 ) {
     let bytes = frame.cast::<u8>();
-    for op in &plan.ops {
-        match *op {
-            Op::Native(op) => {
-                // SAFETY: a verified plan stays inside the frame, the arguments and its tables.
-                unsafe { place(op, bytes, plan, args, result) };
-            }
-            Op::Call { stub, returns } => {
-                // SAFETY: every register image and stack slot that the prototype asks for has been
-                // written; the record is written by the stub before it is read.
-                return unsafe { enter_with(frame, plan, stub, returns, target, result) };
-            }
-            // Verified plans of this kind have no others.
-            Op::Int8 { .. }
-            | Op::UInt8 { .. }
-            | Op::Int16 { .. }
-            | Op::UInt16 { .. }
-            | Op::Bool { .. }
-            | Op::Int32 { .. }
-            | Op::Int64 { .. }
-            | Op::Long32 { .. }
-            | Op::ULong32 { .. }
-            | Op::Float32 { .. }
-            | Op::Float64 { .. }
-            | Op::Pair { .. }
-            | Op::Extended { .. }
-            | Op::Vector { .. }
-            | Op::Range { .. }
-            | Op::Evaluate { .. }
-            | Op::Require { .. }
-            | Op::Value { .. }
-            | Op::Buffer { .. }
-            | Op::Text { .. }
-            | Op::Object { .. }
-            | Op::Address { .. }
-            | Op::Room { .. }
-            | Op::Format { .. }
-            | Op::Cell { .. }
-            | Op::PointerCell { .. }
-            | Op::TextCell { .. }
-            | Op::Handle { .. }
-            | Op::Apart { .. }
-            | Op::Reserve { .. }
-            | Op::Consume { .. }
-            | Op::EndLoans { .. }
-            | Op::Measure { .. }
-            | Op::Fits { .. }
-            | Op::FitsObject { .. }
-            | Op::Inside { .. }
-            | Op::InsideOr { .. }
-            | Op::Take { .. }
-            | Op::FreeNative { .. }
-            | Op::Give { .. }
-            | Op::Adopt { .. }
-            | Op::StoreCell { .. }
-            | Op::StoreObject { .. }
-            | Op::Return { .. }
-            | Op::Upcall(_) => {}
+    // SAFETY: a verified plan stays inside the frame, the arguments and its tables.
+    unsafe {
+        let sides = |pair: &Pair| {
+            let from = (*args.add(pair.arg.into())).cast::<u8>();
+            (from, bytes.add(pair.to.into()))
+        };
+        for pair in ready.pairs.get_unchecked(..ready.words) {
+            let (from, to) = sides(pair);
+            copy::<u64>(from, to);
         }
+        for pair in ready.pairs.get_unchecked(ready.words..ready.signed) {
+            let (from, to) = sides(pair);
+            fetch_to(Fetch::Integer(Width::I32), from, to);
+        }
+        for pair in ready.pairs.get_unchecked(ready.signed..) {
+            let (from, to) = sides(pair);
+            fetch_to(Fetch::Integer(Width::U32), from, to);
+        }
+        for op in &ready.others {
+            place(*op, bytes, &ready.plan, args, result);
+        }
+        // Every register image and stack slot that the prototype asks for has been written.
+        enter_with(frame, &ready.plan, ready.stub, ready.returns, target, result);
     }
 }
 

@@ -7,8 +7,8 @@
 use super::closure;
 use super::result::Both;
 use crate::plan::Plan;
-use crate::plan::frame::{CallRecord, FrameHead, FrameLayout, SCRATCH};
-use crate::plan::moves::{load, store};
+use crate::plan::frame::{CallRecord, FrameHead, FrameLayout, SCRATCH, X87_STRIDE};
+use crate::plan::moves::{Move, load, store};
 use crate::plan::op::{At, Fetch, Op, UpcallOp, Width};
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -30,10 +30,83 @@ pub struct Context {
 #[repr(C, align(16))]
 struct Scratch(MaybeUninit<[u8; SCRATCH]>);
 
+/// Where an argument is when the closure runs.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// There in the frame.
+    Frame(u16),
+    /// Where that place of the frame points.
+    Behind(u16),
+    /// There in the scratch memory.
+    Scratch(u16),
+}
+
+/// What becomes of the result.
+#[derive(Clone, Copy, Debug)]
+enum Reply {
+    /// There is none.
+    Nothing,
+    /// It is one scalar.
+    Scalar(Fetch),
+    /// It is taken apart by those moves; what the entry must load.
+    Split { moves: u16, loads: u64 },
+    /// Its memory is where that place of the frame points, and so is what is returned.
+    Hidden(u16),
+}
+
+/// A plan that is ready to be run: its ops are looked at once.
+#[derive(Debug)]
+pub struct Ready {
+    plan: Plan,
+    places: Box<[Place]>,
+    joins: bool,
+    /// Where in the scratch memory the result goes, unless it is hidden.
+    result: u16,
+    reply: Reply,
+}
+
+impl Ready {
+    /// Looks at a verified plan of the kind [`Closure`](crate::plan::Kind::Closure).
+    #[must_use]
+    pub fn new(plan: Plan) -> Ready {
+        let small = |n: usize| u16::try_from(n).expect("frame and scratch memory are small");
+        let at = |at: At| small(at.offset());
+        let mut ready =
+            Ready { places: Box::new([]), joins: false, result: 0, reply: Reply::Nothing, plan };
+        let mut places = Vec::new();
+        for op in &ready.plan.ops {
+            let Op::Upcall(op) = *op else { continue };
+            match op {
+                UpcallOp::Lend { from } => places.push(Place::Frame(at(from))),
+                UpcallOp::LendBehind { from } => places.push(Place::Behind(at(from))),
+                UpcallOp::Join { offset, .. } => {
+                    ready.joins = true;
+                    places.push(Place::Scratch(small(offset as usize)));
+                }
+                UpcallOp::Call { result, hidden: _ } => ready.result = small(result as usize),
+                UpcallOp::Reply { fetch } => ready.reply = Reply::Scalar(fetch),
+                UpcallOp::ReplySplit { moves } => {
+                    let list = &ready.plan.moves[usize::from(moves)];
+                    ready.reply = Reply::Split { moves, loads: loads(list) };
+                }
+                UpcallOp::ReplyHidden { from } => ready.reply = Reply::Hidden(at(from)),
+            }
+        }
+        ready.places = places.into();
+        ready
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
 /// The arguments of a running call, and where its result goes.
 #[derive(Debug)]
 pub struct Lent<'a> {
-    plan: &'a Plan,
+    places: &'a [Place],
     frame: *mut u8,
     scratch: *mut u8,
     result: *mut u8,
@@ -46,35 +119,28 @@ impl Lent<'_> {
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.plan.call.into()
+        self.places.len()
     }
 
     /// Whether there are none.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.plan.call == 0
+        self.places.is_empty()
     }
 
     /// Where an argument is; `None` beyond the last.
     #[inline]
     #[must_use]
     pub fn argument(&self, index: usize) -> Option<*const u8> {
-        let op = self.plan.ops.get(index).filter(|_| index < self.len())?;
-        let Op::Upcall(op) = op else { return None };
-        match *op {
-            // SAFETY: a verified plan stays inside the frame; the caller's stack arguments are a part
-            // of it as long as the call runs.
-            UpcallOp::Lend { from } => Some(unsafe { self.frame.add(from.offset()) }),
-            // SAFETY: likewise, and the address of the argument is there.
-            UpcallOp::LendBehind { from } => {
-                Some(unsafe { self.frame.add(from.offset()).cast::<*const u8>().read() })
-            }
-            UpcallOp::Join { offset, .. } => Some(self.scratch_at(offset)),
-            UpcallOp::Call { .. }
-            | UpcallOp::Reply { .. }
-            | UpcallOp::ReplySplit { .. }
-            | UpcallOp::ReplyHidden { .. } => None,
+        // SAFETY: a verified plan stays inside the frame and the scratch memory; the caller's stack
+        // arguments are a part of the frame as long as the call runs.
+        unsafe {
+            Some(match *self.places.get(index)? {
+                Place::Frame(offset) => self.frame.add(offset.into()),
+                Place::Scratch(offset) => self.scratch.add(offset.into()),
+                Place::Behind(offset) => self.frame.add(offset.into()).cast::<*const u8>().read(),
+            })
         }
     }
 
@@ -84,10 +150,6 @@ impl Lent<'_> {
     pub fn result(&self) -> *mut u8 {
         self.result
     }
-
-    fn scratch_at(&self, offset: u32) -> *mut u8 {
-        self.scratch.wrapping_add(offset as usize)
-    }
 }
 
 /// Runs one call: `body` gets the arguments, and has put the result in its place when it returns. What
@@ -95,52 +157,51 @@ impl Lent<'_> {
 /// call record, what of the record it must load.
 ///
 /// # Safety
-/// `plan` is a verified plan of the kind [`Closure`](crate::plan::Kind::Closure) for this host's ABI, and
-/// `frame` is what the entry that [`entry_of`] gives for it has filled. `body` does not unwind.
+/// The plan was verified for this host's ABI, and `frame` is what the entry that [`entry_of`] gives for it
+/// has filled. `body` does not unwind.
 #[inline(always)]
-pub unsafe fn run(plan: &Plan, frame: *mut FrameHead, body: impl FnOnce(&Lent<'_>)) -> Both {
+pub unsafe fn run(ready: &Ready, frame: *mut FrameHead, body: impl FnOnce(&Lent<'_>)) -> Both {
     let mut memory = Scratch(MaybeUninit::uninit());
     let scratch = (&raw mut memory).cast::<u8>();
     let frame = frame.cast::<u8>();
-    let call = usize::from(plan.call);
-    if !plan.moves.is_empty() {
-        // SAFETY: the caller's promise.
-        unsafe { join(plan, frame, scratch) };
-    }
-    let mut result = scratch;
-    if let Some(Op::Upcall(UpcallOp::Call { result: offset, hidden })) = plan.ops.get(call) {
-        result = match hidden {
-            // SAFETY: the address that the caller passed is in the frame.
-            Some(at) => unsafe { frame.add(at.offset()).cast::<*mut u8>().read() },
-            None => scratch.wrapping_add(*offset as usize),
-        };
-    }
-    let reply = match plan.ops.get(call + 1) {
-        Some(Op::Upcall(reply)) => Some(*reply),
-        _ => None,
-    };
-    if let Some(UpcallOp::Reply { .. } | UpcallOp::ReplySplit { .. }) = reply {
-        // A closure that leaves its result alone returns zero. Results in registers have at most 32
-        // bytes.
-        // SAFETY: a verified plan's result lies in scratch memory with all its bytes; the greatest
-        // offset leaves 32.
-        unsafe {
-            result.cast::<u64>().write(0);
-            if let Some(UpcallOp::ReplySplit { .. }) = reply {
+    let nothing = Both { integer: 0, vector: 0.0 };
+    // SAFETY: a verified plan stays inside the frame and the scratch memory, of which 32 bytes, as much
+    // as any result in registers has, are the result's. A closure that leaves its result alone returns
+    // zero.
+    unsafe {
+        if ready.joins {
+            join(&ready.plan, frame, scratch);
+        }
+        let result = match ready.reply {
+            Reply::Hidden(at) => frame.add(at.into()).cast::<*mut u8>().read(),
+            Reply::Scalar(_) | Reply::Nothing => {
+                let result = scratch.add(ready.result.into());
+                result.cast::<u64>().write(0);
+                result
+            }
+            Reply::Split { .. } => {
+                let result = scratch.add(ready.result.into());
                 result.cast::<[u64; 4]>().write([0; 4]);
+                result
+            }
+        };
+        body(&Lent { places: &ready.places, frame, scratch, result, call: PhantomData });
+        match ready.reply {
+            Reply::Nothing => nothing,
+            Reply::Scalar(fetch) => scalar(fetch, result),
+            Reply::Hidden(_) => Both { integer: result.expose_provenance() as u64, vector: 0.0 },
+            Reply::Split { moves, loads } => {
+                split(&ready.plan, moves, frame, result);
+                Both { integer: loads, vector: 0.0 }
             }
         }
     }
-    body(&Lent { plan, frame, scratch, result, call: PhantomData });
-    // SAFETY: the closure has written its result, or it is zero.
-    unsafe { replied(reply, plan, frame, result) }
 }
 
 /// Puts together what came in several registers.
 ///
 /// # Safety
 /// As [`run`]; `scratch` is [`SCRATCH`] bytes.
-#[inline(never)]
 unsafe fn join(plan: &Plan, frame: *mut u8, scratch: *mut u8) {
     for op in &plan.ops[..usize::from(plan.call)] {
         if let Op::Upcall(UpcallOp::Join { moves, offset }) = *op {
@@ -151,36 +212,13 @@ unsafe fn join(plan: &Plan, frame: *mut u8, scratch: *mut u8) {
     }
 }
 
+/// Takes the result apart.
+///
 /// # Safety
 /// As [`run`]; the result is in its memory.
-#[inline(always)]
-unsafe fn replied(reply: Option<UpcallOp>, plan: &Plan, frame: *mut u8, result: *mut u8) -> Both {
-    let nothing = Both { integer: 0, vector: 0.0 };
-    // SAFETY: the caller's promise.
-    unsafe {
-        match reply {
-            None => nothing,
-            Some(UpcallOp::Reply { fetch }) => scalar(fetch, result),
-            Some(UpcallOp::ReplyHidden { from }) => {
-                Both { integer: frame.add(from.offset()).cast::<u64>().read(), vector: 0.0 }
-            }
-            Some(UpcallOp::ReplySplit { moves }) => {
-                let moves = &plan.moves[usize::from(moves)];
-                load(moves, frame, result);
-                Both {
-                    integer: loads(moves.iter().map(|one| (one.frame, one.kind.frame_bytes()))),
-                    vector: 0.0,
-                }
-            }
-            // Not after a call.
-            Some(
-                UpcallOp::Lend { .. }
-                | UpcallOp::LendBehind { .. }
-                | UpcallOp::Join { .. }
-                | UpcallOp::Call { .. },
-            ) => nothing,
-        }
-    }
+unsafe fn split(plan: &Plan, moves: u16, frame: *mut u8, result: *const u8) {
+    // SAFETY: a verified plan stays inside the frame and the result.
+    unsafe { load(&plan.moves[usize::from(moves)], frame, result) };
 }
 
 /// # Safety
@@ -216,14 +254,13 @@ unsafe fn scalar(fetch: Fetch, from: *const u8) -> Both {
 
 /// What the entry must load from the record beside the low halves of all registers: [`LOAD_ST0`],
 /// [`LOAD_ST1`], [`LOAD_WHOLE`].
-#[inline]
-fn loads(moves: impl Iterator<Item = (At, u32)>) -> u64 {
+fn loads(moves: &[Move]) -> u64 {
     let vectors = offset_of!(FrameHead, record) + offset_of!(CallRecord, vectors);
-    let (first, second) = (super::RESULT_X87_AT, super::RESULT_X87_AT + 16);
-    moves.fold(0, |loads, (at, bytes)| match at.offset() {
-        offset if offset >= second => loads | LOAD_ST0 | LOAD_ST1,
+    let (first, second) = (super::RESULT_X87_AT, super::RESULT_X87_AT + X87_STRIDE);
+    moves.iter().fold(0, |loads, one| match one.frame.offset() {
+        offset if offset >= second => loads | LOAD_ST1,
         offset if offset >= first => loads | LOAD_ST0,
-        offset if offset >= vectors && bytes > 8 => loads | LOAD_WHOLE,
+        offset if offset >= vectors && one.kind.frame_bytes() > 8 => loads | LOAD_WHOLE,
         _ => loads,
     })
 }
