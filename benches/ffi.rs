@@ -15,6 +15,7 @@ mod harness;
 mod machine;
 #[path = "../tests/support/native.rs"]
 mod native;
+#[expect(dead_code, reason = "slopes are for `calls.rs`")]
 #[path = "support/statistics.rs"]
 mod statistics;
 
@@ -35,7 +36,7 @@ use harness::Effort;
 use libffi::low;
 use libffi::middle::{Cif, Type as FfiType};
 use libloading::Library;
-use portcullis::ffi::{Arguments, CallPlan, Closure};
+use portcullis::ffi::{CallPlan, Closure, Error};
 use statistics::{Interval, Verdict, paired, spread};
 use std::ffi::c_void;
 use std::hint::black_box;
@@ -45,13 +46,13 @@ use std::process::ExitCode;
 struct Row {
     title: &'static str,
     symbol: &'static str,
-    /// Result, parameters, body, the call in the C loop, and what the empty loop does instead.
-    c: [&'static str; 5],
+    /// Result, parameters, body, and what the C loop passes.
+    c: [&'static str; 4],
     cif: fn() -> Cif,
-    /// What libffi 3.8's plans cost on another machine, as a multiple of a C call.
+    /// What a call through libffi 3.8's plans costs, measured elsewhere: the share of an `ffi_call`.
     plans: f64,
     /// The body as a closure for portcullis, if closures are measured.
-    closure: Option<fn(Arguments<'_>)>,
+    closure: Option<fn(&CallPlan) -> Result<Closure, Error>>,
     /// The same for libffi.
     callback: Option<low::RawCallback>,
 }
@@ -60,27 +61,31 @@ const ROWS: &[Row] = &[
     Row {
         title: "i32(i32, i32)",
         symbol: "add",
-        c: ["int", "int a, int b", "return a + b;", "last, n", "last ^= n"],
+        c: ["int", "int a, int b", "return a + b;", "n, 2"],
         cif: || Cif::new([FfiType::i32(), FfiType::i32()], FfiType::i32()),
-        plans: 4.5,
-        closure: Some(|args| {
-            // SAFETY: `int add(int, int)`.
-            unsafe {
-                let (a, b) = (*args.get(0).cast::<i32>(), *args.get(1).cast::<i32>());
-                *args.result().cast::<i32>() = a.wrapping_add(b);
-            }
+        plans: 12.6 / 38.5,
+        closure: Some(|plan| {
+            Closure::new(plan, |args| {
+                // SAFETY: `int add(int, int)`.
+                unsafe {
+                    let (a, b) = (*args.get(0).cast::<i32>(), *args.get(1).cast::<i32>());
+                    *args.result().cast::<i32>() = a.wrapping_add(b);
+                }
+            })
         }),
         callback: Some(add_callback),
     },
     Row {
         title: "f64(f64)",
         symbol: "half",
-        c: ["double", "double x", "return 0.5 * x;", "last", "last = 0.5 * last"],
+        c: ["double", "double x", "return 0.5 * x;", "n"],
         cif: || Cif::new([FfiType::f64()], FfiType::f64()),
-        plans: 3.7,
-        closure: Some(|args| {
-            // SAFETY: `double half(double)`.
-            unsafe { *args.result().cast::<f64>() = 0.5 * *args.get(0).cast::<f64>() };
+        plans: 10.8 / 22.5,
+        closure: Some(|plan| {
+            Closure::new(plan, |args| {
+                // SAFETY: `double half(double)`.
+                unsafe { *args.result().cast::<f64>() = 0.5 * *args.get(0).cast::<f64>() };
+            })
         }),
         callback: Some(half_callback),
     },
@@ -91,11 +96,10 @@ const ROWS: &[Row] = &[
             "void *",
             "void *s, int c, size_t n",
             "return (char *)s + c + n;",
-            "last, 1, 64",
-            "last = (char *)last + n",
+            "(void *)(long)n, 1, 64",
         ],
         cif: || Cif::new([FfiType::pointer(), FfiType::i32(), FfiType::u64()], FfiType::pointer()),
-        plans: 6.8,
+        plans: 19.6 / 49.7,
         closure: None,
         callback: None,
     },
@@ -106,11 +110,10 @@ const ROWS: &[Row] = &[
             "int",
             "int a, int b, int c, int d, int e, int f, int g, int h",
             "return a + b + c + d + e + f + g + h;",
-            "last, n, 2, 3, 4, 5, 6, 7",
-            "last ^= n",
+            "n, 1, 2, 3, 4, 5, 6, 7",
         ],
         cif: || Cif::new((0..8).map(|_| FfiType::i32()), FfiType::i32()),
-        plans: 10.8,
+        plans: 39.2 / 107.0,
         closure: None,
         callback: None,
     },
@@ -122,15 +125,14 @@ const ROWS: &[Row] = &[
             "long a, long b, long c, long d, long e, long f, double p, double q, double r, double s, \
              double t, double u, double v, double w, long g, long h, long i, long j",
             "return a + b + c + d + e + f + g + h + i + j + (p + q + r + s + t + u + v + w > 0);",
-            "last, n, 2, 3, 4, 5, 1., 2., 3., 4., 5., 6., 7., 8., 6, 7, 8, 9",
-            "last ^= n",
+            "n, 1, 2, 3, 4, 5, 1., 2., 3., 4., 5., 6., 7., 8., 6, 7, 8, 9",
         ],
         cif: || {
             let int =
                 |at: usize| if (6..14).contains(&at) { FfiType::f64() } else { FfiType::i64() };
             Cif::new((0..18).map(int), FfiType::i64())
         },
-        plans: 11.3,
+        plans: 61.0 / 241.0,
         closure: None,
         callback: None,
     },
@@ -141,20 +143,21 @@ const ROWS: &[Row] = &[
             "struct p { double x, y; }",
             "struct p { double x, y; } p",
             "return (struct p){0.5 * p.y, p.x};",
-            "last",
-            "last.x = 0.5 * last.y",
+            "(struct p){n, 2}",
         ],
         cif: || {
             let point = || FfiType::structure([FfiType::f64(), FfiType::f64()]);
             Cif::new([point()], point())
         },
-        plans: 18.9,
-        closure: Some(|args| {
-            // SAFETY: `struct p turn(struct p)`.
-            unsafe {
-                let [x, y] = *args.get(0).cast::<[f64; 2]>();
-                *args.result().cast::<[f64; 2]>() = [0.5 * y, x];
-            }
+        plans: 1.0,
+        closure: Some(|plan| {
+            Closure::new(plan, |args| {
+                // SAFETY: `struct p turn(struct p)`.
+                unsafe {
+                    let [x, y] = *args.get(0).cast::<[f64; 2]>();
+                    *args.result().cast::<[f64; 2]>() = [0.5 * y, x];
+                }
+            })
         }),
         callback: Some(turn_callback),
     },
@@ -204,29 +207,19 @@ impl Row {
 
     /// The function, and loops around a call of it through a pointer.
     fn source(&self) -> String {
-        let [result, params, body, call, nothing] = self.c;
+        let [result, params, body, call] = self.c;
         let symbol = self.symbol;
         let result = result.replace(" { double x, y; }", "");
         let params = params.replace(" { double x, y; }", "");
-        let zero = if self.symbol == "turn" { "{1, 2}" } else { "0" };
-        let (register, field) = match self.symbol {
-            "half" => ("x", ""),
-            "turn" => ("x", ".x"),
-            _ => ("r", ""),
-        };
         format!(
             "{result} {symbol}({params}) {{ {body} }}
 void *address_{symbol}(void) {{ return {symbol}; }}
 void run_{symbol}(void *f, int n) {{
   {result} (*volatile call)({params}) = f;
-  {result} last = {zero};
-  for (; n; n--) last = call({call});
-  sink_{symbol} = last;
+  for (; n; n--) sink_{symbol} = call({call});
 }}
 void empty_{symbol}(void *f, int n) {{
-  {result} last = {zero};
-  for (; n; n--) {{ {nothing}; __asm__ volatile(\"\" : \"+{register}\"(last{field})); }}
-  sink_{symbol} = last;
+  for (; n; n--) __asm__ volatile(\"\");
 }}
 "
         )
@@ -243,40 +236,29 @@ struct Call {
     values: Vec<[u64; 2]>,
     pointers: Vec<*const c_void>,
     result: [u64; 4],
-    /// Bytes of the result.
-    size: usize,
+    /// The first argument of the first call: not a denormal, if it is a `double`.
+    first: u64,
 }
 
 impl Call {
     fn new(row: &Row) -> Call {
         let is_float = |at: usize| row.symbol != "mixed" || (6..14).contains(&at);
         let plan = CallPlan::parse(&row.prototype()).expect("a prototype");
-        let (count, size) = (plan.params().len(), plan.result().map_or(0, |result| result.size));
+        let count = plan.params().len();
         let value = |at: usize| match (is_float(at), row.symbol) {
             (true, "half" | "turn" | "mixed") => [1.5_f64.to_bits(), 2.5_f64.to_bits()],
             _ => [u64::try_from(at).unwrap_or(0) + 2, 0],
         };
         let values: Vec<[u64; 2]> = (0..count).map(value).collect();
         let pointers = values.iter().map(|value| value.as_ptr().cast()).collect();
-        Call { values, pointers, result: [0; 4], size }
+        let first = values.first().map_or(0, |value| value[0]);
+        Call { values, pointers, result: [0; 4], first }
     }
 
-    /// The result of the last call is the first argument of the next. It is copied as it was written: a
-    /// wide load behind a narrow store is slow.
+    /// The first argument of the next call.
     #[inline(always)]
-    fn next(&mut self) {
-        match self.size {
-            // SAFETY: both are larger.
-            4 => unsafe {
-                let result = self.result.as_ptr().cast::<u32>().read();
-                self.values.as_mut_ptr().cast::<u32>().write(result);
-            },
-            8 => self.values[0][0] = self.result[0],
-            _ => {
-                self.values[0][0] = self.result[0];
-                self.values[0][1] = black_box(self.result[1]);
-            }
-        }
+    fn next(&mut self, turn: u32) {
+        self.values[0][0] = self.first + u64::from(turn);
     }
 }
 
@@ -315,7 +297,7 @@ fn main() -> ExitCode {
             Verdict::Undecided => "undecided",
             Verdict::Missed => "MISSED",
         };
-        println!("  {what:<58}{:>22}  at most {aim}: {verdict}", show(found));
+        println!("  {what:<58}{:>22}  at most {aim:.2}: {verdict}", show(found));
     }
     ExitCode::SUCCESS
 }
@@ -348,7 +330,7 @@ fn measure(
         contender("libffi", through_libffi(row, address), nothing(row)),
     ];
     if let (Some(closure), Some(callback)) = (row.closure, row.callback) {
-        let closure = Closure::new(&plan, closure).unwrap_or_else(|error| panic!("{error}"));
+        let closure = closure(&plan).unwrap_or_else(|error| panic!("{error}"));
         // The bench needs it to its end.
         let closure = Box::leak(Box::new(closure)).as_ptr();
         all.push(contender("closure", c_loop("run", closure), c_loop("empty", closure)));
@@ -364,10 +346,13 @@ fn measure(
         println!("  {name:<30}{:>24}{:>24}{weak}", show(Interval::of(times)), show(ratio));
         match *name {
             "ffi" => {
-                aims.push((format!("call: times C, {} (libffi 3.8)", row.title), ratio, row.plans))
+                let libffi = &samples[2];
+                let share = Interval::of(&paired(times, libffi, |time, libffi| time / libffi));
+                aims.push((format!("call: share of ffi_call, {}", row.title), share, row.plans));
             }
             "closure" => {
-                aims.push((format!("closure: ns, {}", row.title), Interval::of(times), 8.0))
+                let more = Interval::of(&paired(times, &samples[0], |time, c| time - c));
+                aims.push((format!("closure: ns above C, {}", row.title), more, 8.0));
             }
             _ => {}
         }
@@ -377,8 +362,8 @@ fn measure(
 fn through_plan(row: &Row, plan: CallPlan, address: *const c_void) -> Loop {
     let mut call = Call::new(row);
     Box::new(move |turns| {
-        for _ in 0..turns {
-            call.next();
+        for turn in 0..turns {
+            call.next(turn);
             let result = call.result.as_mut_ptr().cast();
             // SAFETY: the function has the plan's prototype, and the values are of its types.
             unsafe { plan.call(address, &call.pointers, result) }.expect("it can be called");
@@ -390,8 +375,8 @@ fn through_libffi(row: &Row, address: *const c_void) -> Loop {
     let mut call = Call::new(row);
     let cif = (row.cif)();
     Box::new(move |turns| {
-        for _ in 0..turns {
-            call.next();
+        for turn in 0..turns {
+            call.next(turn);
             let function = low::CodePtr(address.cast_mut());
             // SAFETY: as above.
             unsafe {
@@ -410,8 +395,8 @@ fn through_libffi(row: &Row, address: *const c_void) -> Loop {
 fn nothing(row: &Row) -> Loop {
     let mut call = Call::new(row);
     Box::new(move |turns| {
-        for _ in 0..turns {
-            call.next();
+        for turn in 0..turns {
+            call.next(turn);
             black_box(&mut call);
         }
     })

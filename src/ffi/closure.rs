@@ -112,7 +112,7 @@ impl Closure {
         let upcall = plan.closure_plan()?;
         let entry = AtomicPtr::new(upcall::entry_of(upcall.plan()).cast_mut());
         let head = Box::new(Head {
-            context: Context { entry, run: run::<F> },
+            context: Context { entry, run: run::<F>, gone },
             plan: ptr::from_ref(upcall),
             function: ptr::null_mut(),
             prototype: plan.clone(),
@@ -177,8 +177,7 @@ unsafe fn free<F>(function: *mut ()) {
 /// What entries call: the closure of a `Head`.
 ///
 /// # Safety
-/// `context` is the start of a `Head` whose function is an `F`; `frame` is what its entry has filled, or
-/// null if the closure was dropped.
+/// `context` is the start of a `Head` whose function is an `F`; `frame` is what its entry has filled.
 unsafe extern "C" fn run<F: Fn(Arguments<'_>)>(
     frame: *mut FrameHead,
     context: *const Context,
@@ -186,15 +185,21 @@ unsafe extern "C" fn run<F: Fn(Arguments<'_>)>(
     let head = context.cast::<Head>();
     // SAFETY: the caller's promise. The head's closure is alive, for calls are over before it is dropped.
     unsafe {
-        if frame.is_null() {
-            end(&(*head).prototype, "was called after it was dropped");
-        }
         upcall::run(&*(*head).plan, frame, |lent| {
             let unwinding = Unwinding(&(*head).prototype);
             (*(*head).function.cast::<F>())(Arguments { lent, plan: &(*head).prototype });
             mem::forget(unwinding);
         })
     }
+}
+
+/// What is called instead when the closure was dropped.
+///
+/// # Safety
+/// `context` is the start of a `Head`.
+unsafe extern "C" fn gone(context: *const Context) -> ! {
+    // SAFETY: the caller's promise.
+    end(unsafe { &(*context.cast::<Head>()).prototype }, "was called after it was dropped")
 }
 
 /// Dropped only by a panic.

@@ -76,7 +76,7 @@ impl MoveKind {
 /// # Safety
 /// Both sides have the size of a `T`.
 #[inline(always)]
-pub(super) unsafe fn copy<T>(from: *const u8, to: *mut u8) {
+pub unsafe fn copy<T>(from: *const u8, to: *mut u8) {
     // SAFETY: the caller's promise; nothing of it is looked at.
     unsafe {
         let bytes = from.cast::<MaybeUninit<T>>().read_unaligned();

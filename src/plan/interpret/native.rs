@@ -3,92 +3,25 @@
 //! Nothing can fail here: what could was told when the plan was made, and by the caller of
 //! [`call`]. A plan is made [`Ready`] once: a scalar is then one load, converted, and one store. Native
 //! code is entered through the same stubs as for guests. There is no allocation in a call.
+use super::SmallFrame;
 use super::enter;
 use super::result::Both;
-use super::{SMALL_FRAME, SmallFrame};
 use crate::plan::Plan;
 use crate::plan::frame::{FrameHead, FrameLayout, MAX_STACK_AREA};
 use crate::plan::moves::{copy, load, store};
-use crate::plan::op::{Fetch, NativeOp, Op, Returns, Stub, Width};
+use crate::plan::op::{Fetch, NativeOp, Op, Stub, Width};
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::ptr;
+
+mod ready;
+
+pub use ready::Ready;
+use ready::{Copied, Source};
 
 /// The largest frame: these plans have no locals.
 #[repr(C, align(16))]
 struct LargeFrame(MaybeUninit<[u8; size_of::<FrameHead>() + MAX_STACK_AREA]>);
-
-/// A scalar that is copied: from an argument to a place of the frame.
-#[derive(Clone, Copy, Debug)]
-struct Pair {
-    arg: u16,
-    to: u16,
-}
-
-/// A plan that is ready to be run.
-///
-/// The order in which arguments are placed does not matter: each place is written once, and nothing of
-/// the frame is read before the call. So the ops that most calls consist of are sorted by what they do,
-/// and each kind of them is one short loop without a decision in it.
-#[derive(Debug)]
-pub struct Ready {
-    plan: Plan,
-    /// First those that copy 8 bytes, then those that extend 4 with their sign, then those that extend
-    /// 4 with zeros.
-    pairs: Box<[Pair]>,
-    words: usize,
-    signed: usize,
-    /// Everything else before the call.
-    others: Box<[NativeOp]>,
-    stub: Stub,
-    returns: Returns,
-    /// The frame is a small one.
-    small: bool,
-}
-
-impl Ready {
-    /// Sorts the ops of a verified plan of the kind [`Call`](crate::plan::Kind::Call).
-    #[must_use]
-    pub fn new(plan: Plan) -> Ready {
-        let [mut words, mut signed, mut unsigned] = [const { Vec::new() }; 3];
-        let mut others = Vec::new();
-        let (mut stub, mut returns) = (Stub::Integers, Returns::Void);
-        for op in &plan.ops[..=usize::from(plan.call)] {
-            if let Op::Call { stub: with, returns: how } = *op {
-                (stub, returns) = (with, how);
-            }
-            let Op::Native(op) = *op else { continue };
-            let NativeOp::Fetch { arg, to, fetch } = op else {
-                others.push(op);
-                continue;
-            };
-            let kind = match fetch {
-                Fetch::Integer(Width::I64 | Width::U64) | Fetch::Float64 => &mut words,
-                Fetch::Integer(Width::I32) => &mut signed,
-                Fetch::Integer(Width::U32) | Fetch::Float32 => &mut unsigned,
-                Fetch::Integer(Width::I8 | Width::U8 | Width::I16 | Width::U16 | Width::I128)
-                | Fetch::Bool
-                | Fetch::Whole => {
-                    others.push(op);
-                    continue;
-                }
-            };
-            let to = u16::try_from(to.offset()).expect("places are below 64 KiB");
-            kind.push(Pair { arg, to });
-        }
-        let (first, second) = (words.len(), words.len() + signed.len());
-        let pairs = [words, signed, unsigned].concat().into();
-        let small = usize::from(plan.frame.size) <= SMALL_FRAME;
-        let others = others.into();
-        Ready { plan, pairs, words: first, signed: second, others, stub, returns, small }
-    }
-
-    /// The plan.
-    #[must_use]
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-}
 
 /// Makes one call.
 ///
@@ -143,27 +76,43 @@ unsafe fn call_in(
     let bytes = frame.cast::<u8>();
     // SAFETY: a verified plan stays inside the frame, the arguments and its tables.
     unsafe {
-        let sides = |pair: &Pair| {
-            let from = (*args.add(pair.arg.into())).cast::<u8>();
-            (from, bytes.add(pair.to.into()))
+        let sides = |copied: &Copied| {
+            let from = (*args.add(copied.arg.into())).cast::<u8>().add(copied.from.into());
+            (from, bytes.add(copied.to.into()))
         };
-        for pair in ready.pairs.get_unchecked(..ready.words) {
-            let (from, to) = sides(pair);
+        for copied in ready.copies.get_unchecked(..ready.words) {
+            let (from, to) = sides(copied);
             copy::<u64>(from, to);
         }
-        for pair in ready.pairs.get_unchecked(ready.words..ready.signed) {
-            let (from, to) = sides(pair);
-            fetch_to(Fetch::Integer(Width::I32), from, to);
+        for copied in ready.copies.get_unchecked(ready.words..ready.signed) {
+            let (from, to) = sides(copied);
+            let value = from.cast::<i32>().read_unaligned();
+            to.cast::<u64>().write(i64::from(value).cast_unsigned());
         }
-        for pair in ready.pairs.get_unchecked(ready.signed..) {
-            let (from, to) = sides(pair);
-            fetch_to(Fetch::Integer(Width::U32), from, to);
+        for copied in ready.copies.get_unchecked(ready.signed..) {
+            let (from, to) = sides(copied);
+            to.cast::<u64>().write(from.cast::<u32>().read_unaligned().into());
         }
-        for op in &ready.others {
-            place(*op, bytes, &ready.plan, args, result);
+        if !ready.others.is_empty() {
+            place_others(ready, bytes, args, result);
         }
         // Every register image and stack slot that the prototype asks for has been written.
-        enter_with(frame, &ready.plan, ready.stub, ready.returns, target, result);
+        enter_with(frame, ready, target, result);
+    }
+}
+
+/// # Safety
+/// As [`call_in`].
+#[inline(never)]
+unsafe fn place_others(
+    ready: &Ready,
+    frame: *mut u8,
+    args: *const *const c_void,
+    result: *mut c_void,
+) {
+    for op in &ready.others {
+        // SAFETY: a verified plan stays inside the frame, the arguments and its tables.
+        unsafe { place(*op, frame, &ready.plan, args, result) };
     }
 }
 
@@ -231,47 +180,110 @@ unsafe fn fetch_to(fetch: Fetch, from: *const u8, to: *mut u8) {
     }
 }
 
+/// What a stub that jumps into the function can say that it returns: two registers, whichever the type asks
+/// for (psABI 3.2.3). Those that the function did not set hold garbage.
+type Quick<R> = unsafe extern "sysv64" fn(*const FrameHead, *const c_void) -> R;
+
+/// `rax` and `rdx`.
+#[repr(C)]
+struct Integers(u64, u64);
+
+/// `xmm0` and `xmm1`.
+#[repr(C)]
+struct Vectors(f64, f64);
+
 /// # Safety
 /// As [`call_in`]; everything before the call has been placed.
 #[inline(always)]
 unsafe fn enter_with(
     frame: *mut FrameHead,
-    plan: &Plan,
-    stub: Stub,
-    returns: Returns,
+    ready: &Ready,
     target: *const c_void,
     result: *mut c_void,
 ) {
-    // SAFETY: the caller's promise. `Stub::Integers` and `Stub::Registers` of plans that keep no
-    // record jump instead of calling.
+    let Ready { stub, source, size, .. } = *ready;
+    // SAFETY: the caller's promise. The stubs that jump leave all result registers as the function has set
+    // them, so that they may be said to return any of them; the others leave them in the record.
+    unsafe {
+        let quick: Quick<Both> = match stub {
+            Stub::Integers => enter::quick_integers,
+            Stub::Registers => enter::quick_registers,
+            Stub::Stack | Stub::Whole { .. } => {
+                return enter_slowly(frame, ready, target, result);
+            }
+        };
+        let words = match source {
+            Source::Integer => {
+                let mut word = quick(frame, target).integer;
+                if ready.is_bool {
+                    word &= 1;
+                }
+                return write_word(word, size, result.cast());
+            }
+            Source::Vector => {
+                let word = quick(frame, target).vector.to_bits();
+                return write_word(word, size, result.cast());
+            }
+            Source::Integers => {
+                let quick = mem::transmute::<Quick<Both>, Quick<Integers>>(quick);
+                let Integers(first, second) = quick(frame, target);
+                [first, second]
+            }
+            Source::Vectors => {
+                let quick = mem::transmute::<Quick<Both>, Quick<Vectors>>(quick);
+                let Vectors(first, second) = quick(frame, target);
+                [first.to_bits(), second.to_bits()]
+            }
+            Source::IntegerVector => {
+                let Both { integer, vector } = quick(frame, target);
+                [integer, vector.to_bits()]
+            }
+            Source::VectorInteger => {
+                let Both { integer, vector } = quick(frame, target);
+                [vector.to_bits(), integer]
+            }
+            Source::Record => return enter_slowly(frame, ready, target, result),
+        };
+        write_words(words, size, result.cast());
+    }
+}
+
+/// As [`enter_with`], with stubs that fill the call record.
+///
+/// # Safety
+/// As [`enter_with`].
+#[inline(never)]
+unsafe fn enter_slowly(
+    frame: *mut FrameHead,
+    ready: &Ready,
+    target: *const c_void,
+    result: *mut c_void,
+) {
+    let plan = &ready.plan;
+    // SAFETY: the caller's promise.
     unsafe {
         let area = frame.cast::<u8>().add(FrameLayout::STACK).cast::<u64>();
         let slots = usize::from(plan.frame.stack) / 8;
-        let both = match (stub, returns) {
-            (Stub::Integers, Returns::Record) => {
-                enter::integers(frame, target);
-                return deliver(frame, plan, result);
-            }
-            (Stub::Registers, Returns::Record) => {
-                enter::registers(frame, target);
-                return deliver(frame, plan, result);
-            }
-            (Stub::Integers, _) => enter::quick_integers(frame, target),
-            (Stub::Registers, _) => enter::quick_registers(frame, target),
-            (Stub::Stack, _) => {
-                enter::stack(frame, target, area, slots);
-                Both::of_first(&raw const (*frame).record)
-            }
-            (Stub::Whole { x87 }, _) => {
+        match ready.stub {
+            Stub::Integers => enter::integers(frame, target),
+            Stub::Registers => enter::registers(frame, target),
+            Stub::Stack => enter::stack(frame, target, area, slots),
+            Stub::Whole { x87 } => {
                 let align = plan.frame.stack_align.into();
                 enter::whole(frame, target, area, slots, align, x87.into());
-                Both::of_first(&raw const (*frame).record)
             }
-        };
-        if returns == Returns::Record {
-            return deliver(frame, plan, result);
         }
-        write(returns, &both, result.cast());
+        let Both { integer, vector } = Both::of_first(&raw const (*frame).record);
+        match ready.source {
+            Source::Integer if ready.is_bool => write_word(integer & 1, 1, result.cast()),
+            Source::Integer => write_word(integer, ready.size, result.cast()),
+            Source::Vector => write_word(vector.to_bits(), ready.size, result.cast()),
+            Source::Integers
+            | Source::Vectors
+            | Source::IntegerVector
+            | Source::VectorInteger
+            | Source::Record => deliver(frame, plan, result),
+        }
     }
 }
 
@@ -289,33 +301,42 @@ unsafe fn deliver(frame: *mut FrameHead, plan: &Plan, result: *mut c_void) {
     }
 }
 
-/// Writes a scalar result: as many bytes as its type has, whatever else the register holds.
+/// Writes a result of at most 8 bytes: as many as its type has, whatever else the register holds.
 ///
 /// # Safety
-/// `result` has room for the result.
+/// `result` has room for them.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "bits above the width are garbage")]
-unsafe fn write(returns: Returns, both: &Both, result: *mut u8) {
+unsafe fn write_word(word: u64, size: u8, result: *mut u8) {
     // SAFETY: the caller's promise.
     unsafe {
-        match returns {
-            Returns::Int32 => result.cast::<u32>().write_unaligned(both.integer as u32),
-            Returns::Int64 => result.cast::<u64>().write_unaligned(both.integer),
-            Returns::Float32 => {
-                result.cast::<u32>().write_unaligned(both.vector.to_bits() as u32);
-            }
-            Returns::Float64 => result.cast::<u64>().write_unaligned(both.vector.to_bits()),
-            Returns::Int8 | Returns::UInt8 => result.write(both.integer as u8),
-            Returns::Bool => result.write(both.integer as u8 & 1),
-            Returns::Int16 | Returns::UInt16 => {
-                result.cast::<u16>().write_unaligned(both.integer as u16);
-            }
-            // The last three are a guest's.
-            Returns::Void
-            | Returns::Record
-            | Returns::Long32
-            | Returns::ULong32
-            | Returns::Vector => {}
+        if size == 4 {
+            result.cast::<u32>().write_unaligned(word as u32);
+        } else if size == 8 {
+            result.cast::<u64>().write_unaligned(word);
+        } else if size == 1 {
+            result.write(word as u8);
+        } else if size == 2 {
+            result.cast::<u16>().write_unaligned(word as u16);
+        } else {
+            write_words([word, 0], size, result);
+        }
+    }
+}
+
+/// Writes a result of at most 16 bytes.
+///
+/// # Safety
+/// `result` has room for `size` bytes.
+#[inline(always)]
+unsafe fn write_words(words: [u64; 2], size: u8, result: *mut u8) {
+    // SAFETY: the caller's promise; a result in two registers has at most 16 bytes.
+    unsafe {
+        if size == 16 {
+            result.cast::<[u64; 2]>().write_unaligned(words);
+        } else {
+            let from = words.as_ptr().cast::<u8>();
+            from.copy_to_nonoverlapping(result, usize::from(size).min(16));
         }
     }
 }

@@ -8,15 +8,15 @@ use super::closure;
 use super::result::Both;
 use crate::plan::Plan;
 use crate::plan::frame::{CallRecord, FrameHead, FrameLayout, SCRATCH, X87_STRIDE};
-use crate::plan::moves::{Move, load, store};
+use crate::plan::moves::{Move, MoveKind, copy, load, store};
 use crate::plan::op::{At, Fetch, Op, UpcallOp, Width};
 use std::ffi::c_void;
 use std::marker::PhantomData;
-use std::mem::{MaybeUninit, offset_of};
+use std::mem::offset_of;
 use std::sync::atomic::AtomicPtr;
 
-/// The first two words of what belongs to a closure: its stub jumps to `entry` with the address of this
-/// in `r11`, and that calls `run` with it.
+/// The first words of what belongs to a closure: its stub jumps to `entry` with the address of this in
+/// `r11`, and that calls `run` with it.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Context {
@@ -24,21 +24,8 @@ pub struct Context {
     pub entry: AtomicPtr<c_void>,
     /// What runs the closure; it ends with [`run`].
     pub run: unsafe extern "C" fn(*mut FrameHead, *const Context) -> Both,
-}
-
-/// The memory of arguments that are put together, and of results that leave in registers.
-#[repr(C, align(16))]
-struct Scratch(MaybeUninit<[u8; SCRATCH]>);
-
-/// Where an argument is when the closure runs.
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    /// There in the frame.
-    Frame(u16),
-    /// Where that place of the frame points.
-    Behind(u16),
-    /// There in the scratch memory.
-    Scratch(u16),
+    /// What is called instead when the closure is gone.
+    pub gone: unsafe extern "C" fn(*const Context) -> !,
 }
 
 /// What becomes of the result.
@@ -47,9 +34,21 @@ enum Reply {
     /// There is none.
     Nothing,
     /// It is one scalar.
-    Scalar(Fetch),
+    Int8,
+    UInt8,
+    Int16,
+    UInt16,
+    Int32,
+    UInt32,
+    Word,
+    Bool,
+    Float32,
+    Float64,
     /// It is taken apart by those moves; what the entry must load.
-    Split { moves: u16, loads: u64 },
+    Split {
+        moves: u16,
+        loads: u8,
+    },
     /// Its memory is where that place of the frame points, and so is what is returned.
     Hidden(u16),
 }
@@ -58,42 +57,72 @@ enum Reply {
 #[derive(Debug)]
 pub struct Ready {
     plan: Plan,
-    places: Box<[Place]>,
-    joins: bool,
-    /// Where in the scratch memory the result goes, unless it is hidden.
-    result: u16,
+    /// Where the arguments are: so many bytes above the frame's start, the scratch memory is below it.
+    places: Box<[i32]>,
+    /// Where the result's memory is, unless it is hidden.
+    result: i32,
+    /// Arguments that are put together before the closure runs.
+    joins: Box<[Word]>,
+    /// And those with other moves than of 8 bytes.
+    joins_others: bool,
     reply: Reply,
+    /// What of the result is taken apart, if all moves are of 8 bytes.
+    splits: Box<[Word]>,
 }
+
+/// Eight bytes that are copied, both places counted from the frame's start; a result's from its own.
+#[derive(Clone, Copy, Debug)]
+struct Word {
+    from: i32,
+    to: i32,
+}
+
+/// Added to a place at which there is not the argument, but its address.
+const BEHIND: i32 = 1 << 20;
 
 impl Ready {
     /// Looks at a verified plan of the kind [`Closure`](crate::plan::Kind::Closure).
     #[must_use]
     pub fn new(plan: Plan) -> Ready {
-        let small = |n: usize| u16::try_from(n).expect("frame and scratch memory are small");
-        let at = |at: At| small(at.offset());
-        let mut ready =
-            Ready { places: Box::new([]), joins: false, result: 0, reply: Reply::Nothing, plan };
-        let mut places = Vec::new();
-        for op in &ready.plan.ops {
+        let frame = |at: At| i32::try_from(at.offset()).expect("frames are small");
+        let scratch = |offset: u32| {
+            let below = SCRATCH.checked_sub(offset as usize).expect("inside the scratch memory");
+            -i32::try_from(below).expect("scratch memory is small")
+        };
+        let (mut places, mut joins, mut splits) = (Vec::new(), Vec::new(), Vec::new());
+        let mut joins_others = false;
+        let (mut result, mut reply) = (scratch(0), Reply::Nothing);
+        for op in &plan.ops {
             let Op::Upcall(op) = *op else { continue };
             match op {
-                UpcallOp::Lend { from } => places.push(Place::Frame(at(from))),
-                UpcallOp::LendBehind { from } => places.push(Place::Behind(at(from))),
-                UpcallOp::Join { offset, .. } => {
-                    ready.joins = true;
-                    places.push(Place::Scratch(small(offset as usize)));
+                UpcallOp::Lend { from } => places.push(frame(from)),
+                UpcallOp::LendBehind { from } => places.push(frame(from) + BEHIND),
+                UpcallOp::Join { moves, offset } => {
+                    let to = scratch(offset);
+                    places.push(to);
+                    match words(&plan.moves[usize::from(moves)]) {
+                        Some(words) => joins
+                            .extend(words.map(|(memory, at)| Word { from: at, to: to + memory })),
+                        None => joins_others = true,
+                    }
                 }
-                UpcallOp::Call { result, hidden: _ } => ready.result = small(result as usize),
-                UpcallOp::Reply { fetch } => ready.reply = Reply::Scalar(fetch),
+                UpcallOp::Call { result: offset, hidden: _ } => result = scratch(offset),
+                UpcallOp::Reply { fetch } => reply = Reply::of(fetch),
                 UpcallOp::ReplySplit { moves } => {
-                    let list = &ready.plan.moves[usize::from(moves)];
-                    ready.reply = Reply::Split { moves, loads: loads(list) };
+                    let list = &plan.moves[usize::from(moves)];
+                    let loads = loads(list);
+                    if let Some(words) = words(list) {
+                        splits.extend(words.map(|(from, to)| Word { from, to }));
+                    }
+                    reply = Reply::Split { moves, loads };
                 }
-                UpcallOp::ReplyHidden { from } => ready.reply = Reply::Hidden(at(from)),
+                UpcallOp::ReplyHidden { from } => {
+                    reply = Reply::Hidden(u16::try_from(from.offset()).expect("frames are small"));
+                }
             }
         }
-        ready.places = places.into();
-        ready
+        let (places, joins, splits) = (places.into(), joins.into(), splits.into());
+        Ready { plan, places, result, joins, joins_others, reply, splits }
     }
 
     /// The plan.
@@ -103,12 +132,30 @@ impl Ready {
     }
 }
 
+impl Reply {
+    fn of(fetch: Fetch) -> Reply {
+        match fetch {
+            Fetch::Integer(Width::I8) => Reply::Int8,
+            Fetch::Integer(Width::U8) => Reply::UInt8,
+            Fetch::Integer(Width::I16) => Reply::Int16,
+            Fetch::Integer(Width::U16) => Reply::UInt16,
+            Fetch::Integer(Width::I32) => Reply::Int32,
+            Fetch::Integer(Width::U32) => Reply::UInt32,
+            Fetch::Integer(Width::I64 | Width::U64) => Reply::Word,
+            Fetch::Bool => Reply::Bool,
+            Fetch::Float32 => Reply::Float32,
+            Fetch::Float64 => Reply::Float64,
+            // Verified plans take these apart.
+            Fetch::Integer(Width::I128) | Fetch::Whole => Reply::Nothing,
+        }
+    }
+}
+
 /// The arguments of a running call, and where its result goes.
 #[derive(Debug)]
 pub struct Lent<'a> {
-    places: &'a [Place],
+    places: &'a [i32],
     frame: *mut u8,
-    scratch: *mut u8,
     result: *mut u8,
     /// Everything is gone when the call ends.
     call: PhantomData<&'a mut ()>,
@@ -133,14 +180,15 @@ impl Lent<'_> {
     #[inline]
     #[must_use]
     pub fn argument(&self, index: usize) -> Option<*const u8> {
-        // SAFETY: a verified plan stays inside the frame and the scratch memory; the caller's stack
-        // arguments are a part of the frame as long as the call runs.
+        let place = *self.places.get(index)?;
+        // SAFETY: a verified plan stays inside the frame and the scratch memory below it; the caller's
+        // stack arguments are a part of the frame as long as the call runs.
         unsafe {
-            Some(match *self.places.get(index)? {
-                Place::Frame(offset) => self.frame.add(offset.into()),
-                Place::Scratch(offset) => self.scratch.add(offset.into()),
-                Place::Behind(offset) => self.frame.add(offset.into()).cast::<*const u8>().read(),
-            })
+            if place >= BEHIND {
+                let address = self.frame.offset((place - BEHIND) as isize);
+                return Some(address.cast::<*const u8>().read());
+            }
+            Some(self.frame.offset(place as isize))
         }
     }
 
@@ -158,56 +206,78 @@ impl Lent<'_> {
 ///
 /// # Safety
 /// The plan was verified for this host's ABI, and `frame` is what the entry that [`entry_of`] gives for it
-/// has filled. `body` does not unwind.
+/// has filled, with scratch memory below it. `body` does not unwind.
 #[inline(always)]
 pub unsafe fn run(ready: &Ready, frame: *mut FrameHead, body: impl FnOnce(&Lent<'_>)) -> Both {
-    let mut memory = Scratch(MaybeUninit::uninit());
-    let scratch = (&raw mut memory).cast::<u8>();
     let frame = frame.cast::<u8>();
-    let nothing = Both { integer: 0, vector: 0.0 };
+    let integer = |integer| Both { integer, vector: 0.0 };
+    let vector = |bits| Both { integer: 0, vector: f64::from_bits(bits) };
     // SAFETY: a verified plan stays inside the frame and the scratch memory, of which 32 bytes, as much
     // as any result in registers has, are the result's. A closure that leaves its result alone returns
     // zero.
     unsafe {
-        if ready.joins {
-            join(&ready.plan, frame, scratch);
+        for word in &ready.joins {
+            let (from, to) = (frame.offset(word.from as isize), frame.offset(word.to as isize));
+            copy::<u64>(from, to);
         }
-        let result = match ready.reply {
-            Reply::Hidden(at) => frame.add(at.into()).cast::<*mut u8>().read(),
-            Reply::Scalar(_) | Reply::Nothing => {
-                let result = scratch.add(ready.result.into());
-                result.cast::<u64>().write(0);
-                result
-            }
-            Reply::Split { .. } => {
-                let result = scratch.add(ready.result.into());
-                result.cast::<[u64; 4]>().write([0; 4]);
-                result
-            }
-        };
-        body(&Lent { places: &ready.places, frame, scratch, result, call: PhantomData });
+        if ready.joins_others {
+            join(&ready.plan, frame);
+        }
+        let mut result = frame.offset(ready.result as isize);
+        if let Reply::Hidden(at) = ready.reply {
+            result = frame.add(at.into()).cast::<*mut u8>().read();
+        } else {
+            result.cast::<[u64; 4]>().write([0; 4]);
+        }
+        body(&Lent { places: &ready.places, frame, result, call: PhantomData });
         match ready.reply {
-            Reply::Nothing => nothing,
-            Reply::Scalar(fetch) => scalar(fetch, result),
-            Reply::Hidden(_) => Both { integer: result.expose_provenance() as u64, vector: 0.0 },
+            Reply::Nothing => integer(0),
+            Reply::Int32 => integer(i64::from(result.cast::<i32>().read()).cast_unsigned()),
+            Reply::UInt32 => integer(result.cast::<u32>().read().into()),
+            Reply::Word => integer(result.cast::<u64>().read()),
+            Reply::Float32 => vector(result.cast::<u32>().read().into()),
+            Reply::Float64 => vector(result.cast::<u64>().read()),
+            Reply::Int8 => integer(i64::from(result.cast::<i8>().read()).cast_unsigned()),
+            Reply::UInt8 => integer(result.read().into()),
+            Reply::Int16 => integer(i64::from(result.cast::<i16>().read()).cast_unsigned()),
+            Reply::UInt16 => integer(result.cast::<u16>().read().into()),
+            Reply::Bool => integer((result.read() != 0).into()),
+            Reply::Hidden(_) => integer(result.expose_provenance() as u64),
             Reply::Split { moves, loads } => {
-                split(&ready.plan, moves, frame, result);
-                Both { integer: loads, vector: 0.0 }
+                for word in &ready.splits {
+                    let to = frame.offset(word.to as isize);
+                    copy::<u64>(result.offset(word.from as isize), to);
+                }
+                if ready.splits.is_empty() {
+                    split(&ready.plan, moves, frame, result);
+                }
+                integer(loads.into())
             }
         }
     }
 }
 
+/// The moves as pairs of offsets in memory and frame, if all of them are of 8 bytes.
+fn words(moves: &[Move]) -> Option<impl Iterator<Item = (i32, i32)>> {
+    let small = |n: usize| i32::try_from(n).ok();
+    let word = |one: &Move| {
+        let is_word = one.kind == MoveKind::Bytes(8);
+        is_word.then_some((small(one.memory as usize)?, small(one.frame.offset())?))
+    };
+    let words: Option<Vec<(i32, i32)>> = moves.iter().map(word).collect();
+    words.map(IntoIterator::into_iter)
+}
+
 /// Puts together what came in several registers.
 ///
 /// # Safety
-/// As [`run`]; `scratch` is [`SCRATCH`] bytes.
-unsafe fn join(plan: &Plan, frame: *mut u8, scratch: *mut u8) {
+/// As [`run`].
+unsafe fn join(plan: &Plan, frame: *mut u8) {
     for op in &plan.ops[..usize::from(plan.call)] {
         if let Op::Upcall(UpcallOp::Join { moves, offset }) = *op {
             let moves = &plan.moves[usize::from(moves)];
             // SAFETY: a verified plan stays inside the frame and the scratch memory.
-            unsafe { store(moves, frame, scratch.add(offset as usize)) };
+            unsafe { store(moves, frame, frame.sub(SCRATCH).add(offset as usize)) };
         }
     }
 }
@@ -221,40 +291,9 @@ unsafe fn split(plan: &Plan, moves: u16, frame: *mut u8, result: *const u8) {
     unsafe { load(&plan.moves[usize::from(moves)], frame, result) };
 }
 
-/// # Safety
-/// `from` holds a value that `fetch` reads.
-#[inline(always)]
-unsafe fn scalar(fetch: Fetch, from: *const u8) -> Both {
-    let integer = |integer| Both { integer, vector: 0.0 };
-    let vector = |bits| Both { integer: 0, vector: f64::from_bits(bits) };
-    // SAFETY: the caller's promise; the result's memory is 16-aligned.
-    unsafe {
-        match fetch {
-            Fetch::Integer(Width::I32) => {
-                integer(i64::from(from.cast::<i32>().read()).cast_unsigned())
-            }
-            Fetch::Integer(Width::I64 | Width::U64) => integer(from.cast::<u64>().read()),
-            Fetch::Integer(Width::U32) => integer(from.cast::<u32>().read().into()),
-            Fetch::Float64 => vector(from.cast::<u64>().read()),
-            Fetch::Float32 => vector(from.cast::<u32>().read().into()),
-            Fetch::Integer(Width::I8) => {
-                integer(i64::from(from.cast::<i8>().read()).cast_unsigned())
-            }
-            Fetch::Integer(Width::U8) => integer(from.read().into()),
-            Fetch::Integer(Width::I16) => {
-                integer(i64::from(from.cast::<i16>().read()).cast_unsigned())
-            }
-            Fetch::Integer(Width::U16) => integer(from.cast::<u16>().read().into()),
-            Fetch::Bool => integer((from.read() != 0).into()),
-            // Not of a `Reply`.
-            Fetch::Integer(Width::I128) | Fetch::Whole => integer(0),
-        }
-    }
-}
-
 /// What the entry must load from the record beside the low halves of all registers: [`LOAD_ST0`],
 /// [`LOAD_ST1`], [`LOAD_WHOLE`].
-fn loads(moves: &[Move]) -> u64 {
+fn loads(moves: &[Move]) -> u8 {
     let vectors = offset_of!(FrameHead, record) + offset_of!(CallRecord, vectors);
     let (first, second) = (super::RESULT_X87_AT, super::RESULT_X87_AT + X87_STRIDE);
     moves.iter().fold(0, |loads, one| match one.frame.offset() {
@@ -266,11 +305,11 @@ fn loads(moves: &[Move]) -> u64 {
 }
 
 /// A result in `st(0)`.
-pub const LOAD_ST0: u64 = 1;
+pub const LOAD_ST0: u8 = 1;
 /// Another one in `st(1)`.
-pub const LOAD_ST1: u64 = 2;
+pub const LOAD_ST1: u8 = 2;
 /// Results of 16 bytes in vector registers.
-pub const LOAD_WHOLE: u64 = 4;
+pub const LOAD_WHOLE: u8 = 4;
 
 /// The least entry that saves every register that a plan reads and loads every one that has a result.
 #[must_use]
@@ -292,7 +331,7 @@ pub fn entry_of(plan: &Plan) -> *const c_void {
     }
 }
 
-/// The entry of a closure that is gone: it calls `run` with a null frame, which does not return.
+/// The entry of a closure that is gone.
 #[must_use]
 pub fn dead_entry() -> *const c_void {
     closure::entry_dead as *const c_void
@@ -301,4 +340,5 @@ pub fn dead_entry() -> *const c_void {
 pub use closure::{STUB_STRIDE, TABLE_STUBS, TableSlot, stub_code, table_slot, table_stub};
 
 const _: () = assert!(offset_of!(Context, entry) == 0 && offset_of!(Context, run) == 8);
+const _: () = assert!(offset_of!(Context, gone) == 16);
 const _: () = assert!(size_of::<FrameHead>() == FrameLayout::STACK);
