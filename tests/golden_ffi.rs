@@ -19,15 +19,14 @@ fn calls_and_closures() {
             Ok(prototype) => Arc::new(prototype),
             Err(errors) => return errors.to_string(),
         };
-        let plans = [compile_call, compile_closure].map(|compile| {
-            match compile(&prototype, &scope, abi) {
+        let plans =
+            [compile_call, compile_closure].map(|compile| match compile(&prototype, &scope, abi) {
                 Ok(plan) => disassemble(&plan, abi),
                 Err(CompileError::Prototype(errors)) => {
                     Diagnostics::new("prototype", input, errors).to_string()
                 }
                 Err(error) => error.to_string(),
-            }
-        });
+            });
         let [call, closure] = plans;
         if call == closure { call } else { format!("{call}\n{closure}") }
     });

@@ -16,7 +16,7 @@ fn narrow_integers_are_extended_and_results_are_cut() {
     assert_eq!(found, wide(a, b, c, d, e, f, g));
 
     extern "C" fn garbage() -> u64 {
-        0xdead_beef_8badf00d
+        0xdead_beef_8bad_f00d
     }
     let mut memory = [0x55_u8; 8];
     for (ty, size) in [("int8_t", 1), ("uint8_t", 1), ("int16_t", 2), ("int", 4), ("long", 8)] {
@@ -46,7 +46,6 @@ fn a_bool_is_0_or_1_whatever_memory_holds() {
 
 #[test]
 fn many_arguments_spill_in_order() {
-    #[expect(clippy::too_many_arguments, reason = "the stack is what is tested")]
     extern "C" fn mixed(
         a: i64,
         b: i64,

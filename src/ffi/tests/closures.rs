@@ -92,6 +92,15 @@ fn round_trip(text: &str) {
     if text.starts_with("bool") {
         returned[0] = 1;
     }
+    if text.starts_with("long double") {
+        // Numbers that are `double`s too: valgrind's x87 has no more bits.
+        for part in returned.chunks_mut(16) {
+            part[0] = 0;
+            part[1] &= 0xf8;
+            part[7] |= 0x80;
+            part[8..10].copy_from_slice(&[1, 0x40]);
+        }
+    }
     let calls = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let (expected, answer, seen) = (values.clone(), returned.clone(), calls.clone());
     let checks = closure(&plan, move |args| {

@@ -32,12 +32,8 @@ pub fn compile_closure(
     let call = index_of(parts.ops.len());
     let span = function.result.span;
     let result = &assignment.result;
-    let hidden = match result.indirect {
-        Some(location) => Some(parts.register(incoming(location), span)),
-        None => None,
-    };
+    let hidden = result.indirect.and_then(|location| parts.register(incoming(location), span));
     let memory = if result.indirect.is_some() { 0 } else { scratch.take(result.extent.size) };
-    let hidden = hidden.flatten();
     parts.push(Some(Op::Upcall(UpcallOp::Call { result: memory, hidden })));
     let reply = match (hidden, result.scalar.map(|scalar| fetch(scalar, abi))) {
         (Some(from), _) => Some(UpcallOp::ReplyHidden { from }),
