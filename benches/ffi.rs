@@ -42,6 +42,9 @@ use std::ffi::c_void;
 use std::hint::black_box;
 use std::process::ExitCode;
 
+/// Makes a closure of the row's prototype.
+type Make = fn(&CallPlan) -> Result<Closure, Error>;
+
 /// A function that is measured.
 struct Row {
     title: &'static str,
@@ -52,7 +55,7 @@ struct Row {
     /// What a call through libffi 3.8's plans costs, measured elsewhere: the share of an `ffi_call`.
     plans: f64,
     /// The body as a closure for portcullis, if closures are measured.
-    closure: Option<fn(&CallPlan) -> Result<Closure, Error>>,
+    closure: Option<Make>,
     /// The same for libffi.
     callback: Option<low::RawCallback>,
 }

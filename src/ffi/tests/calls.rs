@@ -323,3 +323,22 @@ fn a_thousand_plans_leave_nothing_behind() {
     // Other tests run beside this one.
     assert!(plan::interned() < before + 500);
 }
+
+#[test]
+fn vectors_are_vectors_wherever_the_attribute_stands() {
+    let declarations = "typedef float v4 __attribute__((vector_size(16)));
+        typedef __attribute__((vector_size(16))) float w4;";
+    let text = "v4 f(w4 a, float b __attribute__((vector_size(16))), float *c __attribute__((vector_size(16))), \
+        struct s { float d __attribute__((vector_size(16))); } e)";
+    let plan = CallPlan::parse_in(text, declarations).unwrap_or_else(|error| panic!("{error}"));
+    let sizes: Vec<usize> = plan.params().iter().map(|param| param.size).collect();
+    assert_eq!(sizes, [16, 16, 8, 16]);
+    assert_eq!(plan.result(), Some(ValueLayout { size: 16, align: 16 }));
+    for (text, told) in [
+        ("void f(float x __attribute__((vector_size(32))))", "compiled for AVX"),
+        ("void f(struct s { float x __attribute__((vector_size(32))); } x)", "vectors"),
+    ] {
+        let error = CallPlan::parse(text).expect_err("AVX").to_string();
+        assert!(error.contains(told), "{error}");
+    }
+}

@@ -145,12 +145,12 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
         },
         Op::Upcall(op) => match op {
             UpcallOp::Lend { .. } => "lend",
-            UpcallOp::LendBehind { .. } => "lendbehind",
+            UpcallOp::LendBehind { .. } => "lendptr",
             UpcallOp::Join { .. } => "join",
             UpcallOp::Call { .. } => "upcall",
             UpcallOp::Reply { .. } => "reply",
-            UpcallOp::ReplySplit { .. } => "replysplit",
-            UpcallOp::ReplyHidden { .. } => "replyhidden",
+            UpcallOp::ReplySplit { .. } => "repsplit",
+            UpcallOp::ReplyHidden { .. } => "rephidden",
         },
     }
 }
