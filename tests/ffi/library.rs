@@ -15,7 +15,7 @@ struct Entry {
     make: Make,
     hash: Hash,
     size: u64,
-    _align: u64,
+    align: u64,
 }
 
 /// `world` in the C text.
@@ -80,6 +80,11 @@ impl Loaded {
     /// What gcc's `sizeof` says.
     pub fn size(&self, ty: &Type) -> usize {
         usize::try_from(self.entry(ty).size).expect("small")
+    }
+
+    /// What gcc's `_Alignof` says.
+    pub fn align(&self, ty: &Type) -> usize {
+        usize::try_from(self.entry(ty).align).expect("small")
     }
 
     /// Makes the value that comes next in the stream.
@@ -162,6 +167,8 @@ pub struct Values {
     pub arguments: Vec<*mut c_void>,
     /// Room for a result, at least 64 bytes of it.
     pub result: *mut c_void,
+    /// Bytes from `result` on up to the end of the memory.
+    room: usize,
     /// What the call has to show.
     pub expected: Outcome,
 }
@@ -172,7 +179,8 @@ impl Values {
         let blocks = |ty: &Type| library.size(ty).div_ceil(64).max(1);
         let result_blocks = case.result.as_ref().map_or(1, blocks);
         let count = case.params.iter().map(blocks).sum::<usize>() + result_blocks;
-        let mut memory = vec![Block([UNTOUCHED; 64]); count];
+        // One more, so that what is written behind a result is found.
+        let mut memory = vec![Block([UNTOUCHED; 64]); count + 1];
         let mut arguments = Vec::new();
         let mut at = 0;
         library.start(seed);
@@ -198,7 +206,8 @@ impl Values {
         let expected = library.outcome().expect("`received` was called once");
         memory[at..].fill(Block([UNTOUCHED; 64]));
         library.start(seed);
-        Values { _memory: memory, arguments, result, expected }
+        let room = 64 * (result_blocks + 1);
+        Values { _memory: memory, arguments, result, room, expected }
     }
 
     /// Adds what stands in the memory for the result to the hash.
@@ -207,5 +216,12 @@ impl Values {
             // SAFETY: the memory is that of a result; whatever bytes there are can be hashed.
             unsafe { library.hash(ty, self.result) }
         }
+    }
+
+    /// Whether nothing was written behind a result of `size` bytes.
+    pub fn is_clean(&self, size: usize) -> bool {
+        // SAFETY: the memory has so many bytes, and all are initialised.
+        let bytes = unsafe { std::slice::from_raw_parts(self.result.cast::<u8>(), self.room) };
+        bytes[size..].iter().all(|byte| *byte == UNTOUCHED)
     }
 }

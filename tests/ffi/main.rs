@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! generate ── types ──┬── c_text     one C file a batch: types, `make`, `hash`, callees, callers
-//!                     └── contender  who calls what: gcc itself, libffi
+//!                     └── contender  who calls what: gcc itself, libffi, `ffi` calls and closures
 //! library  the compiled batch, loaded; values that gcc makes and hashes; this file compares
 //! ```
 //!
@@ -31,19 +31,21 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use subject::{Calls, Closures};
 
 mod c_text;
 mod contender;
 mod coverage;
 mod generate;
 mod library;
-#[expect(dead_code, reason = "it is not always gcc that compiles here")]
+mod named;
 #[path = "../support/native.rs"]
 mod native;
 #[expect(dead_code, reason = "nothing is shuffled here")]
 #[path = "../support/rng.rs"]
 mod rng;
 mod second;
+mod subject;
 mod types;
 
 /// Functions: batches of so many, and how many batches.
@@ -54,7 +56,7 @@ const TYPES: usize = 70;
 /// gcc takes nearly all of the time.
 const THREADS: usize = 2;
 
-static CONTENDERS: [&dyn Contender; 2] = [&Gcc, &Libffi];
+static CONTENDERS: [&dyn Contender; 4] = [&Gcc, &Libffi, &Calls, &Closures];
 
 #[test]
 fn random_signatures_agree_with_gcc() {

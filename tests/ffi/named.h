@@ -1,0 +1,15 @@
+typedef float float4 __attribute__((vector_size(16)));
+struct floats { float x, y, z; };
+struct double_int { double d; int i; };
+struct bytes17 { unsigned char b[17]; };
+union extended { long double wide; int narrow; };
+struct pair { long x, y; };
+struct doubles { double x, y; };
+struct wide { __int128 value; };
+struct extended_alone { long double value; };
+struct aligned32 { long value; } __attribute__((aligned(32)));
+struct aligned64 { _Alignas(64) char text[65]; };
+struct vector_alone { float4 lanes; };
+struct __attribute__((packed)) unaligned { char c; double d; };
+struct bits { unsigned a : 3; int b : 13; _Bool c : 1; long long d : 40; };
+struct mixed { int i; float f; double d; };
