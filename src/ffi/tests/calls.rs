@@ -342,3 +342,27 @@ fn vectors_are_vectors_wherever_the_attribute_stands() {
         assert!(error.contains(told), "{error}");
     }
 }
+
+#[test]
+fn declarations_may_name_types_before_they_define_them() {
+    for (declarations, prototype, sizes) in [
+        ("typedef struct p p; struct p { int x, y; };", "int f(p a)", vec![8]),
+        (
+            "typedef struct a A; struct b { struct a *p; A *q; }; struct a { int x; };
+             typedef struct { A a; } C;",
+            "C f(struct b b, A a)",
+            vec![16, 4],
+        ),
+        (
+            "typedef struct n n; typedef struct m { n *p; } m; struct n { m a; double b; };",
+            "n f(m p, n q)",
+            vec![8, 16],
+        ),
+    ] {
+        let plan = CallPlan::parse_in(prototype, declarations);
+        let plan = plan.unwrap_or_else(|error| panic!("{error}"));
+        let found: Vec<usize> = plan.params().iter().map(|param| param.size).collect();
+        assert_eq!(found, sizes);
+        drop(Closure::new(&plan, |_| ()).expect("it can be called, too"));
+    }
+}

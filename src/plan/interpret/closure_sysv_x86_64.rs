@@ -82,6 +82,7 @@ unsafe extern "sysv64" fn stubs() {
 pub unsafe extern "sysv64" fn entry_integers() {
     naked_asm!(
         ".cfi_startproc",
+        "endbr64",
         "push rbp",
         ".cfi_def_cfa_offset 16",
         ".cfi_offset rbp, -16",
@@ -112,6 +113,7 @@ pub unsafe extern "sysv64" fn entry_integers() {
 pub unsafe extern "sysv64" fn entry_all() {
     naked_asm!(
         ".cfi_startproc",
+        "endbr64",
         "push rbp",
         ".cfi_def_cfa_offset 16",
         ".cfi_offset rbp, -16",
@@ -152,6 +154,7 @@ pub unsafe extern "sysv64" fn entry_all() {
 pub unsafe extern "sysv64" fn entry_record() {
     naked_asm!(
         ".cfi_startproc",
+        "endbr64",
         "push rbp",
         ".cfi_def_cfa_offset 16",
         ".cfi_offset rbp, -16",
@@ -219,6 +222,7 @@ const _: () = assert!(LOAD_WHOLE != LOAD_ST0 && LOAD_WHOLE != LOAD_ST1);
 pub unsafe extern "sysv64" fn entry_dead() {
     naked_asm!(
         ".cfi_startproc",
+        "endbr64",
         "push rbp",
         ".cfi_def_cfa_offset 16",
         ".cfi_offset rbp, -16",
