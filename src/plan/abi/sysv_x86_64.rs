@@ -303,13 +303,13 @@ impl<'a> Classifier<'a> {
             let start = offset + place.offset;
             match (&field.ty.kind, place.bits) {
                 (_, Some(BitRange { width: 0, .. })) => {}
-                // Of the width of its type, it is a member to GCC, and may be an unaligned one.
-                (_, Some(bits))
-                    if field.name.is_none()
-                        && u64::from(bits.width) == 8 * self.layouts.extent(&field.ty)?.size
-                        && self.unaligned(field, start)? =>
+                // Of 2, 4 or 8 bytes and aligned in its own record, it is a plain member to GCC,
+                // which a packed record around that one may have moved.
+                (_, Some(BitRange { shift: 0, width: width @ (16 | 32 | 64) }))
+                    if place.offset.is_multiple_of(u64::from(width / 8))
+                        && !start.is_multiple_of(u64::from(width / 8)) =>
                 {
-                    let what = "a record with unaligned unnamed bit-fields";
+                    let what = "a packed record with bit-fields that fill whole integers";
                     return Err(Refusal::Error(AbiError::Disputed { what, span }));
                 }
                 (_, Some(_)) if field.name.is_none() && !self.unnamed_counts => {

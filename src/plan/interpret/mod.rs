@@ -27,8 +27,8 @@ mod closure;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
-mod outgoing;
 pub mod native;
+mod outgoing;
 mod quick;
 mod result;
 mod space;
