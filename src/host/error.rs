@@ -99,6 +99,16 @@ pub enum LinkProblem {
         /// Both prototypes, with the difference marked.
         difference: String,
     },
+    /// The function takes arguments whose types only its importer knows.
+    #[error(
+        "`{symbol}` takes what its format asks for: import it by a prototype that names the types behind `...`, such as\n  {example}"
+    )]
+    OpenTail {
+        /// The function.
+        symbol: String,
+        /// A prototype that names some.
+        example: String,
+    },
     /// The wasm type of the import is not that of the prototype.
     #[error(
         "the wasm type does not fit the prototype\n  the module declares: {found}\n  the prototype needs: {expected}\n  prototype: {prototype}"

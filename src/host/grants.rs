@@ -7,8 +7,8 @@
 use super::error::LinkProblem;
 use super::plans::Origin;
 use crate::signature::{
-    Diagnostics, Function, Interface, Library, NoteKind, Prototype, Scope, Type, TypeKind, agree,
-    parse_declaration, parse_prototype,
+    Diagnostics, Function, Interface, Library, NoteKind, Prototype, Scope, Type, TypeKind, Variadic, agree,
+    open_tail, parse_declaration, parse_prototype, with_example_tail, with_tail,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub(super) enum Meaning<'g> {
 }
 
 /// A granted prototype that an import means.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chosen<'g> {
     /// The interface that grants it.
     pub interface: &'g Interface,
@@ -65,7 +65,8 @@ pub(super) struct Chosen<'g> {
     pub origin: Origin,
     /// The library that it is a function of.
     pub library: &'g Library,
-    pub prototype: &'g Arc<Prototype>,
+    /// The grant; with the guest's own tail, where the grant leaves that to a format.
+    pub prototype: Arc<Prototype>,
     pub leaf: bool,
     granted: &'g Granted,
     library_index: usize,
@@ -153,7 +154,7 @@ impl<'g> Candidate<'g> {
                 interface: &granted.interface,
                 origin: Origin::Interface(position),
                 library: &granted.interface.libraries[library],
-                prototype: &grant.prototype,
+                prototype: Arc::clone(&grant.prototype),
                 leaf: grant.leaf,
                 granted,
                 library_index: library,
@@ -226,8 +227,14 @@ impl Grants {
 
 /// An import by plain symbol: everything that is granted for it.
 fn named<'g>(symbol: &Arc<str>, candidates: &[Candidate<'g>]) -> Result<Meaning<'g>, Refusal> {
-    let chosen: Vec<_> = candidates.iter().flat_map(|one| one.grants(symbol)).collect();
-    settle(chosen, None)
+    let chosen = candidates.iter().flat_map(|one| one.grants(symbol));
+    let (open, chosen): (Vec<_>, Vec<_>) =
+        chosen.partition(|one| open_tail(&one.prototype).is_some());
+    let problem = open.first().map(|one| LinkProblem::OpenTail {
+        symbol: symbol.to_string(),
+        example: with_example_tail(&one.prototype).as_written().to_string(),
+    });
+    settle(chosen, problem)
 }
 
 /// An import by prototype: what is granted for its symbol and agrees with it.
@@ -247,8 +254,14 @@ fn declared<'g>(text: &str, candidates: &[Candidate<'g>]) -> Result<Meaning<'g>,
         };
         let name = Arc::clone(&declaration.name.name);
         for grant in candidate.grants(&name) {
-            match agree(&declaration, grant.prototype) {
-                Ok(()) => chosen.push(grant),
+            match agree(&declaration, &grant.prototype) {
+                Ok(()) => match with_tail(&declaration, &grant.prototype) {
+                    Ok(prototype) => chosen.push(Chosen { prototype, ..grant }),
+                    Err(errors) => {
+                        let errors = Diagnostics::new("import name", text, errors);
+                        return Err(Refusal::Problem(LinkProblem::Prototype(errors)));
+                    }
+                },
                 Err(difference) => {
                     contradiction = contradiction.or(Some(LinkProblem::Contradiction {
                         interface: candidate.interface_name().to_owned(),
@@ -273,7 +286,7 @@ fn settle<'g>(
         return Err(contradiction.map_or(Refusal::NotGranted, Refusal::Problem));
     };
     if first.granted.freed_by.contains(&first.prototype.name.name) {
-        return Ok(Meaning::GuestFree(Arc::clone(first.prototype)));
+        return Ok(Meaning::GuestFree(Arc::clone(&first.prototype)));
     }
     Ok(Meaning::Granted(chosen))
 }
@@ -324,9 +337,12 @@ fn collect_freed_by(function: &Function, into: &mut HashSet<Arc<str>>) {
 
 /// Whether `f` holds for a type that the function mentions, at any depth.
 fn any_type(function: &Function, f: &mut dyn FnMut(&Type) -> bool) -> bool {
-    let types =
-        std::iter::once(&function.result).chain(function.params.iter().map(|param| &param.ty));
-    let mut types: Vec<&Type> = types.collect();
+    let tail = match &function.variadic {
+        Variadic::Typed(tail) => tail.as_slice(),
+        Variadic::No | Variadic::Untyped(_) => &[],
+    };
+    let params = function.params.iter().map(|param| &param.ty);
+    let mut types: Vec<&Type> = params.chain(tail).chain([&function.result]).collect();
     while let Some(ty) = types.pop() {
         if f(ty) {
             return true;

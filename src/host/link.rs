@@ -89,7 +89,7 @@ pub(super) fn granted(
     let mut wrong_type = None;
     for one in chosen {
         let source = Source {
-            prototype: one.prototype,
+            prototype: &one.prototype,
             scope: &one.interface.scope,
             text: (&one.interface.name, &one.interface.text),
             leaf: one.leaf,

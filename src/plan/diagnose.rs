@@ -230,7 +230,7 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
             outside(&view, view.slot(slot), size.into())
         }
         Op::FitsObject { moves } => view.misfit(plan.moves.get(usize::from(moves))?),
-        Op::Format { .. } => None,
+        Op::Format { text, extent, .. } => view.format(text, extent),
         Op::Inside { .. } => Some(Problem::Unreachable),
         Op::Take { extent: TakeExtent::Counted { count, size }, .. } => match view.operand(count) {
             count if count < 0 => Some(Problem::NegativeCount { count }),

@@ -5,11 +5,12 @@
 //! are no addresses and no numbers that differ from one run to the next.
 use super::abi::{Abi, Location, Role};
 use super::expression::{Expression, Step};
+use super::format::Passed;
 use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS, X87_STRIDE};
 use super::op::{At, Count, Fate, NativeOp, Op, Operand, Ownership, Phase, Stub, TakeExtent};
 use super::{Callee, Kind, Plan, Purpose};
 use crate::signature::{UnaryOp, Variadic};
-use names::{binary_name, bytes, direction_name, null_name, returns_name, section, width_name};
+use names::{binary_name, bytes, direction_name, kind_name, null_name, returns_name, section, width_name};
 use std::fmt::{self, Write as _};
 
 mod names;
@@ -125,6 +126,12 @@ impl Printer<'_> {
                 let index = if number == 0 { index.to_string() } else { String::new() };
                 writeln!(text, "{index:>4}  {}", self.moved_bytes(one))?;
             }
+        }
+        if !plan.passed.is_empty() {
+            writeln!(text, "passed")?;
+        }
+        for (index, Passed { kind, at }) in plan.passed.iter().enumerate() {
+            writeln!(text, "{index:>4}  {:<12}{}", kind_name(*kind), self.at(*at))?;
         }
         if !plan.callees.is_empty() {
             writeln!(text, "callees")?;

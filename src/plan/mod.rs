@@ -15,6 +15,7 @@ pub mod diagnose;
 pub mod disassemble;
 pub mod expression;
 pub mod extended;
+pub mod format;
 pub mod frame;
 pub mod handles;
 pub mod interpret;
@@ -27,6 +28,7 @@ pub mod verify;
 
 use crate::signature::{Prototype, Record};
 use expression::Expression;
+use format::Passed;
 use frame::FrameLayout;
 use handles::HandleType;
 use moves::Move;
@@ -61,6 +63,8 @@ pub struct Plan {
     /// take one: `long double` takes two, an empty struct none, and slot 0 is the address of a result
     /// that wasm returns through memory.
     pub slots: Box<[u16]>,
+    /// What is passed behind `...`, if a format tells native code the types (`Format`).
+    pub passed: Box<[Passed]>,
     /// Native functions other than the called one.
     pub callees: Box<[Callee]>,
     /// The types of handles.

@@ -282,8 +282,9 @@ pub enum Op {
     Address { of: At, to: At },
     /// `size` bytes in the guest's memory that [`Op::StoreObject`] will write.
     Room { slot: u16, size: u32 },
-    /// The format string whose address is at `text` (its length at `extent`) must agree with the
-    /// prototype's typed tail (`__format`).
+    /// The conversions of the format whose address is at `text` (its length at `extent`) must be
+    /// ones that take what is in `Plan::passed`. Native code reads the same bytes: it stands behind
+    /// every [`Op::Apart`] of that string.
     Format { text: At, extent: At, param: u16 },
     /// One integer in the guest's memory that goes through the call's own memory, because its
     /// layouts differ or because a bound depends on it: `guest` in the guest's memory, `host` at

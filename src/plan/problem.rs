@@ -4,6 +4,7 @@
 //! `zlib.crc32: parameter 2 "buf" (const uint8_t *__counted_by(len)): 70000 bytes at 0x1000 reach
 //! past the memory of 65536 bytes`.
 use super::expression::EvaluationError;
+use super::format::FormatProblem;
 use super::handles::HandleError;
 use super::op::Width;
 use std::fmt;
@@ -135,6 +136,8 @@ pub enum Problem {
         /// What it would have to fit.
         width: Width,
     },
+    /// A format does not fit the arguments, or is refused.
+    Format(Box<FormatProblem>),
     /// A handle cannot be used.
     Handle {
         /// What the guest passed.
@@ -245,6 +248,7 @@ impl fmt::Display for Problem {
                 let (low, high) = width.bounds();
                 write!(f, "the value {value} does not fit: {low} to {high} can be held")
             }
+            Problem::Format(problem) => problem.fmt(f),
             Problem::Handle { value, expected, error } => {
                 write!(f, "{value:#x} {error}; a live `{expected}` handle is needed")
             }

@@ -16,6 +16,7 @@ mod lexer;
 mod parse;
 mod preprocess;
 mod print;
+mod tail;
 mod types;
 
 pub use agree::{Difference, Disagreement, agree};
@@ -24,4 +25,5 @@ pub use expr::*;
 pub use interface::*;
 pub use parse::{parse_declaration, parse_interface, parse_prototype};
 pub use print::AsWritten;
+pub use tail::{open_tail, with_example_tail, with_tail};
 pub use types::*;

@@ -10,6 +10,7 @@
 //! upcall      calls that native code makes
 //! params      one op (or two) for each parameter: decode, check, place
 //! values      ranges and computed arguments
+//! format      formats, and what they may ask for
 //! outcome     what happens after the call: out values, results, handles
 //! expression  annotations' expressions to postfix steps
 //! ```
@@ -22,6 +23,7 @@
 mod aggregate;
 mod by_value;
 mod expression;
+mod format;
 mod leaves;
 mod lower;
 mod native;
@@ -32,6 +34,7 @@ mod upcall;
 mod values;
 
 use super::abi::{Abi, Assignment, Location, Piece, assign};
+use super::format::Passed;
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::DataModel;
 use super::moves::Move;
@@ -128,6 +131,7 @@ pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, 
     compiler.slots.clone_from(&lowered.slots);
     compiler.params(&assignment, &lowered);
     compiler.tell_apart();
+    compiler.format(&assignment);
     let returns = compiler.outcome(&assignment.result, &lowered);
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
@@ -192,6 +196,7 @@ struct Compiler<'a> {
     slots: Box<[u16]>,
     params: Vec<Placed>,
     moves: Vec<Box<[Move]>>,
+    passed: Vec<Passed>,
     expressions: Vec<super::expression::Expression>,
     ranges: Vec<super::Intervals>,
     callees: Vec<Callee>,
@@ -236,6 +241,7 @@ impl<'a> Compiler<'a> {
             texts: Vec::new(),
             writable: Vec::new(),
             writable_texts: Vec::new(),
+            passed: Vec::new(),
             expressions: Vec::new(),
             ranges: Vec::new(),
             callees: Vec::new(),
@@ -259,7 +265,7 @@ impl<'a> Compiler<'a> {
 
     /// The parser has told this of a text; a prototype may come from elsewhere.
     fn refuse_too_many(&mut self) {
-        if self.prototype.function.params.len() > MAX_PARAMS {
+        if self.all.len() > MAX_PARAMS {
             let error = format!("more than {MAX_PARAMS} parameters");
             self.errors.push(Diagnostic::new(self.prototype.span, error));
         }
@@ -273,11 +279,6 @@ impl<'a> Compiler<'a> {
                 "the types of the arguments behind `...` are not known",
                 "name them: `..., int, double`",
             ),
-        }
-        for note in &self.prototype.notes {
-            if let NoteKind::Format(..) = note.kind {
-                self.later(note.span, "format strings");
-            }
         }
     }
 
@@ -423,6 +424,7 @@ impl<'a> Compiler<'a> {
             ranges: self.ranges.into(),
             moves: self.moves.into(),
             slots: self.slots,
+            passed: self.passed.into(),
             callees: self.callees.into(),
             handle_kinds: self.kinds.into(),
             facts,

@@ -1,5 +1,5 @@
 //! What the expressions of a prototype read.
-use crate::signature::{Expr, ExprKind, Note, NoteKind, Prototype, Type};
+use crate::signature::{Expr, ExprKind, Note, NoteKind, Prototype, Type, Variadic};
 
 /// Whether an expression of the prototype reads what parameter `index` points at. Such an integer
 /// is passed as a copy: what a check has read, C must not read again from memory that can change.
@@ -7,7 +7,11 @@ pub(super) fn is_read(prototype: &Prototype, index: usize) -> bool {
     let function = &prototype.function;
     let name = function.params.get(index).and_then(|param| param.name.as_ref());
     let Some(name) = name else { return false };
-    let types = function.params.iter().map(|p| &p.ty).chain([&function.result]);
+    let tail = match &function.variadic {
+        Variadic::Typed(tail) => tail.as_slice(),
+        Variadic::No | Variadic::Untyped(_) => &[],
+    };
+    let types = function.params.iter().map(|p| &p.ty).chain(tail).chain([&function.result]);
     let notes = prototype.notes.iter().chain(types.flat_map(notes_within));
     notes.flat_map(|note| expressions_of(&note.kind)).any(|expr| derefs(expr, &name.name))
 }

@@ -61,6 +61,7 @@ fn plan(op: Op, types: &[WasmType]) -> Plan {
         slots: (0..u16::try_from(types.len()).expect("few")).collect(),
         expressions: Box::new([]),
         ranges: Box::new([]),
+        passed: Box::new([]),
         callees: Box::new([]),
         handle_kinds: Box::new([HandleKind { id: KIND, name: "struct db".into(), drop: None }]),
         facts: Facts::default(),

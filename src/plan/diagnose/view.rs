@@ -2,11 +2,13 @@
 //! hold. Read only, and safe to use once made.
 #![expect(unsafe_code, reason = "reads a frame and guest memory through their raw pointers")]
 use crate::plan::expression::{EvaluationError, evaluate};
+use crate::plan::format::{FormatProblem, Library, check};
 use crate::plan::frame::FrameHead;
 use crate::plan::interpret::{FrameEnvironment, Space, load_integer, text_length};
 use crate::plan::moves::{Move, MoveKind, misfit};
-use crate::plan::op::{Operand, Width};
+use crate::plan::op::{At, Operand, Width};
 use crate::plan::{Plan, Problem, StoreBlock, WasmType};
+use crate::signature::Variadic;
 
 /// A call that has stopped.
 pub(super) struct View<'a>(Space<'a>);
@@ -43,6 +45,25 @@ impl<'a> View<'a> {
         let (index, value) = unsafe { misfit(moves, self.0.frame.cast()) }?;
         let signed = moves.get(index)?.kind == MoveKind::Signed32;
         Some(Problem::DoesNotFit { value, width: if signed { Width::I32 } else { Width::U32 } })
+    }
+
+    /// What is wrong with the format that was placed there.
+    pub(super) fn format(&self, text: At, extent: At) -> Option<Problem> {
+        let plan = self.0.plan;
+        // SAFETY: the verifier has shown that a string which is not NULL was placed there, and that
+        // an `int` is where a `*` may look for one; neither guest nor native code runs meanwhile.
+        let (format, mistake) = unsafe {
+            let format = self.0.format(text, extent);
+            let int = |at| self.0.read::<i32>(at);
+            (format, check(format, &plan.passed, Library::host(), int).err()?)
+        };
+        let function = &plan.prototype.function;
+        let tail = match &function.variadic {
+            Variadic::Typed(tail) => tail.as_slice(),
+            Variadic::No | Variadic::Untyped(_) => &[],
+        };
+        let problem = FormatProblem::new(format, mistake, function.params.len(), tail);
+        Some(Problem::Format(Box::new(problem)))
     }
 
     /// An integer of the frame.

@@ -1,4 +1,5 @@
 //! What the parts of ops are called.
+use crate::plan::format::Kind;
 use crate::plan::op::{Direction, NativeOp, Null, Op, Phase, Returns, UpcallOp, Width};
 use crate::signature::BinaryOp;
 
@@ -30,6 +31,16 @@ pub(super) fn direction_name(direction: Direction) -> &'static str {
         Direction::In => "in",
         Direction::Out => "out",
         Direction::InOut => "in and out",
+    }
+}
+
+pub(super) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Int => "int",
+        Kind::Wide => "int64",
+        Kind::Double => "double",
+        Kind::LongDouble => "long double",
+        Kind::Text => "text",
     }
 }
 

@@ -4,6 +4,7 @@ use super::space::{FrameEnvironment, Space};
 use super::{CallMemory, Failure};
 use crate::plan::expression::evaluate;
 use crate::plan::extended::from_binary128;
+use crate::plan::format::{self, Library};
 use crate::plan::handles::HandleError;
 use crate::plan::moves::load;
 use crate::plan::op::{At, Count, Fate, Null, Op, Width};
@@ -146,8 +147,10 @@ pub unsafe fn step(
                 space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
             }
             Op::Format { text, extent, param: _ } => {
-                let (address, length) = (space.read::<u64>(text), space.read::<u64>(extent));
-                todo!("format {address} {length}")
+                let format = space.format(text, extent);
+                let int = |at| space.read::<i32>(at);
+                format::check(format, &space.plan.passed, Library::host(), int)
+                    .map_err(|_| Failure::Check)?;
             }
             // The loop that calls this one knows these, and the section ends before the others.
             Op::Int8 { .. }

@@ -9,6 +9,7 @@ use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::op::{At, Operand, Width};
 use crate::plan::{Callee, Purpose};
 use std::ffi::c_void;
+use std::ptr;
 
 /// A call's frame and binding.
 #[derive(Clone, Copy)]
@@ -169,6 +170,22 @@ impl<'a> Space<'a> {
         let start = self.inside(address, len)?;
         // SAFETY: the range is inside the memory, which stays where it is until guest code runs.
         Some(unsafe { std::slice::from_raw_parts(start, usize::try_from(len).ok()?) })
+    }
+
+    /// The string that an op has placed: address at `text`, length at `extent`; without its
+    /// terminator.
+    ///
+    /// # Safety
+    /// A [`Op::Text`](crate::plan::op::Op::Text) that refuses NULL has placed it. Nothing writes to
+    /// it while the slice is used.
+    pub unsafe fn format(&self, text: At, extent: At) -> &'a [u8] {
+        // SAFETY: the caller's promise; its bytes are the guest's memory, which stays where it is
+        // until guest code runs, or a copy that lives as long as the call.
+        unsafe {
+            let start = ptr::with_exposed_provenance::<u8>(self.read::<u64>(text) as usize);
+            let length = self.read::<u64>(extent) as usize;
+            std::slice::from_raw_parts(start, length.saturating_sub(1))
+        }
     }
 
     /// The native address of `len` bytes at `address`; `None` when they are not all inside.

@@ -23,6 +23,10 @@ pub(super) struct Made {
     counts: HashMap<At, usize>,
     /// Strings that native code only reads, passed in place: places of address and length.
     texts: Vec<(At, At)>,
+    /// All strings that native code only reads: the parameter, places of address and length.
+    pub(super) strings: Vec<(usize, At, At)>,
+    /// The place of the format that was gone through.
+    pub(super) format: Option<At>,
     /// Strings that native code may write to.
     writable_texts: Vec<At>,
     /// Ranges that native code may write to.
@@ -48,6 +52,8 @@ impl Made {
             cells: vec![None; params],
             counts: HashMap::new(),
             texts: Vec::new(),
+            strings: Vec::new(),
+            format: None,
             writable_texts: Vec::new(),
             writable: Vec::new(),
             apart: Vec::new(),
@@ -123,6 +129,9 @@ impl Verifier<'_> {
                 if !self.made.writable.contains(&(buffer, buffer_extent)) {
                     return Err(Fault::Unknown { what: "writable range", at: buffer });
                 }
+                if self.made.format == Some(text) {
+                    return Err(Fault::Sequence("behind the op that goes through this format"));
+                }
                 self.made.apart.push((text, buffer));
                 Ok(())
             }
@@ -136,8 +145,8 @@ impl Verifier<'_> {
                 None => Ok(()),
                 Some(_) => Err(Fault::Unasked),
             },
-            Op::Format { .. }
-            | Op::Call { .. }
+            Op::Format { text, extent, param } => self.format(text, extent, param),
+            Op::Call { .. }
             | Op::FitsObject { .. }
             | Op::StoreObject { .. }
             | Op::Native(_)
@@ -320,6 +329,7 @@ impl Verifier<'_> {
             self.made.writable_texts.push(to);
             return self.extent(index, to, Some(extent));
         }
+        self.made.strings.push((index, to, extent));
         if !copy {
             self.made.texts.push((to, extent));
         }
@@ -377,6 +387,7 @@ impl Verifier<'_> {
             return Err(Fault::Missing("the address of the result".to_owned()));
         }
         self.conditions_ready()?;
+        self.format_ready()?;
         for (buffer, _) in &self.made.writable {
             let index = self.travels(*buffer)?;
             if self.made.texts.iter().any(|(text, _)| !self.made.apart.contains(&(*text, *buffer)))

@@ -29,6 +29,10 @@
 //! apart from every range that the call may write to; a string that it writes to is all that the
 //! call may write to.
 //!
+//! *Formats.* The format that `__format` names is gone through once, as the bytes that native code
+//! reads: behind everything that may still copy it. `Plan::passed` is the typed tail, kind by kind,
+//! each where it is placed.
+//!
 //! *After.* A pointer from native code reaches the guest only as a handle, as an address inside the
 //! guest's memory or as a copy, whichever its type and annotations ask for; copies are taken once,
 //! with the annotated extent, before the native memory is freed by the annotated function, and given
@@ -56,6 +60,7 @@ mod crossing;
 mod demand;
 mod error;
 mod facts;
+mod format;
 mod meaning;
 mod moves;
 mod outside;
@@ -152,7 +157,7 @@ impl<'p> Verifier<'p> {
         let function = &plan.prototype.function;
         let model = if plan.facts.wide { DataModel::Lp64 } else { DataModel::Ilp32 };
         let reader = Reader { abi, model };
-        if function.params.len() > MAX_PARAMS {
+        if all_params(function).len() > MAX_PARAMS {
             return Err(Fault::Prototype(format!("it has more than {MAX_PARAMS} parameters")));
         }
         if let Variadic::Untyped(_) = function.variadic {

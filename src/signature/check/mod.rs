@@ -17,6 +17,7 @@ pub(super) use cross::{grants, interface};
 pub(super) use notes::bare;
 
 use super::diagnostic::MAX_ERRORS;
+use super::tail::not_for_a_format;
 use super::parse::{Names, is_unknown};
 use super::{
     Diagnostic, Expr, ExprKind, Field, Function, Ident, NoteKind, Param, Prototype, RecordBody,
@@ -399,15 +400,16 @@ impl<'a> Checker<'a, '_> {
                     .label("this function has none"),
             );
         }
-        if let Variadic::Typed(_) = function.variadic {
-            return self.report(
-                Diagnostic::new(span, "the types after `...` are named, no format tells them")
-                    .help("leave out either the types or `__format`"),
-            );
+        if let Variadic::Typed(tail) = &function.variadic {
+            tail.iter().filter_map(not_for_a_format).for_each(|error| self.report(error));
         }
         let at = usize::try_from(format).unwrap_or(usize::MAX).wrapping_sub(1);
         let is_text = |ty: &Type| {
-            ty.pointee().is_some_and(|p| matches!(p.kind, TypeKind::Integer(super::Integer::Char)))
+            let counted = |kind: &NoteKind| {
+                use NoteKind::{CountedBy, CountedByOrNull, Nullable, Single, SizedBy};
+                matches!(kind, Nullable | Single | CountedBy(_) | CountedByOrNull(_) | SizedBy(_))
+            };
+            is_string(ty) && !ty.has(counted)
         };
         match function.params.get(at) {
             None => self.report(
@@ -416,7 +418,8 @@ impl<'a> Checker<'a, '_> {
             ),
             Some(param) if !is_text(&param.ty) && !is_unknown(&param.ty) => self.report(
                 Diagnostic::new(span, format!("parameter {format} is no format string"))
-                    .related(param.span, "this one"),
+                    .related(param.span, "this one")
+                    .help("a format is a `const char *` that is never NULL"),
             ),
             Some(_) => {}
         }

@@ -65,6 +65,9 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
      struct { _Alignas(32) int i; } aligned, \
      struct __attribute__((packed)) { short s; double d; } p)",
     "float __attribute__((vector_size(16))) lanes(int __attribute__((vector_size(16))) a, double d)",
+    "int format(char *_Out_ __counted_by(n) s, size_t n, const char *fmt, ..., double, int, \
+     long double, const char *, unsigned long, long long) __format(printf, 3, 4)",
+    "int print(const char *fmt, ..., unsigned) __format(printf, 1, 2)",
     "int variadic(const char *name, ..., double, long, int *_Out_ __counted_by(2))",
 ];
 

@@ -23,6 +23,7 @@ pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
         && (one.frame.stack_align, &one.slots) == (other.frame.stack_align, &other.slots)
         && same_moves(one, other)
         && one.ranges == other.ranges
+        && one.passed == other.passed
         && one.callees == other.callees
         && one.handle_kinds == other.handle_kinds
         && same_facts(one, other)

@@ -1,5 +1,6 @@
 //! Every way to tamper with a plan by one step.
 use crate::plan::expression::Step;
+use crate::plan::format::{Kind, Passed};
 use crate::plan::moves::{Move, MoveKind};
 use crate::plan::op::{At, Op, Operand, Width};
 use crate::plan::{Callee, Plan, Purpose, WasmType};
@@ -84,6 +85,23 @@ fn travelling(plan: &Plan, all: &mut Vec<Mutant>) {
     }
     with("slots", &|m| m.slots = [&*m.slots, &[99]].concat().into());
     with("frame", &|m| m.frame.stack_align *= 2);
+    for index in 0..plan.passed.len() {
+        for kind in [Kind::Int, Kind::Wide, Kind::Double, Kind::LongDouble, Kind::Text] {
+            with("passed", &|m| m.passed[index].kind = kind);
+        }
+        for at in places(plan) {
+            with("passed", &|m| m.passed[index].at = at);
+        }
+        with("passed", &|m| {
+            let mut passed = m.passed.to_vec();
+            passed.remove(index);
+            m.passed = passed.into();
+        });
+    }
+    if let Some(at) = At::new(16) {
+        let more = Passed { kind: Kind::Int, at };
+        with("passed", &|m| m.passed = [&m.passed[..], &[more]].concat().into());
+    }
     for (list, moves) in plan.moves.iter().enumerate() {
         with("moves", &|m| m.moves[list] = [].into());
         for index in 0..moves.len() {
