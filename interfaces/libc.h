@@ -1,4 +1,4 @@
-/* libc.h: the part of the C library that is safe to lend and needs no callback, struct or format.
+/* libc.h: the part of the C library that is safe to lend and needs no callback and no struct.
  *
  * Grants: computation on the guest's own memory, the clock (time), the process id (getpid) and random
  * bytes (getentropy, rand). No files, no streams, no environment, no other process.
@@ -24,8 +24,8 @@
  *    safe in threads either; strerrordesc_np is), setlocale, localtime.
  *  - What has powers: system, exec, fork, kill, abort, exit, getenv (secrets of the host), everything
  *    that opens, reads, writes, prints (puts would bypass WASI), sleeps, or loads code (dlopen, iconv).
- *  - Callbacks (qsort, bsearch), structs (div, gmtime_r, clock_gettime), variadic functions (snprintf),
- *    long double, wide characters: with later versions of Portcullis, as far as they are safe.
+ *  - Callbacks (qsort, bsearch), structs (div, gmtime_r, clock_gettime), long double, wide characters: with
+ *    later versions of Portcullis, as far as they are safe.
  *  - Functions with constants that the guest's headers number otherwise (inet_pton's AF_INET6).
  *
  * For guests in C: wasi-libc has functions of the same names, and a linker prefers a definition to
@@ -89,6 +89,15 @@ intmax_t strtoimax(const char *s, char **_Nullable _Out_ end, int base) __errno;
 uintmax_t strtoumax(const char *s, char **_Nullable _Out_ end, int base) __errno;
 float strtof(const char *s, char **_Nullable _Out_ end) __errno;
 double strtod(const char *s, char **_Nullable _Out_ end) __errno;
+
+/* Text. A guest imports it by a prototype that names the arguments behind the format, as often as it has
+ * kinds of calls: "int snprintf(char s[n], size_t n, const char *format, ..., double, int)". Each call's
+ * format is checked against them; %n, %p, %ls and positions are refused. C compilers would pass the
+ * arguments through memory, so that this is hidden from them: give the import its name with
+ * __attribute__((import_module("libc"), import_name("int snprintf(...)"))) on a function without `...`. */
+#ifdef __PORTCULLIS__
+int snprintf(char *_Out_ __counted_by(n) s, size_t n, const char *format, ...) __format(printf, 3, 4);
+#endif
 
 /* Integers */
 int abs(int x);

@@ -5,7 +5,7 @@ use portcullis::plan::compile::{CompileError, Target, compile};
 use portcullis::plan::handles::HandleType;
 use portcullis::plan::layout::DataModel;
 use portcullis::plan::template::Template;
-use portcullis::signature::{Diagnostics, Record, parse_interface};
+use portcullis::signature::{Diagnostics, Record, parse_interface, with_example_tail};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ fn every_shipped_grant_has_a_plan() {
                     handle_types: &ByName,
                     grants: &grants,
                 };
-                match compile(&grant.prototype, &target) {
+                match compile(&Arc::new(with_example_tail(&grant.prototype)), &target) {
                     Ok(plan) => {
                         plans += 1;
                         templates += usize::from(Template::of(&plan).is_ok());

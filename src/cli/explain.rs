@@ -12,7 +12,7 @@ use portcullis::plan::handles::HandleType;
 use portcullis::plan::layout::{self, DataModel, extent_of};
 use portcullis::signature::{
     Diagnostic, Diagnostics, Interface, Prototype, Record, RecordKind, Scope, Type, TypeKind,
-    parse_prototype,
+    parse_prototype, with_example_tail,
 };
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -86,7 +86,8 @@ fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
 fn named(interface: &Interface, name: &str) -> Vec<Subject> {
     let grants = interface.grants.iter().filter(|grant| *grant.prototype.name.name == *name);
     let subject = grants.map(|grant| Subject {
-        prototype: Arc::clone(&grant.prototype),
+        // Where a format tells the types, there is something to show only with some.
+        prototype: Arc::new(with_example_tail(&grant.prototype)),
         name: Arc::clone(&interface.name),
         text: Arc::clone(&interface.text),
         scope: interface.scope.clone(),

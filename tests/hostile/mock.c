@@ -1,4 +1,5 @@
 // A library that counts its calls, a thread. Everything it is given, it really touches.
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -121,3 +122,11 @@ void box_step(box *b) { CALLED; b->value++; }
 typedef struct other { int value; } other;
 other *other_new(void) { CALLED; return calloc(1, sizeof(other)); }
 void other_free(other *o) { CALLED; freed++; free(o); }
+int print(char *to, uint32_t n, const char *format, ...) {
+    CALLED;
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(to, n, format, arguments);
+    va_end(arguments);
+    return length;
+}

@@ -23,6 +23,10 @@ int optional(const char *_Nullable s);
 int wide_length(const uint16_t *__null_terminated s);
 int repeat(const char *s, char *_Out_ __counted_by(n) to, uint32_t n);
 
+/* Formats */
+int print(char *_Out_ __counted_by(n) to, uint32_t n, const char *format, ...)
+    __format(printf, 3, 4);
+
 /* Single objects */
 int64_t load(const int64_t *at);
 int sort(int *a, int *b);

@@ -167,7 +167,13 @@ impl World {
 
     /// Another store of a bridge.
     pub fn of(bridge: &Bridge, tier: Tier) -> World {
-        let module = Module::new(bridge.engine(), guest()).expect("the guest is valid");
+        World::with_guest(bridge, tier, &guest())
+    }
+
+    /// A store with a guest of the test's own.
+    pub fn with_guest(bridge: &Bridge, tier: Tier, guest: &str) -> World {
+        let module = Module::new(bridge.engine(), guest);
+        let module = module.unwrap_or_else(|error| panic!("{error:?}"));
         let mut store = Store::new(bridge.engine(), Natives::default());
         let linker = Linker::new(bridge.engine());
         let instance = bridge.instantiate(&mut store, &linker, &module, |natives| natives);

@@ -26,7 +26,7 @@ use portcullis::host::{freed_by, missing_symbols};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::CompileError;
 use portcullis::plan::layout::DataModel;
-use portcullis::signature::{Interface, Prototype, Span};
+use portcullis::signature::{Interface, Prototype, Span, with_example_tail};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,7 +82,8 @@ impl Report<'_> {
                 continue;
             }
             let scope = &interface.scope;
-            let plan = compile_for(prototype, scope, grant.leaf, DataModel::Ilp32, abi, &all);
+            let tried = Arc::new(with_example_tail(prototype));
+            let plan = compile_for(&tried, scope, grant.leaf, DataModel::Ilp32, abi, &all);
             let Err(error) = plan else { continue };
             not_yet += 1;
             match error {

@@ -130,10 +130,10 @@ impl fmt::Display for FormatProblem {
                 )
             }
             Wrong::Missing { passed, wanted, star: of_star } => {
-                let plural = if *passed == 1 { "argument" } else { "arguments" };
+                let plural = if *passed == 1 { "argument is" } else { "arguments are" };
                 write!(
                     f,
-                    "{} {}, and only {passed} {plural} are passed behind `...`",
+                    "{} {}, and only {passed} {plural} passed behind `...`",
                     star(*of_star),
                     name(*wanted)
                 )
