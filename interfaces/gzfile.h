@@ -10,7 +10,7 @@
  *
  * Left out:
  *  - gzdopen: it would adopt any open descriptor of the host process.
- *  - gzprintf, gzvprintf: variadic, with the next version of Portcullis.
+ *  - gzvprintf: a va_list cannot be passed.
  *  - gzclose_r, gzclose_w: gzclose does what both do.
  *  - gzopen64, gzseek64, gztell64, gzoffset64: off_t has 64 bits here anyway.
  */
@@ -48,6 +48,10 @@ size_t gzfwrite(const void *__sized_by(size * nitems) buf, size_t size, size_t n
 int gzputs(gzFile file, const char *s);
 int gzputc(gzFile file, int c);
 int gzflush(gzFile file, int flush);
+/* Imported by a prototype that names the arguments: see snprintf in libc.h. */
+#ifdef __PORTCULLIS__
+int gzprintf(gzFile file, const char *format, ...) __format(printf, 2, 3);
+#endif
 
 /* Where it stands */
 off_t gzseek(gzFile file, off_t offset, int whence);

@@ -23,7 +23,7 @@
  *  - What returns memory of the C library or gives memory back: malloc, free, strdup, strerror (not
  *    safe in threads either; strerrordesc_np is), setlocale, localtime.
  *  - What has powers: system, exec, fork, kill, abort, exit, getenv (secrets of the host), everything
- *    that opens, reads, writes, prints (puts would bypass WASI), sleeps, or loads code (dlopen, iconv).
+ *    that opens, reads, writes, prints (that bypasses WASI: streams.h), sleeps, or loads code (dlopen, iconv).
  *  - Callbacks (qsort, bsearch), structs (div, gmtime_r, clock_gettime), long double, wide characters: with
  *    later versions of Portcullis, as far as they are safe.
  *  - Functions with constants that the guest's headers number otherwise (inet_pton's AF_INET6).

@@ -60,6 +60,8 @@ shipped! {
     libm: "libm.h";
     /// SQLite without callbacks. SQL can do more than it seems: read the header.
     sqlite3: "sqlite3.h";
+    /// The standard output streams of the host process. A guest that gets it prints past WASI.
+    streams: "streams.h";
     /// zlib: checksums and one-call compression.
     zlib: "zlib.h";
 }

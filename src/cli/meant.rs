@@ -200,7 +200,7 @@ mod tests {
         }
         for name in ["zlip", "elsewhere/zlib.h", ""] {
             let error = Source::find(Path::new(name)).err().expect("there is none");
-            assert!(error.to_string().contains("sqlite3, zlib"), "{error}");
+            assert!(error.to_string().contains("sqlite3, streams, zlib"), "{error}");
         }
     }
 }

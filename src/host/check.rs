@@ -1,4 +1,5 @@
 //! Whether libraries have what an interface grants of them.
+use super::data::Wanted;
 use super::error::{BuildError, LinkProblem};
 use super::library::{Libraries, check_name};
 use crate::signature::Interface;
@@ -6,7 +7,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A function that an interface grants and its library does not have.
+/// A function or data that an interface grants and its library does not have.
 #[derive(Debug)]
 pub struct MissingSymbol {
     /// The symbol.
@@ -17,7 +18,7 @@ pub struct MissingSymbol {
     pub problem: LinkProblem,
 }
 
-/// The functions that `interface` grants and that its libraries, which are loaded for it, do not
+/// The functions and data that `interface` grants and that its libraries, which are loaded for it, do not
 /// have. `paths` are files to load instead of what a library's name says.
 ///
 /// # Errors
@@ -43,7 +44,9 @@ pub fn missing_symbols(
         if !seen.insert((&library.file, symbol)) {
             continue;
         }
-        let found = libraries.find(&library.file, library.module.as_deref(), &library.also, symbol);
+        let wanted = Wanted::of(&grant.prototype, &interface.scope);
+        let (module, also) = (library.module.as_deref(), &library.also);
+        let found = libraries.find_wanted(&library.file, module, also, symbol, wanted);
         if let Err(problem) = found {
             let (symbol, library) = (Arc::clone(symbol), Arc::clone(&library.file));
             missing.push(MissingSymbol { symbol, library, problem });

@@ -173,6 +173,16 @@ pub enum LinkProblem {
         /// The file that defines it.
         library: PathBuf,
     },
+    /// The symbol does not stand for data of its type.
+    #[error("`{symbol}` of {} {reason}", library.display())]
+    Data {
+        /// The symbol.
+        symbol: String,
+        /// The file that defines it.
+        library: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Pointers need a guest memory, and there is none that can be used.
     #[error("the prototype has pointers, so a guest memory is needed: {reason}")]
     Memory {

@@ -3,6 +3,7 @@
 //!
 //! Names come from interfaces and from the embedder; a guest's string never gets here. What the
 //! dynamic linker is asked, and how, is in [`sys`](super::sys).
+use super::data::Objects;
 use super::error::{BuildError, LinkProblem};
 use super::sys;
 use object::{Object, ObjectSymbol, SymbolKind};
@@ -45,6 +46,8 @@ pub(super) struct Libraries {
     loaded: Mutex<HashMap<PathBuf, Arc<sys::Handle>>>,
     /// Names of the functions that a file defines, read when they are first asked for.
     functions: Mutex<HashMap<PathBuf, Arc<HashSet<String>>>>,
+    /// Likewise, of data.
+    pub(super) objects: Mutex<HashMap<PathBuf, Arc<Objects>>>,
 }
 
 /// Refuses names that the dynamic linker would take for relative paths.
@@ -81,15 +84,10 @@ impl Libraries {
         also: &[Arc<str>],
         symbol: &str,
     ) -> Result<Found, LinkProblem> {
-        for name in module.into_iter().chain([file]) {
-            if let Some(address) = self.supplied.get(&(name.to_owned(), symbol.to_owned())) {
-                return Ok(Found { address: *address, library: None });
-            }
+        if let Some(address) = self.supplied(file, module, symbol) {
+            return Ok(Found { address, library: None });
         }
-        let mut libraries = vec![self.load(file)?];
-        for name in also {
-            libraries.push(self.load(name)?);
-        }
+        let libraries = self.load_all(file, also)?;
         let own = &libraries[0];
         let mut stray = None;
         for library in &libraries {
@@ -118,6 +116,27 @@ impl Libraries {
             }
             None => Err(LinkProblem::NotAFunction { symbol, library }),
         }
+    }
+
+    /// The address that the embedder has supplied.
+    pub(super) fn supplied(
+        &self,
+        file: &str,
+        module: Option<&str>,
+        symbol: &str,
+    ) -> Option<NativeAddress> {
+        let mut names = module.into_iter().chain([file]);
+        names.find_map(|name| self.supplied.get(&(name.to_owned(), symbol.to_owned())).copied())
+    }
+
+    /// The library itself, and those that its interface names beside it.
+    pub(super) fn load_all(
+        &self,
+        file: &str,
+        also: &[Arc<str>],
+    ) -> Result<Vec<Arc<sys::Handle>>, LinkProblem> {
+        let also = also.iter().map(|name| &**name);
+        std::iter::once(file).chain(also).map(|name| self.load(name)).collect()
     }
 
     fn functions(&self, library: &Path) -> Arc<HashSet<String>> {

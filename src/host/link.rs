@@ -4,6 +4,7 @@
 //! A [`Link`] knows nothing of stores and instances: it is made once for an import's text and type
 //! and shared by all of them.
 use super::bridge::Shared;
+use super::data::Wanted;
 use super::error::LinkProblem;
 use super::grants::{Chosen, takes_callback};
 use super::guard;
@@ -97,11 +98,14 @@ pub(super) fn granted(
             siblings: &|symbol| one.sibling(symbol).map(|found| Arc::clone(found.prototype)),
         };
         let find = Find {
-            own: &|symbol| find_in(shared, one.library, symbol),
+            own: &|symbol| {
+                let wanted = Wanted::of(&one.prototype, &one.interface.scope);
+                find_in(shared, one.library, symbol, wanted)
+            },
             // A name that nothing grants can only be one of its own library.
             callee: &|symbol| {
                 let library = one.sibling(symbol).map_or(one.library, |found| found.library);
-                find_in(shared, library, symbol)
+                find_in(shared, library, symbol, Wanted::Function)
             },
         };
         match overload(shared, request, &source, find) {
@@ -145,8 +149,8 @@ pub(super) fn trusted(
         origin,
         siblings: &|symbol| own.iter().find(|other| *other.name.name == *symbol).cloned(),
     };
-    let find = |symbol: &str| {
-        let found = shared.libraries.find(request.module, None, &[], symbol);
+    let find = |symbol: &str, wanted| {
+        let found = shared.libraries.find_wanted(request.module, None, &[], symbol, wanted);
         found.map_err(|problem| match problem {
             LinkProblem::SymbolElsewhere { symbol, library, definer, trusted: _ } => {
                 LinkProblem::SymbolElsewhere { symbol, library, definer, trusted: true }
@@ -154,7 +158,11 @@ pub(super) fn trusted(
             other => other,
         })
     };
-    let find = Find { own: &find, callee: &find };
+    let own = Wanted::of(prototype, &Scope::default());
+    let find = Find {
+        own: &|symbol| find(symbol, own),
+        callee: &|symbol| find(symbol, Wanted::Function),
+    };
     let overload = overload(shared, request, &source, find)?;
     link(request, &prototype.name.name, vec![Arc::new(overload)], None)
 }
@@ -193,21 +201,27 @@ struct Source<'a> {
 /// Where symbols are looked up.
 #[derive(Clone, Copy)]
 struct Find<'a> {
-    /// The function itself.
+    /// The function itself, or the data.
     own: guard::Find<'a>,
     /// What its annotations name: the interface may grant that of another library.
     callee: guard::Find<'a>,
 }
 
 /// Looks a symbol of a granted library up, once what guards the library is in place.
-fn find_in(shared: &Shared, library: &Library, symbol: &str) -> Result<Found, LinkProblem> {
-    let find = |symbol: &str| {
-        shared.libraries.find(&library.file, library.module.as_deref(), &library.also, symbol)
+fn find_in(
+    shared: &Shared,
+    library: &Library,
+    symbol: &str,
+    wanted: Wanted,
+) -> Result<Found, LinkProblem> {
+    let find = |symbol: &str, wanted| {
+        let Library { file, module, also, .. } = library;
+        shared.libraries.find_wanted(file, module.as_deref(), also, symbol, wanted)
     };
     if let Some(guard) = &library.guard {
-        guard::install(guard, &find)?;
+        guard::install(guard, &|symbol| find(symbol, Wanted::Function))?;
     }
-    find(symbol)
+    find(symbol, wanted)
 }
 
 fn overload(

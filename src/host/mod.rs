@@ -19,6 +19,7 @@ mod bridge;
 mod builder;
 mod call;
 mod check;
+mod data;
 mod denial;
 mod errno;
 mod error;

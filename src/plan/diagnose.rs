@@ -118,7 +118,8 @@ fn of_value(plan: &Plan, index: usize) -> Subject {
 }
 
 fn result(plan: &Plan) -> Subject {
-    Subject::Result { ty: plan.prototype.function.result.as_written().to_string() }
+    let ty = plan.prototype.function.result.as_written().to_string();
+    if plan.prototype.data.is_some() { Subject::Data { ty } } else { Subject::Result { ty } }
 }
 
 /// The parameter whose string is at that place.
@@ -400,7 +401,7 @@ fn handle(
 ) -> Option<Problem> {
     let value = view.slot(slot);
     if value == 0 {
-        let param = plan.prototype.function.params.get(usize::from(slot));
+        let param = plan.prototype.function.params.get(plan.param_of(slot));
         // What may be NULL by its own type is refused because it lends.
         let lends = param.is_some_and(|param| param.ty.has(|n| *n == NoteKind::Nullable));
         let lender = LostLender::Null;

@@ -7,7 +7,7 @@ use super::abi::{Abi, Location, Role};
 use super::expression::{Expression, Step};
 use super::format::Passed;
 use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS, X87_STRIDE};
-use super::op::{At, Count, Fate, NativeOp, Op, Operand, Ownership, Phase, Stub, TakeExtent};
+use super::op::{At, Count, Datum, Fate, NativeOp, Op, Operand, Ownership, Phase, Stub, TakeExtent};
 use super::{Callee, Kind, Plan, Purpose};
 use crate::signature::{UnaryOp, Variadic};
 use names::{binary_name, bytes, direction_name, kind_name, null_name, returns_name, section, width_name};
@@ -266,6 +266,11 @@ impl Printer<'_> {
             Op::Reserve { handles } => handles.to_string(),
             Op::Call { stub, returns } => {
                 let stub = match stub {
+                    Stub::Data(Datum::Integer(1) | Datum::Vector(1)) => "reads 1 byte",
+                    Stub::Data(Datum::Integer(2) | Datum::Vector(2)) => "reads 2 bytes",
+                    Stub::Data(Datum::Integer(4) | Datum::Vector(4)) => "reads 4 bytes",
+                    Stub::Data(Datum::Integer(_) | Datum::Vector(_)) => "reads 8 bytes",
+                    Stub::Data(Datum::Address) => "address of the array",
                     Stub::Integers => "integer registers",
                     Stub::Registers => "all registers",
                     Stub::Stack => "all registers, stack",
@@ -546,7 +551,7 @@ impl Printer<'_> {
             | Op::TextCell { slot, cell: to, .. }
                 if to == place =>
             {
-                Some(self.param(slot))
+                Some(self.param_of(slot))
             }
             _ => None,
         })

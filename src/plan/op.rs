@@ -128,6 +128,19 @@ pub enum Stub {
         /// Results in `st(0)` and `st(1)`.
         x87: u8,
     },
+    /// None: nothing is called, the function is data that is read.
+    Data(Datum),
+}
+
+/// What becomes the result of a plan for data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Datum {
+    /// The integer or pointer of so many bytes that is there.
+    Integer(u8),
+    /// The `float` or `double` of so many bytes that is there.
+    Vector(u8),
+    /// The address: an array is there.
+    Address,
 }
 
 /// How the raw result registers become the guest's result.

@@ -36,6 +36,11 @@ pub enum Subject {
         /// Its type as it was written.
         ty: String,
     },
+    /// The value of data.
+    Data {
+        /// Its type as it was written.
+        ty: String,
+    },
     /// The result.
     Result {
         /// Its type as it was written.
@@ -207,6 +212,7 @@ impl fmt::Display for CallError {
                 write!(f, "parameter {number} ({ty}): ")?;
             }
             Subject::Result { ty } => write!(f, "result ({ty}): ")?,
+            Subject::Data { ty } => write!(f, "data ({ty}): ")?,
         }
         write!(f, "{}", self.problem)?;
         if self.called { f.write_str("; the native function did run") } else { Ok(()) }

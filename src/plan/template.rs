@@ -16,7 +16,7 @@ use super::Plan;
 use super::binding::Binding;
 use super::frame::{FrameLayout, GuestSlot};
 use super::interpret::{Both, Fallback, Misfit, give};
-use super::op::{At, Count, Null, Op, Operand, Returns, Width};
+use super::op::{At, Count, Null, Op, Operand, Returns, Stub, Width};
 use std::ffi::c_void;
 use std::mem::transmute;
 
@@ -96,6 +96,9 @@ pub enum Unsupported {
     /// A struct, or a scalar of more than 64 bits.
     #[error("a struct or a scalar of more than 64 bits")]
     Aggregate,
+    /// Data of a library.
+    #[error("nothing is called")]
+    Data,
     /// A plan of the `ffi` API.
     #[error("no guest")]
     NoGuest,
@@ -194,9 +197,12 @@ impl Template {
         for op in &plan.ops[..usize::from(plan.call)] {
             template.add(op)?;
         }
-        let Some(Op::Call { returns, .. }) = plan.ops.get(usize::from(plan.call)) else {
+        let Some(Op::Call { stub, returns }) = plan.ops.get(usize::from(plan.call)) else {
             return Err(Unsupported::After);
         };
+        if let Stub::Data(_) = stub {
+            return Err(Unsupported::Data);
+        }
         template.returns = *returns;
         let used = |arguments: &[Argument]| arguments.iter().any(|a| a.mask != 0);
         template.shape = match (used(&template.words), used(&template.doubles)) {

@@ -7,7 +7,7 @@ use super::check::{Direction, direction, is_string};
 use super::print::Marked;
 use super::{Captor, Ident};
 use super::{
-    Expr, ExprKind, Function, Lender, Note, NoteKind, Param, Prototype, Qualifiers, Span, Type,
+    Data, Expr, ExprKind, Function, Lender, Note, NoteKind, Param, Prototype, Qualifiers, Span, Type,
     TypeKind, Variadic,
 };
 use std::fmt;
@@ -37,7 +37,17 @@ pub fn agree(guest: &Prototype, grant: &Prototype) -> Result<(), Disagreement> {
         comparison.differ(message, (guest.name.span, &[]), (grant.name.span, &[]));
     }
     let formatted = grant.has(|kind| matches!(kind, NoteKind::Format(..)));
-    comparison.functions(&guest.function, &grant.function, "", formatted);
+    match (guest.data, grant.data) {
+        (None, None) => comparison.functions(&guest.function, &grant.function, "", formatted),
+        (a, b) if a == b => {
+            let (a, b) = (&guest.function.result, &grant.function.result);
+            comparison.types(a, b, &format!("`{}`", grant.name), false);
+        }
+        (a, b) => {
+            let message = format!("the guest declares {}, granted is {}", what(a), what(b));
+            comparison.differ(message, (guest.span, &[]), (grant.span, &[]));
+        }
+    }
     comparison.frames.push((&guest.function.params, &grant.function.params));
     comparison.notes(&guest.notes, &grant.notes, None, "the function");
     if comparison.differences.is_empty() {
@@ -51,6 +61,14 @@ pub fn agree(guest: &Prototype, grant: &Prototype) -> Result<(), Disagreement> {
             Marked::new(grant, &comparison.grant_marks),
         ]),
     })
+}
+
+fn what(data: Option<Data>) -> &'static str {
+    match data {
+        None => "a function",
+        Some(Data::Value) => "data",
+        Some(Data::Array) => "an array",
+    }
 }
 
 /// How a guest's prototype differs from its grant. Displays both with the differences marked.

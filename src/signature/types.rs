@@ -68,6 +68,18 @@ pub struct Prototype {
     pub notes: Vec<Note>,
     /// The whole declaration.
     pub span: Span,
+    /// It declares data and no function: `function` has no parameters, and its result is what the
+    /// guest gets.
+    pub data: Option<Data>,
+}
+
+/// How what a guest gets of a library's data is found at its symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Data {
+    /// It is the value there: `extern FILE *stdout`.
+    Value,
+    /// It is what stands there, an array that decays to a pointer: `extern const char name[]`.
+    Array,
 }
 
 /// The most parameters that a function may have.

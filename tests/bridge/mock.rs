@@ -76,6 +76,17 @@ pub fn address(name: &str) -> *const c_void {
     functions().into_iter().find(|(known, _)| *known == name).expect("it is one of ours").1
 }
 
+/// Supplies the address of data.
+pub fn with_data(
+    builder: BridgeBuilder,
+    symbols: &[(&str, *const c_void)],
+) -> BridgeBuilder {
+    symbols.iter().fold(with_symbols(builder), |builder, (name, address)| {
+        // SAFETY: they are statics of these tests, of the types that their interfaces say.
+        unsafe { builder.symbol("libmock.so", name, *address) }
+    })
+}
+
 fn functions() -> [(&'static str, *const c_void); 18] {
     [
         ("add", add as *const c_void),
@@ -158,6 +169,11 @@ extern "C" fn fail_with(number: c_int) -> c_int {
 extern "C" fn fail_softly(number: c_int) -> *const c_char {
     fail_with(number);
     letter(number)
+}
+
+/// An object of the library's own.
+pub fn thing(id: c_int) -> *mut c_void {
+    thing_open(id).cast()
 }
 
 pub struct Thing {

@@ -127,11 +127,45 @@ fn what_cannot_start_is_1() {
     portcullis(&["run", "--library", "libm.so.6=/nosuch.so", "guest-examples/cos/cos.wat"])
         .says(1, &["/nosuch.so", "libm.so.6"]);
     portcullis(&["run", "--grant", "nosuch.h", "guest-examples/cos/cos.wat"])
-        .says(1, &["nosuch.h", "gzfile, libc, libm, sqlite3, zlib"]);
+        .says(1, &["nosuch.h", "gzfile, libc, libm, sqlite3, streams, zlib"]);
 }
 
 #[test]
 fn mistakes_in_a_guest_in_text_form_are_pointed_at() {
     guest("(module\n  (func (export \"_start\") (lcal i32)))", &[])
         .says(1, &["guest.wat:2:28", "(lcal i32)", "^"]);
+}
+
+/// Data as a handle, and formats, through a real library.
+#[test]
+fn a_guest_prints_to_the_hosts_streams() {
+    let text = r#"(module
+        (import "streams" "extern FILE *stdout" (func $stdout (result i32)))
+        (import "streams" "stderr" (func $stderr (result i32)))
+        (import "streams" "int fprintf(FILE *, const char *, ..., int, double, const char *)"
+            (func $fprintf (param i32 i32 i32 f64 i32) (result i32)))
+        (import "streams" "fputs" (func $fputs (param i32 i32) (result i32)))
+        (import "libc" "int snprintf(char s[n], size_t n, const char *fmt, ..., double, int)"
+            (func $snprintf (param i32 i32 i32 f64 i32) (result i32)))
+        (import "streams" "fflush" (func $fflush (param i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 16) "%d, %.2f, %s\n\00")
+        (data (i32.const 48) "text\00")
+        (data (i32.const 64) "%g and %d\n\00")
+        (func (export "print") (result i32)
+            (drop (call $fprintf (call $stdout) (i32.const 16)
+                (i32.const -7) (f64.const 2.5) (i32.const 48)))
+            (drop (call $snprintf (i32.const 512) (i32.const 64) (i32.const 64)
+                (f64.const 0.5) (i32.const 3)))
+            (drop (call $fputs (i32.const 512) (call $stderr)))
+            (call $fflush (call $stdout))))"#;
+    let options = ["--grant", "streams", "--grant", "libc", "--invoke", "print"];
+    let (out, err) = guest(text, &options).with(0);
+    assert_eq!(out, "-7, 2.50, text\n0\n");
+    assert!(err.contains("0.5 and 3\n"), "{err}");
+    let wrong = text.replace("%d, %.2f", "%s, %.2f");
+    guest(&wrong, &options).says(
+        134,
+        &["parameter 2 \"format\"", "`%s` at byte 0 of the format", "argument 3 is `int`", "`%d`"],
+    );
 }

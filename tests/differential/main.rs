@@ -163,7 +163,7 @@ fn check_end(
             *number == subject + 1 && *name == Some(format!("a{subject}"))
         }
         Subject::Result { .. } => subject == case.params.len(),
-        Subject::Call => false,
+        Subject::Call | Subject::Data { .. } => false,
     };
     if !right_subject {
         return Err(format!("the error is about {found:?}"));

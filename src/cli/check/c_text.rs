@@ -1,6 +1,6 @@
 //! Types of an interface as C text that a compiler reads beside the real header.
 use portcullis::signature::{
-    Float, Function, Integer, Prototype, Qualifiers, Record, RecordKind, Scope, Type, TypeKind,
+    Data, Float, Function, Integer, NoteKind, Prototype, Qualifiers, Record, RecordKind, Scope, Type, TypeKind,
     Variadic,
 };
 
@@ -14,9 +14,21 @@ pub enum Typedefs<'a> {
     Resolved,
 }
 
-/// The type of a function without its name: `int (const char *)`.
-pub fn function_type(prototype: &Prototype, typedefs: Typedefs<'_>) -> String {
-    function(&prototype.function, String::new(), typedefs)
+/// The type of a function or of data, without its name: `int (const char *)`, `FILE *`.
+pub fn declared_type(prototype: &Prototype, typedefs: Typedefs<'_>) -> String {
+    let result = &prototype.function.result;
+    match prototype.data {
+        None => function(&prototype.function, String::new(), typedefs),
+        Some(Data::Value) => type_name(result, typedefs),
+        Some(Data::Array) => {
+            let length = result.notes.iter().find_map(|note| match &note.kind {
+                NoteKind::CountedBy(length) => Some(length.to_string()),
+                _ => None,
+            });
+            let brackets = format!("[{}]", length.unwrap_or_default());
+            declare(result.pointee().unwrap_or(result), brackets, typedefs)
+        }
+    }
 }
 
 /// A type without a name.
@@ -162,11 +174,11 @@ mod tests {
         let interface = parse_interface("x.h", text).expect("correct");
         let prototype = &interface.grants[0].prototype;
         assert_eq!(
-            function_type(prototype, Typedefs::Standard(&interface.scope)),
+            declared_type(prototype, Typedefs::Standard(&interface.scope)),
             "off_t (off_t, unsigned long *, const char *, int64_t)"
         );
         assert_eq!(
-            function_type(prototype, Typedefs::Resolved),
+            declared_type(prototype, Typedefs::Resolved),
             "long long (long long, unsigned long *, const char *, long long)"
         );
     }

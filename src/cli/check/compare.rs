@@ -8,7 +8,7 @@ use super::header::Declared;
 use super::real::Real;
 use portcullis::plan::abi::Abi;
 use portcullis::plan::layout::{Scalar, scalar_of};
-use portcullis::signature::{Prototype, Type, TypeKind, Variadic};
+use portcullis::signature::{Data, Prototype, Type, TypeKind, Variadic};
 
 /// How a prototype compares with the real header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum Verdict {
 pub fn compare(prototype: &Prototype, declared: &Declared, abi: Abi) -> Verdict {
     let (signature, compatible) = match declared {
         Declared::No => return Verdict::Undeclared,
+        Declared::Data { compatible: true, .. } => return Verdict::Agrees,
+        Declared::Data { real, compatible: false } => return data(prototype, real, abi),
         Declared::As { signature, compatible } => (signature, *compatible),
     };
     let function = &prototype.function;
@@ -67,6 +69,18 @@ pub fn compare(prototype: &Prototype, declared: &Declared, abi: Abi) -> Verdict 
     } else {
         Verdict::Retyped(retyped)
     }
+}
+
+/// Data whose type the compiler does not hold to be the same.
+fn data(prototype: &Prototype, real: &Real, abi: Abi) -> Verdict {
+    let (mut retyped, mut differs) = (Vec::new(), Vec::new());
+    if prototype.data == Some(Data::Array) {
+        differs.push(format!("an array here, `{real}` in the header"));
+    } else {
+        let ours = &prototype.function.result;
+        judge("data", ours, real, abi, Use::Result, &mut retyped, &mut differs);
+    }
+    if differs.is_empty() { Verdict::Retyped(retyped) } else { Verdict::Differs(differs) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

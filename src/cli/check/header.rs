@@ -7,7 +7,7 @@
 //! refuses (functions that the header does not have) are taken out and it is asked again.
 //!
 //! What it says is judged in [`compare`](super::compare).
-use super::c_text::{Typedefs, function_type};
+use super::c_text::{Typedefs, declared_type};
 use super::dwarf;
 use super::real::{Real, Signature};
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -27,6 +27,13 @@ pub enum Declared {
     As {
         /// The real type.
         signature: Signature,
+        /// Whether the compiler says that the prototype has a compatible type.
+        compatible: bool,
+    },
+    /// They declare data.
+    Data {
+        /// Its real type.
+        real: Real,
         /// Whether the compiler says that the prototype has a compatible type.
         compatible: bool,
     },
@@ -51,7 +58,7 @@ pub fn ask(interface: &Interface, headers: &[PathBuf], cc: &str) -> Result<Vec<D
         // In parentheses it is never a macro with parameters.
         let name = &prototype.name;
         let ask = |kind, typedefs| {
-            let ours = function_type(prototype, typedefs);
+            let ours = declared_type(prototype, typedefs);
             format!(
                 "char pc_{kind}_{number}[1 + __builtin_types_compatible_p(__typeof__(({name})), {ours})];"
             )
@@ -85,16 +92,22 @@ pub fn ask(interface: &Interface, headers: &[PathBuf], cc: &str) -> Result<Vec<D
             return Ok(Declared::No);
         };
         let Real::Pointer(to) = ty.bare() else { return Ok(Declared::No) };
-        let Real::Function(signature) = to.bare() else {
-            bail!(
-                "`{}` is not a function in the header, but of type {to}",
-                prototypes[number].name
-            );
-        };
         let compatible = ["standard", "resolved"].iter().any(|kind| {
             variables.sizes.get(&format!("pc_{kind}_{number}")).is_some_and(|size| *size == 2)
         });
-        Ok(Declared::As { signature: (**signature).clone(), compatible })
+        match (to.bare(), prototypes[number].data) {
+            (Real::Function(signature), None) => {
+                Ok(Declared::As { signature: (**signature).clone(), compatible })
+            }
+            (Real::Function(_), Some(_)) => {
+                bail!("`{}` is a function in the header, not data", prototypes[number].name)
+            }
+            (_, Some(_)) => Ok(Declared::Data { real: (**to).clone(), compatible }),
+            (_, None) => bail!(
+                "`{}` is not a function in the header, but of type {to}",
+                prototypes[number].name
+            ),
+        }
     });
     declared.collect()
 }

@@ -131,7 +131,8 @@ fn is_clean_up(prototype: &Prototype) -> bool {
         "quit",
     ];
     let name = prototype.name.name.to_lowercase();
-    prototype.function.params.is_empty() && WORDS.iter().any(|word| name.contains(word))
+    let is_function = prototype.data.is_none();
+    is_function && prototype.function.params.is_empty() && WORDS.iter().any(|word| name.contains(word))
 }
 
 /// Functions of C and POSIX that everybody knows.

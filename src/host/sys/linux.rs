@@ -17,6 +17,8 @@ pub(in super::super) struct Handle {
     path: PathBuf,
     /// Where its code is.
     code: Vec<Range<usize>>,
+    /// Where all of it is.
+    whole: Vec<Range<usize>>,
 }
 
 // SAFETY: the pointer is `dlopen`'s handle of a library that is never closed; `dlsym` may be called
@@ -54,7 +56,8 @@ impl Handle {
         // SAFETY: see above; the struct's first two fields are those of `struct link_map`.
         let (base, file) = unsafe { ((*map).base, (*map).name) };
         let path = path_of(file).unwrap_or_else(|| name.to_owned());
-        Ok(Handle { raw, path, code: code_of(base, file) })
+        let Segments { code, whole, .. } = segments_of(base, file);
+        Ok(Handle { raw, path, code, whole })
     }
 
     /// The file that was loaded.
@@ -74,6 +77,19 @@ impl Handle {
     pub(in super::super) fn holds_code(&self, address: *const c_void) -> bool {
         self.code.iter().any(|range| range.contains(&address.addr()))
     }
+
+    /// Whether that address is anywhere in this very library.
+    pub(in super::super) fn holds(&self, address: *const c_void) -> bool {
+        self.whole.iter().any(|range| range.contains(&address.addr()))
+    }
+}
+
+/// The symbol of that name that the program and what it is linked with see: the first in their order.
+pub(in super::super) fn first_of_all(symbol: &str) -> Option<*const c_void> {
+    let symbol = std::ffi::CString::new(symbol).ok()?;
+    // SAFETY: the name ends with NUL.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, symbol.as_ptr()) };
+    (!address.is_null()).then_some(address.cast_const())
 }
 
 /// The file of the library that this address belongs to.
@@ -176,13 +192,17 @@ pub(in super::super) fn stack_bounds() -> Option<(usize, usize)> {
     (failed == 0 && guard < size).then(|| (low.addr() + guard, size - guard))
 }
 
-/// The executable segments of the library with that base and name.
-fn code_of(base: usize, name: *const c_char) -> Vec<Range<usize>> {
-    struct Search {
-        base: usize,
-        name: *const c_char,
-        code: Vec<Range<usize>>,
-    }
+/// What is loaded of a library.
+struct Segments {
+    base: usize,
+    name: *const c_char,
+    /// What is executable.
+    code: Vec<Range<usize>>,
+    whole: Vec<Range<usize>>,
+}
+
+/// The segments of the library with that base and name.
+fn segments_of(base: usize, name: *const c_char) -> Segments {
     unsafe extern "C" fn visit(
         info: *mut libc::dl_phdr_info,
         _: usize,
@@ -190,7 +210,7 @@ fn code_of(base: usize, name: *const c_char) -> Vec<Range<usize>> {
     ) -> c_int {
         // SAFETY: `dl_iterate_phdr` passes a valid record, and on what it was given: the search
         // below, which nothing else uses meanwhile.
-        let (info, search) = unsafe { (&*info, &mut *search.cast::<Search>()) };
+        let (info, search) = unsafe { (&*info, &mut *search.cast::<Segments>()) };
         // A path is one pointer in both records, but that is glibc's own business.
         let same = usize::try_from(info.dlpi_addr) == Ok(search.base)
             && path_of(info.dlpi_name) == path_of(search.name);
@@ -201,18 +221,22 @@ fn code_of(base: usize, name: *const c_char) -> Vec<Range<usize>> {
         let headers =
             unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
         for header in headers {
-            if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_X != 0 {
+            if header.p_type == libc::PT_LOAD {
                 let start = usize::try_from(header.p_vaddr).unwrap_or(0).wrapping_add(search.base);
                 let size = usize::try_from(header.p_memsz).unwrap_or(0);
-                search.code.push(start..start.saturating_add(size));
+                let range = start..start.saturating_add(size);
+                if header.p_flags & libc::PF_X != 0 {
+                    search.code.push(range.clone());
+                }
+                search.whole.push(range);
             }
         }
         1
     }
-    let mut search = Search { base, name, code: Vec::new() };
+    let mut search = Segments { base, name, code: Vec::new(), whole: Vec::new() };
     // SAFETY: `visit` keeps to the contract of the callback and gets the search that it expects.
     unsafe { libc::dl_iterate_phdr(Some(visit), ptr::from_mut(&mut search).cast()) };
-    search.code
+    search
 }
 
 /// A path of the dynamic linker's; `None` for none and for the empty one.

@@ -22,6 +22,14 @@ impl Handle {
     pub(in super::super) fn holds_code(&self, _: *const c_void) -> bool {
         match *self {}
     }
+
+    pub(in super::super) fn holds(&self, _: *const c_void) -> bool {
+        match *self {}
+    }
+}
+
+pub(in super::super) fn first_of_all(_: &str) -> Option<*const c_void> {
+    None
 }
 
 pub(in super::super) fn definer(_: *const c_void) -> Option<PathBuf> {

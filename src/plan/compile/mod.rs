@@ -8,6 +8,7 @@
 //! by_value    structs, and scalars of more than 64 bits
 //! native      calls on plain C values, without a guest
 //! upcall      calls that native code makes
+//! data        symbols that are no functions
 //! params      one op (or two) for each parameter: decode, check, place
 //! values      ranges and computed arguments
 //! format      formats, and what they may ask for
@@ -22,6 +23,7 @@
 //! (`signature`).
 mod aggregate;
 mod by_value;
+mod data;
 mod expression;
 mod format;
 mod leaves;
@@ -133,10 +135,11 @@ pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, 
     compiler.tell_apart();
     compiler.format(&assignment);
     let returns = compiler.outcome(&assignment.result, &lowered);
+    let stub = compiler.data_stub().unwrap_or_else(|| Compiler::stub(&assignment));
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
     }
-    let plan = compiler.finish(lowered.lowering, &assignment, returns);
+    let plan = compiler.finish(lowered.lowering, stub, &assignment, returns);
     verify(&plan, target.abi).map_err(CompileError::Refused)?;
     Ok(plan)
 }
@@ -359,7 +362,13 @@ impl<'a> Compiler<'a> {
         index_of(self.callees.len() - 1)
     }
 
-    fn finish(mut self, lowering: Lowering, assignment: &Assignment, returns: Returns) -> Plan {
+    fn finish(
+        mut self,
+        lowering: Lowering,
+        stub: Stub,
+        assignment: &Assignment,
+        returns: Returns,
+    ) -> Plan {
         if self.adopts > 0 {
             self.before.conditions.push(Op::Reserve { handles: self.adopts });
         }
@@ -384,7 +393,7 @@ impl<'a> Compiler<'a> {
         ]
         .concat();
         let call = index_of(ops.len());
-        ops.push(Op::Call { stub: Self::stub(assignment), returns });
+        ops.push(Op::Call { stub, returns });
         let sections = self.after;
         ops.extend(
             [

@@ -24,6 +24,7 @@ mod before;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "closure_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "closure_unsupported.rs")]
 mod closure;
+mod data;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
@@ -418,6 +419,7 @@ unsafe fn enter_with(plan: &Plan, binding: &Binding, frame: *mut FrameHead, stub
                 plan.frame.stack_align.into(),
                 x87.into(),
             ),
+            Stub::Data(datum) => data::read(frame, binding.target, datum),
         }
     }
 }
@@ -460,6 +462,8 @@ unsafe fn stop(
     };
     // SAFETY: likewise.
     unsafe { unmark(plan, binding, frame, index) };
+    // Data is read, not called.
+    let called = called && plan.prototype.data.is_none();
     Box::new(Stop::Error { subject, problem, called })
 }
 

@@ -120,7 +120,7 @@ pub unsafe fn run_quickly(
         let both = match stub {
             Stub::Integers => enter::quick_integers(frame, binding.target),
             Stub::Registers => enter::quick_registers(frame, binding.target),
-            Stub::Stack | Stub::Whole { .. } => {
+            Stub::Stack | Stub::Whole { .. } | Stub::Data(_) => {
                 enter_with(plan, binding, frame, stub);
                 Both::of(&(*frame).record)
             }

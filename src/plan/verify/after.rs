@@ -67,7 +67,10 @@ impl<'p> Verifier<'p> {
     /// Checks the call itself.
     pub(super) fn call(&mut self, op: &Op) -> Checked {
         let Op::Call { stub, returns } = *op else { return Err(Fault::Call) };
-        let needs = self.stub();
+        let needs = match self.plan.prototype.data {
+            Some(data) => self.data_stub(data)?,
+            None => self.stub(),
+        };
         let result = self.params.len();
         self.agrees(stub == needs, "the stub", result)?;
         let expected = match self.direct()? {

@@ -33,6 +33,9 @@
 //! reads: behind everything that may still copy it. `Plan::passed` is the typed tail, kind by kind,
 //! each where it is placed.
 //!
+//! *Data.* A prototype of data has a call that calls nothing: it reads as many bytes as the type has, to
+//! where a function of that type returns its result, or takes the address of an array.
+//!
 //! *After.* A pointer from native code reaches the guest only as a handle, as an address inside the
 //! guest's memory or as a copy, whichever its type and annotations ask for; copies are taken once,
 //! with the annotated extent, before the native memory is freed by the annotated function, and given
@@ -57,6 +60,7 @@ mod by_value;
 mod conditions;
 mod constant;
 mod crossing;
+mod data;
 mod demand;
 mod error;
 mod facts;

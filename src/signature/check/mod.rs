@@ -7,6 +7,7 @@
 //! granted?) is in `cross`.
 mod class;
 mod cross;
+mod data;
 mod expr;
 mod notes;
 mod size;
@@ -41,6 +42,12 @@ pub(super) fn prototype(
     errors: &mut Vec<Diagnostic>,
 ) {
     let mut checker = Checker { names, errors, missing, frames: Vec::new() };
+    if let Some(data) = prototype.data
+        && !is_unknown(&prototype.function.result)
+        && !checker.data(prototype, data)
+    {
+        return;
+    }
     checker.function(&prototype.function, false);
     checker.frames.push(Frame::of(&prototype.function));
     checker.whole(prototype);

@@ -53,12 +53,7 @@ impl Parser<'_, '_> {
         }
         let declarator = self.declarator(Naming::Required)?;
         if !declarator.is_function() {
-            let name = declarator.name.as_ref().map_or(start, |name| name.span);
-            return self.fail(
-                Diagnostic::new(name, "this declares no function")
-                    .label("no parameter list follows")
-                    .help("a prototype looks like `double cos(double x)`"),
-            );
+            return self.finish_data(&specifiers, declarator, start);
         }
         self.finish_prototype(&specifiers, declarator, start)
     }
@@ -87,7 +82,7 @@ impl Parser<'_, '_> {
             };
             home.push(note);
         }
-        let mut prototype = Prototype { name, function, notes, span };
+        let mut prototype = Prototype { name, function, notes, span, data: None };
         self.resolve_prototype(&mut prototype);
         Ok(prototype)
     }
@@ -350,7 +345,7 @@ fn not_of_a_function(note: &Note) -> Diagnostic {
 }
 
 /// What C makes of an array or a function among parameters.
-fn decay(ty: Type) -> Type {
+pub(super) fn decay(ty: Type) -> Type {
     match ty.kind {
         TypeKind::Array { element, length } => {
             let span = ty.span;

@@ -166,14 +166,8 @@ impl Parser<'_, '_> {
             let declarator = self.declarator(Naming::Required)?;
             if specifiers.storage == Storage::Typedef {
                 self.typedef(&specifiers, declarator)?;
-            } else if declarator.is_function() {
-                self.grant(&specifiers, declarator, start, contents)?;
             } else {
-                let name = declarator.name.map_or(start, |name| name.span);
-                return self.fail(
-                    Diagnostic::new(name, "data of a library is not supported yet")
-                        .label("this is no function"),
-                );
+                self.grant(&specifiers, declarator, start, contents)?;
             }
             if self.eat(";") {
                 return Ok(());
@@ -195,7 +189,11 @@ impl Parser<'_, '_> {
         start: Span,
         contents: &mut Contents,
     ) -> Parse<()> {
-        let prototype = self.finish_prototype(specifiers, declarator, start)?;
+        let prototype = if declarator.is_function() {
+            self.finish_prototype(specifiers, declarator, start)?
+        } else {
+            self.finish_data(specifiers, declarator, start)?
+        };
         let Some(library) = contents.library else {
             return self.fail(
                 Diagnostic::new(

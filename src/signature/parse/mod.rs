@@ -4,6 +4,7 @@
 //! [`Err(Reported)`](Reported) has told why, and its caller skips to a place where it can resume.
 //! What a prototype may *say* is decided here; whether it makes sense, in `check`.
 mod annotation;
+mod data;
 mod declarator;
 mod expression;
 mod header;

@@ -328,6 +328,7 @@ fn prototype() -> impl Strategy<Value = Prototype> {
         function,
         notes,
         span: Span::default(),
+        data: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The work of printing: C's declarations are written from the inside out.
 use super::super::{
-    Builtin, Captor, Enum, Expr, ExprKind, Field, Function, Integer, Lender, Note, NoteKind,
+    Builtin, Captor, Data, Enum, Expr, ExprKind, Field, Function, Integer, Lender, Note, NoteKind,
     Prototype, Qualifiers, Record, RecordKind, Type, TypeKind, UnaryOp, Variadic,
 };
 use super::MARK;
@@ -58,9 +58,29 @@ impl Printer {
     }
 
     pub(super) fn prototype(&self, prototype: &Prototype) -> String {
-        let Prototype { name, function, notes, .. } = prototype;
+        let Prototype { name, function, notes, data, span: _ } = prototype;
+        if let Some(data) = data {
+            return format!("extern {}", self.data(&function.result, name.to_string(), *data));
+        }
         let declarator = format!("{name}{}", self.parameters(function));
         let mut text = self.declare(&function.result, declarator);
+        push_word(&mut text, &self.notes(notes));
+        text
+    }
+
+    /// A declaration of data: what the guest gets of an array is a pointer to its elements.
+    fn data(&self, ty: &Type, name: String, data: Data) -> String {
+        let (Data::Array, TypeKind::Pointer(element)) = (data, &ty.kind) else {
+            return self.declare(ty, name);
+        };
+        let (length, notes) = match ty.notes.split_first() {
+            Some((Note { kind: NoteKind::CountedBy(length), .. }, rest)) => {
+                (self.expr(length, LOOSEST), rest)
+            }
+            _ => (String::new(), &ty.notes[..]),
+        };
+        let brackets = self.mark(ty, format!("[{length}]"));
+        let mut text = self.declare(element, format!("{name}{brackets}"));
         push_word(&mut text, &self.notes(notes));
         text
     }

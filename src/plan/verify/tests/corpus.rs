@@ -68,6 +68,18 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "int format(char *_Out_ __counted_by(n) s, size_t n, const char *fmt, ..., double, int, \
      long double, const char *, unsigned long, long long) __format(printf, 3, 4)",
     "int print(const char *fmt, ..., unsigned) __format(printf, 1, 2)",
+    "extern FILE *stdout",
+    "extern int opterr",
+    "extern long offset",
+    "extern const unsigned long limit",
+    "extern bool on",
+    "extern unsigned short port",
+    "extern signed char sign",
+    "extern float ratio",
+    "extern double pi",
+    "extern const char *const version",
+    "extern const char name[]",
+    "extern const uint32_t table[256]",
     "int variadic(const char *name, ..., double, long, int *_Out_ __counted_by(2))",
 ];
 

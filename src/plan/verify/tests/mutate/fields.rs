@@ -1,7 +1,7 @@
 //! One op with another value in one of its fields.
 use super::{WIDTHS, numbers, operands};
 use crate::plan::op::{
-    At, Count, Direction, Fate, Null, Op, Operand, Ownership, Ranged, Returns, Slot, Stub,
+    At, Count, Datum, Direction, Fate, Null, Op, Operand, Ownership, Ranged, Returns, Slot, Stub,
     TakeExtent, Width,
 };
 use std::num::NonZeroU16;
@@ -235,7 +235,10 @@ impl Fields<'_> {
                 self.each("handles", numbers(handles), |handles| Op::Reserve { handles });
             }
             Op::Call { stub, returns } => {
-                let stubs = [Stub::Integers, Stub::Registers, Stub::Stack];
+                let data = [Datum::Address, Datum::Integer(1), Datum::Integer(2), Datum::Integer(4)];
+                let data = [&data[..], &[Datum::Integer(8), Datum::Vector(4), Datum::Vector(8)]];
+                let data = data.concat().into_iter().map(Stub::Data);
+                let stubs = [Stub::Integers, Stub::Registers, Stub::Stack].into_iter().chain(data);
                 self.each("stub", stubs, |stub| Op::Call { stub, returns });
                 self.each("returns", RETURNS, |returns| Op::Call { stub, returns });
             }
