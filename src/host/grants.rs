@@ -7,8 +7,8 @@
 use super::error::LinkProblem;
 use super::plans::Origin;
 use crate::signature::{
-    Diagnostics, Function, Interface, Library, NoteKind, Prototype, Scope, Type, TypeKind, Variadic, agree,
-    open_tail, parse_declaration, parse_prototype, with_example_tail, with_tail,
+    Diagnostics, Function, Interface, Library, NoteKind, Prototype, Scope, Type, TypeKind,
+    Variadic, agree, open_tail, parse_declaration, parse_prototype, with_example_tail, with_tail,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

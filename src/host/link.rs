@@ -159,10 +159,8 @@ pub(super) fn trusted(
         })
     };
     let own = Wanted::of(prototype, &Scope::default());
-    let find = Find {
-        own: &|symbol| find(symbol, own),
-        callee: &|symbol| find(symbol, Wanted::Function),
-    };
+    let find =
+        Find { own: &|symbol| find(symbol, own), callee: &|symbol| find(symbol, Wanted::Function) };
     let overload = overload(shared, request, &source, find)?;
     link(request, &prototype.name.name, vec![Arc::new(overload)], None)
 }

@@ -7,8 +7,8 @@ use super::check::{Direction, direction, is_string};
 use super::print::Marked;
 use super::{Captor, Ident};
 use super::{
-    Data, Expr, ExprKind, Function, Lender, Note, NoteKind, Param, Prototype, Qualifiers, Span, Type,
-    TypeKind, Variadic,
+    Data, Expr, ExprKind, Function, Lender, Note, NoteKind, Param, Prototype, Qualifiers, Span,
+    Type, TypeKind, Variadic,
 };
 use std::fmt;
 

@@ -141,7 +141,10 @@ fn a_long_that_does_not_fit_is_told() {
     let error = trapped(guest.call::<(), i32>("wide", ()));
     assert!(matches!(error.problem, Problem::DoesNotFit { value: 5_000_000_000, .. }), "{error}");
     assert!(!error.called, "nothing was called");
-    assert!(error.to_string().starts_with("mock.wide: data (long): the value 5000000000"), "{error}");
+    assert!(
+        error.to_string().starts_with("mock.wide: data (long): the value 5000000000"),
+        "{error}"
+    );
     assert_eq!(guest.call::<(), i64>("wider", ()).unwrap(), 5_000_000_000);
 }
 
@@ -195,7 +198,11 @@ fn what_contradicts_the_grant_is_not_linked() {
         ("extern int thing_id", "(result i32)", "the guest declares data, granted is a function"),
         ("extern const char *banner", "(result i32)", "declares data, granted is an array"),
         ("extern const char banner[9]", "(result i32)", "`__counted_by(9)` is said of `banner`"),
-        ("extern int level __range(0, 3)", "(result i32)", "`__range(0, 3)` is said of `level`"),
+        (
+            "extern int level __range(0, 3)",
+            "(result i32)",
+            "`__range(0, 3)` describes an integer that the guest gives",
+        ),
         ("int level", "(result i32)", "this declares no function"),
         ("level", "(param i32) (result i32)", "the prototype needs: (func (result i32))"),
         ("ratio", "(result f32)", "the prototype needs: (func (result f64))"),

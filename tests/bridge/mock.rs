@@ -77,10 +77,7 @@ pub fn address(name: &str) -> *const c_void {
 }
 
 /// Supplies the address of data.
-pub fn with_data(
-    builder: BridgeBuilder,
-    symbols: &[(&str, *const c_void)],
-) -> BridgeBuilder {
+pub fn with_data(builder: BridgeBuilder, symbols: &[(&str, *const c_void)]) -> BridgeBuilder {
     symbols.iter().fold(with_symbols(builder), |builder, (name, address)| {
         // SAFETY: they are statics of these tests, of the types that their interfaces say.
         unsafe { builder.symbol("libmock.so", name, *address) }

@@ -15,8 +15,11 @@ const TAILS: [(&str, &str, &str); 6] = [
     ("text", "const char *", "i32"),
     ("long", "long, long long", "i32 i64"),
     ("double", "double", "f64"),
-    ("many", "int, double, const char *, int, double, long, int, int, int, double, const char *",
-     "i32 f64 i32 i32 f64 i32 i32 i32 i32 f64 i32"),
+    (
+        "many",
+        "int, double, const char *, int, double, long, int, int, int, double, const char *",
+        "i32 f64 i32 i32 f64 i32 i32 i32 i32 f64 i32",
+    ),
 ];
 
 fn guest(tails: &[(&str, &str, &str)]) -> String {
@@ -96,8 +99,17 @@ fn what_fits_is_printed() {
         prints(world, "text", "[%6s]", &[I32(2000)], "[  text]");
         let double = |value: f64| Val::F64(value.to_bits());
         let many = [
-            I32(1), double(2.0), I32(2000), I32(4), double(5.0), I32(-6), I32(7), I32(8), I32(9),
-            double(10.0), I32(2001),
+            I32(1),
+            double(2.0),
+            I32(2000),
+            I32(4),
+            double(5.0),
+            I32(-6),
+            I32(7),
+            I32(8),
+            I32(9),
+            double(10.0),
+            I32(2001),
         ];
         prints(
             world,
@@ -113,34 +125,86 @@ fn what_fits_is_printed() {
 fn what_does_not_fit_is_refused() {
     everywhere(|world| {
         for (name, format, tail, message) in [
-            ("int", "x%n", I32(TO),
-             "`%n` at byte 1 of the format would write to memory, which formats may not"),
-            ("int", "%p", I32(1),
-             "`%p` at byte 0 of the format would tell a native address, which guests never see"),
-            ("int", "%s", I32(2000),
-             "`%s` at byte 0 of the format takes a `const char *`, argument 4 is `int`: write `%d`"),
-            ("int", "value: %ld", I32(1),
-             "`%ld` at byte 7 of the format takes an integer of 64 bits, argument 4 is `int`: write `%d`"),
-            ("int", "%lx", I32(1),
-             "`%lx` at byte 0 of the format takes an integer of 64 bits, argument 4 is `int`: write `%x`"),
-            ("int", "%d and %.2f", I32(1),
-             "`%.2f` at byte 7 of the format takes a `double`, and only 1 argument is passed behind `...`"),
-            ("text", "%d", I32(2000),
-             "`%d` at byte 0 of the format takes an `int`, argument 4 is `const char *`: write `%s`"),
-            ("text", "%ls", I32(2000),
-             "`%ls` at byte 0 of the format takes wide characters, which have another size here"),
-            ("text", "%*s", I32(2000),
-             "`%*s` at byte 0 of the format takes for its `*` an `int`, argument 4 is `const char *`: pass an `int`"),
-            ("int", "%*d", I32(2),
-             "`%*d` at byte 0 of the format takes an `int`, and only 1 argument is passed behind `...`"),
-            ("int", "%1$d", I32(2),
-             "`%1$` at byte 0 of the format takes its argument by position: leave out the `$`"),
+            (
+                "int",
+                "x%n",
+                I32(TO),
+                "`%n` at byte 1 of the format would write to memory, which formats may not",
+            ),
+            (
+                "int",
+                "%p",
+                I32(1),
+                "`%p` at byte 0 of the format would tell a native address, which guests never see",
+            ),
+            (
+                "int",
+                "%s",
+                I32(2000),
+                "`%s` at byte 0 of the format takes a `const char *`, argument 4 is `int`: write `%d`",
+            ),
+            (
+                "int",
+                "value: %ld",
+                I32(1),
+                "`%ld` at byte 7 of the format takes an integer of 64 bits, argument 4 is `int`: write `%d`",
+            ),
+            (
+                "int",
+                "%lx",
+                I32(1),
+                "`%lx` at byte 0 of the format takes an integer of 64 bits, argument 4 is `int`: write `%x`",
+            ),
+            (
+                "int",
+                "%d and %.2f",
+                I32(1),
+                "`%.2f` at byte 7 of the format takes a `double`, and only 1 argument is passed behind `...`",
+            ),
+            (
+                "text",
+                "%d",
+                I32(2000),
+                "`%d` at byte 0 of the format takes an `int`, argument 4 is `const char *`: write `%s`",
+            ),
+            (
+                "text",
+                "%ls",
+                I32(2000),
+                "`%ls` at byte 0 of the format takes wide characters, which have another size here",
+            ),
+            (
+                "text",
+                "%*s",
+                I32(2000),
+                "`%*s` at byte 0 of the format takes for its `*` an `int`, argument 4 is `const char *`: pass an `int`",
+            ),
+            (
+                "int",
+                "%*d",
+                I32(2),
+                "`%*d` at byte 0 of the format takes an `int`, and only 1 argument is passed behind `...`",
+            ),
+            (
+                "int",
+                "%1$d",
+                I32(2),
+                "`%1$` at byte 0 of the format takes its argument by position: leave out the `$`",
+            ),
             ("int", "%m", I32(2), "`%m` at byte 0 of the format is no conversion of C"),
             ("int", "%\u{1b}", I32(2), "`%\\x1b` at byte 0 of the format is no conversion of C"),
-            ("int", "50%", I32(2),
-             "`%` at byte 2 of the format is not complete; a percent sign is written `%%`"),
-            ("int", "%99999d", I32(2),
-             "`%99999d` at byte 0 of the format asks for more than 4095 characters"),
+            (
+                "int",
+                "50%",
+                I32(2),
+                "`%` at byte 2 of the format is not complete; a percent sign is written `%%`",
+            ),
+            (
+                "int",
+                "%99999d",
+                I32(2),
+                "`%99999d` at byte 0 of the format asks for more than 4095 characters",
+            ),
         ] {
             refused_format(world, name, format, &[tail], message);
         }
@@ -165,16 +229,28 @@ fn what_does_not_fit_is_refused() {
 fn the_strings_are_checked_as_ever() {
     everywhere(|world| {
         let with = arguments(world, "%s", &[I32(MEMORY + 5)]);
-        let message = "parameter 4 (const char *): 1 byte at 0x10005 reaches past the memory of 65536 bytes";
+        let message =
+            "parameter 4 (const char *): 1 byte at 0x10005 reaches past the memory of 65536 bytes";
         refused(world, "text", &with, message);
         let with = arguments(world, "%s", &[I32(0)]);
-        refused(world, "text", &with, "parameter 4 (const char *): the pointer is 0, and NULL is not allowed here");
+        refused(
+            world,
+            "text",
+            &with,
+            "parameter 4 (const char *): the pointer is 0, and NULL is not allowed here",
+        );
         let format = "parameter 3 \"format\" (const char *)";
         let null = [I32(TO), I32(ROOM), I32(0), I32(1)];
-        refused(world, "int", &null, &format!("{format}: the pointer is 0, and NULL is not allowed here"));
+        refused(
+            world,
+            "int",
+            &null,
+            &format!("{format}: the pointer is 0, and NULL is not allowed here"),
+        );
         world.write(MEMORY - 2, b"%d");
         let unterminated = [I32(TO), I32(ROOM), I32(MEMORY - 2), I32(1)];
-        let message = "the string at 0xfffe has no terminator before the end of the memory of 65536 bytes";
+        let message =
+            "the string at 0xfffe has no terminator before the end of the memory of 65536 bytes";
         refused(world, "int", &unterminated, &format!("{format}: {message}"));
     });
 }
@@ -225,7 +301,9 @@ fn tails_that_no_format_can_ask_for_are_not_linked() {
 fn a_tail_has_to_be_named() {
     let bridge = granted(&Engine::default(), INTERFACE).build().expect("it is granted");
     let import = |name: &str| {
-        format!(r#"(module (import "mock" "{name}" (func (param i32 i32 i32) (result i32))) (memory (export "memory") 1))"#)
+        format!(
+            r#"(module (import "mock" "{name}" (func (param i32 i32 i32) (result i32))) (memory (export "memory") 1))"#
+        )
     };
     let error = not_linked(&bridge, &import("print")).to_string();
     assert!(error.contains("names the types behind `...`"), "{error}");

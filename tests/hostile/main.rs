@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "grants interfaces and reads the counters of a C library")]
 
 mod after;
+mod data;
 mod formats;
 mod handles;
 mod linking;

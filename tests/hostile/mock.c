@@ -130,3 +130,9 @@ int print(char *to, uint32_t n, const char *format, ...) {
     va_end(arguments);
     return length;
 }
+
+// Data.
+int mock_level = 5;
+_Thread_local int mock_own = 6;
+const char mock_name[8] = "mock";
+const uint32_t mock_table[3] = { 1, 2, 3 };

@@ -1,7 +1,7 @@
 //! Types of an interface as C text that a compiler reads beside the real header.
 use portcullis::signature::{
-    Data, Float, Function, Integer, NoteKind, Prototype, Qualifiers, Record, RecordKind, Scope, Type, TypeKind,
-    Variadic,
+    Data, Float, Function, Integer, NoteKind, Prototype, Qualifiers, Record, RecordKind, Scope,
+    Type, TypeKind, Variadic,
 };
 
 /// How typedefs are written.

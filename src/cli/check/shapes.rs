@@ -132,7 +132,9 @@ fn is_clean_up(prototype: &Prototype) -> bool {
     ];
     let name = prototype.name.name.to_lowercase();
     let is_function = prototype.data.is_none();
-    is_function && prototype.function.params.is_empty() && WORDS.iter().any(|word| name.contains(word))
+    is_function
+        && prototype.function.params.is_empty()
+        && WORDS.iter().any(|word| name.contains(word))
 }
 
 /// Functions of C and POSIX that everybody knows.

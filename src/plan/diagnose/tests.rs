@@ -48,8 +48,13 @@ fn plan(op: Op, types: &[WasmType]) -> Plan {
     ];
     let function =
         Function { result: ty(TypeKind::Integer(Integer::Int)), params, variadic: Variadic::No };
-    let prototype =
-        Prototype { name: ident("f"), function, notes: Vec::new(), span: Span::default(), data: None };
+    let prototype = Prototype {
+        name: ident("f"),
+        function,
+        notes: Vec::new(),
+        span: Span::default(),
+        data: None,
+    };
     Plan {
         kind: crate::plan::Kind::Import,
         prototype: Arc::new(prototype),

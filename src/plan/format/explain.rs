@@ -56,7 +56,11 @@ impl FormatProblem {
         let passed = |index: usize| {
             let ty = tail.get(index)?;
             let fits = fitting(ty, conversion.last().copied().unwrap_or_default());
-            Some(PassedArgument { number: named + index + 1, ty: ty.as_written().to_string(), fits })
+            Some(PassedArgument {
+                number: named + index + 1,
+                ty: ty.as_written().to_string(),
+                fits,
+            })
         };
         FormatProblem {
             conversion: shown(conversion),

@@ -6,15 +6,13 @@ const NEW: Library = Library { binary: true, exact: true, fast: Some([true, true
 const OLD: Library = Library { binary: false, exact: false, fast: None };
 
 /// Arguments whose `*` values are their positions in `values`.
-fn try_with(
-    format: &str,
-    kinds: &[Kind],
-    values: &[i32],
-    library: Library,
-) -> Result<(), Mistake> {
+fn try_with(format: &str, kinds: &[Kind], values: &[i32], library: Library) -> Result<(), Mistake> {
     let at = |index: usize| At::new(8 * (index + 1)).expect("small");
-    let passed: Vec<Passed> =
-        kinds.iter().enumerate().map(|(index, kind)| Passed { kind: *kind, at: at(index) }).collect();
+    let passed: Vec<Passed> = kinds
+        .iter()
+        .enumerate()
+        .map(|(index, kind)| Passed { kind: *kind, at: at(index) })
+        .collect();
     check(format.as_bytes(), &passed, library, |at| {
         values.get(at.offset() / 8 - 1).copied().unwrap_or(0)
     })
@@ -73,13 +71,17 @@ fn the_rest_is_refused() {
         (Wrong::Position, &["%1$d", "%2$*1$d", "%*1$d", "%.*1$f"]),
         (
             Wrong::Unknown,
-            &["%y", "%k", "%'d", "%Id", "%w", "%wd", "%w7d", "%wf12d", "%B", "%\u{e9}", "%*5d",
-              "%Hf", "%DDf", "%D", "%-.-d", "%lhd", "%qd", "%Zd"],
+            &[
+                "%y", "%k", "%'d", "%Id", "%w", "%wd", "%w7d", "%wf12d", "%B", "%\u{e9}", "%*5d",
+                "%Hf", "%DDf", "%D", "%-.-d", "%lhd", "%qd", "%Zd",
+            ],
         ),
         (
             Wrong::Undefined,
-            &["%#d", "%#u", "%#c", "%0s", "%0c", "%.2c", "%hf", "%llf", "%zf", "%Ld", "%hs",
-              "%lls", "%5%", "%-%", "%l%", "%hc", "%w32f"],
+            &[
+                "%#d", "%#u", "%#c", "%0s", "%0c", "%.2c", "%hf", "%llf", "%zf", "%Ld", "%hs",
+                "%lls", "%5%", "%-%", "%l%", "%hc", "%w32f",
+            ],
         ),
         (Wrong::TooLong, &["%4096d", "%99999999999999999999d", "%.4096f", "%9999s"]),
     ];
@@ -169,11 +171,11 @@ proptest! {
     }
 }
 
-
 #[test]
 fn long_formats_are_read_in_linear_time() {
     let start = std::time::Instant::now();
-    for format in ["%%".repeat(1 << 20), format!("%{}d", "0".repeat(1 << 21)), "x".repeat(1 << 22)] {
+    for format in ["%%".repeat(1 << 20), format!("%{}d", "0".repeat(1 << 21)), "x".repeat(1 << 22)]
+    {
         let _ = try_with(&format, &[Kind::Int], &[], NEW);
     }
     let many = "%d".repeat(1 << 20);

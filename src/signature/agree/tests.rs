@@ -12,6 +12,9 @@ fn compare(guest: &str, grant: &str) -> Result<(), Disagreement> {
 fn the_same_call_in_other_words() {
     for (guest, grant) in [
         ("double cos(double)", "double cos(double x)"),
+        ("extern FILE *stdout", "extern struct FILE *stdout"),
+        ("extern const char name[]", "extern const char name[16]"),
+        ("extern char const *const version", "extern const char *version __null_terminated"),
         ("int32_t f(uint64_t a)", "int f(const unsigned long long x)"),
         ("int f(const int x)", "int f(int)"),
         // What is left out comes from the grant.

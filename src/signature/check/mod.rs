@@ -18,8 +18,8 @@ pub(super) use cross::{grants, interface};
 pub(super) use notes::bare;
 
 use super::diagnostic::MAX_ERRORS;
-use super::tail::not_for_a_format;
 use super::parse::{Names, is_unknown};
+use super::tail::not_for_a_format;
 use super::{
     Diagnostic, Expr, ExprKind, Field, Function, Ident, NoteKind, Param, Prototype, RecordBody,
     RecordKind, Span, Type, TypeKind, Variadic,

@@ -71,6 +71,44 @@ fn the_prototypes_of_the_design() {
 }
 
 #[test]
+fn data_is_printed_as_it_is_read() {
+    let scope = Scope::default();
+    for (text, printed) in [
+        ("extern int opterr", "extern int opterr"),
+        ("extern int32_t n;", "extern int n"),
+        ("extern FILE *stdout", "extern struct FILE *__borrowed stdout"),
+        ("extern const char *const name", "extern const char *const __lifetimebound(static) name"),
+        ("const char extern name[]", "extern const char name[] __lifetimebound(static)"),
+        (
+            "extern const uint8_t key[2 * 8]",
+            "extern const unsigned char key[16] __lifetimebound(static)",
+        ),
+        (
+            "extern const int *__counted_by(3) p",
+            "extern const int *__counted_by(3) __lifetimebound(static) p",
+        ),
+        ("extern char *__null_terminated s", "what `s` points at is not `const`"),
+    ] {
+        match parse_prototype(text, &scope) {
+            Ok(read) => {
+                assert_eq!(read.to_string(), printed);
+                for again in [printed.to_owned(), read.as_written().to_string()] {
+                    let parsed = parse_prototype(&again, &scope);
+                    assert_eq!(parsed.unwrap_or_else(|errors| panic!("{errors}")), read, "{again}");
+                }
+            }
+            Err(errors) => assert_eq!(errors.list()[0].message, printed, "{errors}"),
+        }
+    }
+}
+
+#[test]
+fn formats_and_named_tails_go_together() {
+    let text = "int f(const char *s, ..., long double, const char *) __format(printf, 1, 2)";
+    assert_eq!(canonical(text), text);
+}
+
+#[test]
 fn declarators_nest_as_in_c() {
     for (text, printed) in [
         ("void f(int (*a)[4])", "void f(int (*a)[4])"),

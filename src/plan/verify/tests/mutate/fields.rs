@@ -235,7 +235,8 @@ impl Fields<'_> {
                 self.each("handles", numbers(handles), |handles| Op::Reserve { handles });
             }
             Op::Call { stub, returns } => {
-                let data = [Datum::Address, Datum::Integer(1), Datum::Integer(2), Datum::Integer(4)];
+                let data =
+                    [Datum::Address, Datum::Integer(1), Datum::Integer(2), Datum::Integer(4)];
                 let data = [&data[..], &[Datum::Integer(8), Datum::Vector(4), Datum::Vector(8)]];
                 let data = data.concat().into_iter().map(Stub::Data);
                 let stubs = [Stub::Integers, Stub::Registers, Stub::Stack].into_iter().chain(data);
