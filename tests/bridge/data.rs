@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use wasmtime::Engine;
+use wasmtime::{Engine, Linker, Module, Store};
 
 const INTERFACE: &str = r#"
 #pragma portcullis library "libmock.so" module "mock"
@@ -247,4 +247,23 @@ fn the_streams_of_the_c_library_are_handles() {
     // SAFETY: it is refused.
     let builder = unsafe { Bridge::builder(&engine).grant_interface("c.h", interface) };
     assert!(builder.is_err(), "an array that changes is not copied");
+}
+
+/// By wasmtime's own means too, and without a memory where none is needed.
+#[test]
+fn data_needs_no_memory_of_its_own() {
+    let _turn = TURN.lock();
+    LEVEL.store(11, Ordering::Relaxed);
+    let text = r#"(module (import "mock" "level" (func $level (result i32)))
+        (func (export "level") (result i32) (call $level)))"#;
+    let bridge = bridge();
+    let mut one = Guest::new(&bridge, text).unwrap();
+    assert_eq!(one.call::<(), i32>("level", ()).unwrap(), 11);
+    let module = Module::new(bridge.engine(), text).unwrap();
+    let mut linker = Linker::new(bridge.engine());
+    bridge.add_to_linker(&mut linker, &module, natives).unwrap();
+    let mut store = Store::new(bridge.engine(), State::default());
+    let instance = linker.instantiate(&mut store, &module).unwrap();
+    let level = instance.get_typed_func::<(), i32>(&mut store, "level").unwrap();
+    assert_eq!(level.call(&mut store, ()).unwrap(), 11);
 }

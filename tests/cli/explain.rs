@@ -47,3 +47,14 @@ fn explain_points_at_every_mistake() {
     assert!(out.contains("assignment") && !out.contains("plan"), "{out}");
     assert!(err.contains("not supported yet") && err.contains("^^^"), "{err}");
 }
+
+#[test]
+fn explain_shows_formats_and_data() {
+    let (out, _) = portcullis(&["explain", "--grant", "libc", "snprintf"]).with(0);
+    assert!(out.contains("..., double, int, const char *"), "{out}");
+    assert!(out.contains("format    ") && out.contains("passed"), "{out}");
+    let (out, _) = portcullis(&["explain", "extern int opterr"]).with(0);
+    assert!(out.contains("reads 4 bytes; result int32"), "{out}");
+    let error = portcullis(&["explain", "int printf(const char *f, ...) __format(printf, 1, 2)"]);
+    error.says(1, &["the types of the arguments behind `...` are not known", "^^^"]);
+}

@@ -4,6 +4,8 @@ mod every;
 mod explain;
 mod imports;
 mod invoke;
+#[path = "../support/native.rs"]
+mod native;
 mod permissions;
 mod run;
 mod support;

@@ -1,4 +1,5 @@
 //! `run`: what guests print, and the status that the program exits with.
+use crate::native;
 use crate::support::*;
 use std::fs;
 
@@ -168,4 +169,26 @@ fn a_guest_prints_to_the_hosts_streams() {
         134,
         &["parameter 2 \"format\"", "`%s` at byte 0 of the format", "argument 3 is `int`", "`%d`"],
     );
+}
+
+/// A symbol of a library may be taken over, by a copy relocation of the program for instance. What is
+/// at the library's own is then not what the library uses.
+#[test]
+fn data_that_something_else_has_taken_over_is_not_read() {
+    let folder = folder(&[(
+        "c.h",
+        "#pragma portcullis library \"libc.so.6\" module \"c\"\nextern int opterr;\n",
+    )]);
+    let other = native::compile(folder.path(), "libother.so", "int opterr = 7;\n", &[]);
+    let text =
+        r#"(module (import "c" "opterr" (func $get (result i32))) (export "get" (func $get)))"#;
+    std::fs::write(folder.path().join("guest.wat"), text).expect("a file");
+    let get = |preload: &str| {
+        let mut command = command();
+        command.env("LD_PRELOAD", preload).args(["run", "--invoke", "get", "--grant"]);
+        run(command.arg(folder.path().join("c.h")).arg(folder.path().join("guest.wat")))
+    };
+    assert_eq!(get("").with(0).0, "1\n");
+    get(path_text(&other))
+        .says(1, &["`opterr` of ", "is not what the library uses", "libother.so"]);
 }

@@ -43,11 +43,15 @@ fn guest(tails: &[(&str, &str, &str)]) -> String {
     )
 }
 
+/// On every tier, by a leaf function and by one that may call back: that one gets copies.
 fn everywhere(test: impl Fn(&mut World)) {
+    let calls_back = format!("{INTERFACE}\nvoid each(int (*callback)(int x));\n");
     for tier in TIERS {
-        let bridge = granted(&Engine::default(), INTERFACE).max_tier(tier).build();
-        let bridge = bridge.unwrap_or_else(|error| panic!("{error}"));
-        test(&mut World::with_guest(&bridge, tier, &guest(&TAILS)));
+        for interface in [INTERFACE, &calls_back] {
+            let bridge = granted(&Engine::default(), interface).max_tier(tier).build();
+            let bridge = bridge.unwrap_or_else(|error| panic!("{error}"));
+            test(&mut World::with_guest(&bridge, tier, &guest(&TAILS)));
+        }
     }
 }
 
@@ -295,6 +299,21 @@ fn tails_that_no_format_can_ask_for_are_not_linked() {
         // The caret is under it, in the guest's text.
         assert!(error.contains("import name") && error.contains("^"), "{tail}: {error}");
     }
+}
+
+#[test]
+fn a_tail_of_too_many_is_not_linked() {
+    let bridge = granted(&Engine::default(), INTERFACE).build().expect("it is granted");
+    let with = |count: usize| {
+        let (tail, types) = (vec!["int"; count].join(", "), vec!["i32"; count].join(" "));
+        guest(&[("f", &tail, &types)])
+    };
+    let error = not_linked(&bridge, &with(253)).to_string();
+    assert!(error.contains("more than 255 parameters"), "{error}");
+    let mut world = World::with_guest(&bridge, TIERS[0], &with(252));
+    let mut all = arguments(&mut world, "%d", &[I32(1)]);
+    all.resize(255, I32(2));
+    assert_eq!(world.call("f", &all), 1);
 }
 
 #[test]

@@ -179,6 +179,80 @@ fn long_formats_are_read_in_linear_time() {
         let _ = try_with(&format, &[Kind::Int], &[], NEW);
     }
     let many = "%d".repeat(1 << 20);
-    assert!(try_with(&many, &vec![Kind::Int; 7], &[], NEW).is_err());
+    assert!(try_with(&many, &[Kind::Int; 7], &[], NEW).is_err());
     assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+}
+
+/// glibc says itself what a format takes.
+#[cfg(target_env = "gnu")]
+mod glibc {
+    #![expect(unsafe_code, reason = "asks the C library")]
+    use super::*;
+    use std::ffi::{CString, c_char, c_int};
+
+    unsafe extern "C" {
+        fn parse_printf_format(format: *const c_char, n: usize, types: *mut c_int) -> usize;
+    }
+
+    /// The kinds of arguments that a format takes (`printf.h`); `None` if one is of no kind that is
+    /// known here.
+    fn kinds(format: &str) -> Option<Vec<Kind>> {
+        const LONG_LONG: c_int = 1 << 8;
+        const LONG: c_int = 1 << 9;
+        let format = CString::new(format).expect("no NUL in it");
+        let mut types = [0; 128];
+        // SAFETY: the format ends with NUL, and there is room for so many types.
+        let count =
+            unsafe { parse_printf_format(format.as_ptr(), types.len(), types.as_mut_ptr()) };
+        let kind = |ty: &c_int| match (ty & 0xff, ty & !0xff) {
+            (0, flags) if flags & (LONG | LONG_LONG) != 0 => Some(Kind::Wide),
+            (0 | 1, _) => Some(Kind::Int),
+            (3, 0) => Some(Kind::Text),
+            (7, LONG_LONG) => Some(Kind::LongDouble),
+            (7, _) => Some(Kind::Double),
+            _ => None,
+        };
+        types.get(..count)?.iter().map(kind).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn takes_what_we_say(
+            format in "([a-z ]|%%|%[-+ #0]{0,2}([0-9]{1,4}|\\*)?(\\.([0-9]{1,4}|\\*)?)?(|hh|h|l|ll|j|z|t|L|w32|wf8)[diouxXbcsfFeaGn]){0,6}",
+        ) {
+            let at = At::new(8).expect("small");
+            let passed = |kinds: &[Kind]| -> Vec<Passed> {
+                kinds.iter().map(|kind| Passed { kind: *kind, at }).collect()
+            };
+            let with = |kinds: &[Kind]| {
+                check(format.as_bytes(), &passed(kinds), Library::host(), |_| 3)
+                    .map_err(|mistake| mistake.wrong)
+            };
+            let Some(theirs) = kinds(&format) else { return Ok(()) };
+            match with(&theirs) {
+                Ok(()) => if let [fewer @ .., last] = &theirs[..] {
+                    let missing = matches!(
+                        with(fewer),
+                        Err(Wrong::Missing { wanted, .. }) if wanted == *last
+                    );
+                    prop_assert!(missing, "{:?} takes fewer than {:?}", format, theirs);
+                },
+                Err(wrong @ (Wrong::Missing { .. } | Wrong::Mismatch { .. })) => {
+                    prop_assert!(false, "{:?} takes {:?}: {:?}", format, theirs, wrong);
+                }
+                // Refused for another reason.
+                Err(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn the_oracle_knows_what_it_is_asked() {
+        use Kind::{Double, Int, LongDouble, Text, Wide};
+        assert_eq!(
+            kinds("%d %ld %lld %s %*.*f %Lf %c %hhd %zu"),
+            Some(vec![Int, Wide, Wide, Text, Int, Int, Double, LongDouble, Int, Int, Wide])
+        );
+    }
 }
