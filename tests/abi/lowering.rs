@@ -41,6 +41,7 @@ fn clang_gives_functions_the_wasm_types_that_we_say() {
             function: function.clone(),
             notes: Vec::new(),
             span: Span::default(),
+            data: None,
         };
         // Vectors of 8 bytes are what is refused.
         let Ok(lowering) = lower(&prototype, &Scope::default(), DataModel::Ilp32, None) else {

@@ -105,6 +105,7 @@ fn cases(seed: u64, coverage: &mut Coverage) -> (String, Vec<Case>) {
             function: function.clone(),
             notes: Vec::new(),
             span: Span::default(),
+            data: None,
         };
         let target = Target {
             model: DataModel::Ilp32,
