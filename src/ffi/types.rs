@@ -448,7 +448,7 @@ impl Function {
             params: self.params.iter().map(param).collect(),
             variadic,
         };
-        Ok(Prototype { name: ident("function"), function, notes: Vec::new(), span })
+        Ok(Prototype { name: ident("function"), function, data: None, notes: Vec::new(), span })
     }
 
     /// An error with the C text of the types. Their places are those of the text where it reads as the

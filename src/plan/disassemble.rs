@@ -7,10 +7,14 @@ use super::abi::{Abi, Location, Role};
 use super::expression::{Expression, Step};
 use super::format::Passed;
 use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS, X87_STRIDE};
-use super::op::{At, Count, Datum, Fate, NativeOp, Op, Operand, Ownership, Phase, Stub, TakeExtent};
+use super::op::{
+    At, Count, Datum, Fate, NativeOp, Op, Operand, Ownership, Phase, Stub, TakeExtent,
+};
 use super::{Callee, Kind, Plan, Purpose};
 use crate::signature::{UnaryOp, Variadic};
-use names::{binary_name, bytes, direction_name, kind_name, null_name, returns_name, section, width_name};
+use names::{
+    binary_name, bytes, direction_name, kind_name, null_name, returns_name, section, width_name,
+};
 use std::fmt::{self, Write as _};
 
 mod names;

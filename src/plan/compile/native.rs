@@ -73,6 +73,10 @@ impl Parts {
     ) -> Result<Parts, CompileError> {
         let function = &prototype.function;
         let mut errors = Vec::new();
+        if prototype.data.is_some() {
+            let error = Diagnostic::new(prototype.span, "this declares data, not a function");
+            errors.push(error.help("read it through its address"));
+        }
         if function.params.len() > MAX_PARAMS {
             let error = format!("more than {MAX_PARAMS} parameters");
             errors.push(Diagnostic::new(prototype.span, error));
@@ -196,6 +200,7 @@ impl Parts {
             frame,
             expressions: Box::new([]),
             ranges: Box::new([]),
+            passed: [].into(),
             moves: parts.moves.into(),
             slots: Box::new([]),
             callees: Box::new([]),

@@ -4,8 +4,8 @@
 //! [`call`]. A plan is made [`Ready`] once: a scalar is then one load, converted, and one store. Native
 //! code is entered through the same stubs as for guests. There is no allocation in a call.
 use super::SmallFrame;
-use super::enter;
 use super::result::Both;
+use super::{data, enter};
 use crate::plan::Plan;
 use crate::plan::frame::{FrameHead, FrameLayout, MAX_STACK_AREA};
 use crate::plan::moves::{copy, load, store};
@@ -208,7 +208,7 @@ unsafe fn enter_with(
         let quick: Quick<Both> = match stub {
             Stub::Integers => enter::quick_integers,
             Stub::Registers => enter::quick_registers,
-            Stub::Stack | Stub::Whole { .. } => {
+            Stub::Stack | Stub::Whole { .. } | Stub::Data(_) => {
                 return enter_slowly(frame, ready, target, result);
             }
         };
@@ -272,6 +272,7 @@ unsafe fn enter_slowly(
                 let align = plan.frame.stack_align.into();
                 enter::whole(frame, target, area, slots, align, x87.into());
             }
+            Stub::Data(datum) => data::read(frame, target, datum),
         }
         let Both { integer, vector } = Both::of_first(&raw const (*frame).record);
         match ready.source {
