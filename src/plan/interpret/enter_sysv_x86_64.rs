@@ -36,7 +36,6 @@ pub unsafe extern "sysv64" fn integers(frame: *mut FrameHead, target: *const c_v
         "mov [rbx + {result_integers}], rax",
         "mov [rbx + {result_integers} + 8], rdx",
         "movups [rbx + {result_vectors}], xmm0",
-        "movups [rbx + {result_vectors} + 16], xmm1",
         "pop rbx",
         ".cfi_adjust_cfa_offset -8",
         ".cfi_restore rbx",

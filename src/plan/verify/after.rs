@@ -97,14 +97,19 @@ impl<'p> Verifier<'p> {
         let assignment = &self.assignment;
         let travelling = assignment.params.iter().chain([&assignment.result]);
         let (mut x87, mut whole) = (0, assignment.stack_align > 16);
+        let mut vectors = assignment.vector_registers;
         for piece in travelling.flat_map(|value| &value.pieces) {
             match piece.location {
                 Location::X87(_) => x87 += 1,
-                Location::Vector(_) => whole |= piece.size > 8,
+                Location::Vector(number) => {
+                    whole |= piece.size > 8;
+                    // The second one of a result is kept by those that load some.
+                    vectors |= number;
+                }
                 Location::Integer(_) | Location::Stack(_) => {}
             }
         }
-        match (x87, whole, self.plan.frame.stack, assignment.vector_registers) {
+        match (x87, whole, self.plan.frame.stack, vectors) {
             (0, false, 0, 0) => Stub::Integers,
             (0, false, 0, _) => Stub::Registers,
             (0, false, ..) => Stub::Stack,
