@@ -57,6 +57,7 @@
 mod after;
 mod before;
 mod by_value;
+mod call;
 mod conditions;
 mod constant;
 mod crossing;

@@ -1,0 +1,164 @@
+//! What guests and calls may do with handles.
+use super::*;
+use std::mem::offset_of;
+
+const KIND: HandleType = HandleType(7);
+
+fn object(n: usize) -> *mut c_void {
+    ptr::without_provenance_mut(0x1000 + n * 16)
+}
+
+fn owned(table: &mut HandleTable, n: usize, parent: Option<u32>) -> u32 {
+    table.adopt(object(n), KIND, false, parent, ptr::dangling()).expect("there is room")
+}
+
+#[test]
+fn entries_are_laid_out_as_compiled_code_reads_them() {
+    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (48, 8));
+    assert_eq!(offset_of!(Entry, pointer), 0);
+    assert_eq!(offset_of!(Entry, kind), 8);
+    assert_eq!(offset_of!(Entry, generation), 12);
+    assert_eq!(offset_of!(Entry, owners), 16);
+    assert_eq!(offset_of!(Entry, busy), 20);
+    assert_eq!(offset_of!(Entry, parent), 24);
+    assert_eq!(offset_of!(Entry, lends), 28);
+    assert_eq!(offset_of!(Entry, drop), 32);
+    assert_eq!(offset_of!(Entry, serial), 40);
+}
+
+#[test]
+fn one_pointer_has_one_handle_and_as_many_owners_as_it_was_given_away() {
+    let mut table = HandleTable::new(10);
+    let first = owned(&mut table, 1, None);
+    assert_eq!(owned(&mut table, 1, None), first);
+    assert!(table.consume(first).is_empty());
+    assert!(table.get(first, KIND).is_ok());
+    table.consume(first);
+    assert_eq!(table.get(first, KIND).err(), Some(HandleError::Stale));
+    let again = owned(&mut table, 1, None);
+    assert_ne!(again, first);
+    assert_eq!(table.get(first, KIND).err(), Some(HandleError::Stale));
+}
+
+#[test]
+fn what_is_no_handle_is_told_from_what_was_one() {
+    let mut table = HandleTable::new(10);
+    let handle = owned(&mut table, 1, None);
+    assert_eq!(table.get(0, KIND).err(), Some(HandleError::Forged));
+    assert_eq!(table.get(u32::MAX, KIND).err(), Some(HandleError::Forged));
+    assert_eq!(table.get(handle + (1 << INDEX_BITS), KIND).err(), Some(HandleError::Forged));
+    assert_eq!(table.get(handle - (1 << INDEX_BITS), KIND).err(), Some(HandleError::Forged));
+    assert_eq!(table.get(handle, HandleType(8)).err(), Some(HandleError::WrongType));
+}
+
+#[test]
+fn children_and_loans_die_with_their_lender() {
+    let mut table = HandleTable::new(10);
+    let parent = owned(&mut table, 1, None);
+    let child = owned(&mut table, 2, Some(parent));
+    let grandchild = owned(&mut table, 3, Some(child));
+    let loan = Loan { instance: 0, address: 64, size: 5 };
+    table.lend(grandchild, KIND, loan).expect("it is alive");
+    assert_eq!(table.consume(parent), vec![loan]);
+    assert_eq!(table.get(grandchild, KIND).err(), Some(HandleError::Stale));
+    assert_eq!(table.live(), 0);
+}
+
+#[test]
+fn an_invalidated_lender_lives_on_and_so_do_owned_children() {
+    let mut table = HandleTable::new(10);
+    let lender = owned(&mut table, 1, None);
+    let child = owned(&mut table, 2, Some(lender));
+    let lent = table.adopt(object(3), KIND, true, Some(lender), ptr::null()).expect("room");
+    let loan = Loan { instance: 0, address: 64, size: 5 };
+    table.lend(lender, KIND, loan).expect("it is alive");
+    assert_eq!(table.end_loans(lender), vec![loan]);
+    assert!(table.end_loans(lender).is_empty());
+    assert!(table.get(lender, KIND).is_ok() && table.get(child, KIND).is_ok());
+    assert_eq!(table.get(lent, KIND).err(), Some(HandleError::Stale));
+}
+
+#[test]
+fn a_busy_child_keeps_its_ancestors_from_being_consumed() {
+    let mut table = HandleTable::new(10);
+    let parent = owned(&mut table, 1, None);
+    let child = owned(&mut table, 2, Some(parent));
+    table.enter(child, KIND).expect("it is alive");
+    assert_eq!(table.check_consumable(parent, KIND), Err(HandleError::Busy));
+    table.leave(child);
+    assert_eq!(table.check_consumable(parent, KIND), Ok(()));
+}
+
+#[test]
+fn borrowed_handles_cannot_be_consumed() {
+    let mut table = HandleTable::new(10);
+    let handle = table.adopt(object(1), KIND, true, None, ptr::null()).expect("room");
+    assert_eq!(table.check_consumable(handle, KIND), Err(HandleError::Borrowed));
+}
+
+#[test]
+fn a_child_of_a_dead_lender_has_no_lender_not_even_itself() {
+    let mut table = HandleTable::new(10);
+    let lender = owned(&mut table, 1, None);
+    table.consume(lender);
+    let child = owned(&mut table, 2, Some(lender));
+    assert_eq!(child & 0xfffff, lender & 0xfffff, "the slot is used again");
+    table.enter(child, KIND).expect("it is alive");
+    table.leave(child);
+    assert_eq!(table.check_consumable(child, KIND), Ok(()));
+}
+
+#[test]
+fn a_consumed_child_takes_its_mark_off_its_parent() {
+    let mut table = HandleTable::new(10);
+    let parent = owned(&mut table, 1, None);
+    let child = owned(&mut table, 2, Some(parent));
+    table.enter(child, KIND).expect("it is alive");
+    table.consume_marked(child);
+    table.leave(child);
+    assert_eq!(table.check_consumable(parent, KIND), Ok(()));
+}
+
+#[test]
+fn reserved_slots_are_not_given_to_others() {
+    let mut table = HandleTable::new(2);
+    table.reserve(1).expect("there is room");
+    owned(&mut table, 1, None);
+    assert!(table.reserve(1).is_err(), "one is alive, one is reserved");
+    table.release(1);
+    table.reserve(1).expect("there is room again");
+}
+
+#[test]
+fn the_limit_holds_and_reservations_count() {
+    let mut table = HandleTable::new(2);
+    assert!(table.reserve(2).is_ok());
+    table.release(2);
+    owned(&mut table, 1, None);
+    assert_eq!(table.reserve(2), Err(Full { wanted: 2, limit: 2 }));
+    owned(&mut table, 2, None);
+    assert!(table.adopt(object(3), KIND, false, None, ptr::null()).is_none());
+}
+
+#[test]
+fn a_slot_is_retired_before_its_generation_wraps() {
+    let mut table = HandleTable::new(1);
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..3 * LAST_GENERATION {
+        let handle = owned(&mut table, 1, None);
+        assert!(seen.insert(handle), "{handle:#x} was used twice");
+        table.consume(handle);
+    }
+}
+
+#[test]
+fn teardown_goes_from_the_youngest_to_the_oldest() {
+    let mut table = HandleTable::new(10);
+    let parent = owned(&mut table, 1, None);
+    owned(&mut table, 2, Some(parent));
+    owned(&mut table, 2, Some(parent));
+    table.adopt(object(3), KIND, true, Some(parent), ptr::null());
+    let order: Vec<_> = table.drain().into_iter().map(|(pointer, _)| pointer).collect();
+    assert_eq!(order, [object(2), object(2), object(1)]);
+    assert_eq!(table.live(), 0);
+}
