@@ -4,7 +4,8 @@
  *
  * Powers of the library's own: what is written goes to the host's own terminal or log, whatever WASI gives
  * the guest, between what the host writes there. It blocks where they do. Grant this to guests that
- * may print, and libc.h to all others.
+ * may print, and libc.h to all others. The streams keep what is written until fflush, or until the program
+ * ends; WASI knows nothing of that: a guest that prints both ways calls fflush in between.
  *
  * stdout and stderr are data: a guest imports "extern FILE *stdout" (or the plain name) as a function without
  * parameters that returns a handle. It cannot be closed.

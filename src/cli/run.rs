@@ -90,6 +90,7 @@ impl Run {
             Some(export) => export.call(&mut store, instance),
             None => start(&mut store, instance, &self.guest),
         });
+        flush_native_streams();
         match ended {
             Err(Failure::Trap(error)) => match error.downcast_ref::<I32Exit>() {
                 Some(exit) => Ok(Status::Guest(exit.0)),
@@ -196,6 +197,7 @@ impl<'r> Export<'r> {
         }
         let mut results = vec![Val::I32(0); self.results];
         function.call(&mut *store, &self.parameters, &mut results).map_err(Failure::Trap)?;
+        flush_native_streams();
         let mut page = Page::default();
         for result in &results {
             page.line(invoke::show(result));
@@ -203,6 +205,14 @@ impl<'r> Export<'r> {
         page.show()?;
         Ok(Status::Good)
     }
+}
+
+/// Native code may have printed to the C library's streams (the interface `streams`), which keep what is
+/// written: it comes before what is said about the guest.
+#[expect(unsafe_code, reason = "calls the C library")]
+fn flush_native_streams() {
+    // SAFETY: NULL means all open streams. A stream that cannot be written is native code's business.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
 /// The arguments of the command line as parameters of such a function.

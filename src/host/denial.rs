@@ -166,7 +166,8 @@ impl ShippedLibrary {
         let text = &self.shipped.interface().text;
         if grants.interfaces().all(|granted| granted.text != *text) {
             offer.push_str(&format!(
-                ": `--grant interfaces/{file}`, or `.grant(interfaces::{rust}())`"
+                ": `--grant {}`, or `.grant(interfaces::{rust}())`",
+                file.strip_suffix(".h").unwrap_or(file)
             ));
         }
         let library = self.library();
@@ -228,12 +229,12 @@ mod tests {
         let hint = |module, name| library_not_granted(module, name, &grants).expect("a library");
         for module in ["libm", "libm.so.6"] {
             let hint = hint(module, COS);
-            assert!(hint.contains("--grant interfaces/libm.h"), "{hint}");
+            assert!(hint.contains("--grant libm`"), "{hint}");
             assert!(!hint.contains("must write"), "{hint}");
         }
         for module in ["./libm.so.6", "/usr/lib/libm.so.6", "libm.so"] {
             let hint = hint(module, COS);
-            assert!(hint.contains("--grant interfaces/libm.h"), "{hint}");
+            assert!(hint.contains("--grant libm`"), "{hint}");
             assert!(hint.contains("must write the module `libm` or `libm.so.6`"), "{hint}");
         }
         let hint_of_crc32 = hint("libz.so.1", "crc32");
@@ -278,10 +279,10 @@ mod tests {
             symbol_not_granted(module, symbol, &grants.candidates(module), &grants)
         };
         let gzopen = hint("libz.so.1", "gzopen");
-        assert!(gzopen.contains("--grant interfaces/gzfile.h"), "{gzopen}");
+        assert!(gzopen.contains("--grant gzfile`"), "{gzopen}");
         assert!(!gzopen.contains("must write"), "{gzopen}");
         let gzopen = hint("zlib", "gzFile gzopen(const char *path, const char *mode)");
-        assert!(gzopen.contains("--grant interfaces/gzfile.h"), "{gzopen}");
+        assert!(gzopen.contains("--grant gzfile`"), "{gzopen}");
         assert!(gzopen.contains("must write the module `gzfile` or `libz.so.1`"), "{gzopen}");
         let crc31 = hint("zlib", "crc31");
         assert!(crc31.contains("crc32"), "{crc31}");

@@ -6,10 +6,10 @@ use std::process::Command;
 #[test]
 fn nothing_is_callable_without_a_grant_and_the_error_names_the_flag() {
     for (guest, flag) in [
-        ("guest-examples/cos/cos.wat", "--grant interfaces/libm.h"),
-        ("guest-examples/cos/plain.wat", "--grant interfaces/libm.h"),
-        ("guest-examples/zlib/zlib.wasm", "--grant interfaces/zlib.h"),
-        ("guest-examples/sqlite/sqlite.wasm", "--grant interfaces/sqlite3.h"),
+        ("guest-examples/cos/cos.wat", "--grant libm"),
+        ("guest-examples/cos/plain.wat", "--grant libm"),
+        ("guest-examples/zlib/zlib.wasm", "--grant zlib"),
+        ("guest-examples/sqlite/sqlite.wasm", "--grant sqlite3"),
     ] {
         portcullis(&["run", guest]).says(1, &["cannot link", "not granted", flag]);
     }
@@ -23,7 +23,7 @@ fn nothing_is_callable_without_a_grant_and_the_error_names_the_flag() {
         "guest-examples/cos/cos.wat",
         "1",
     ])
-    .says(1, &["not granted", "--grant interfaces/libm.h"]);
+    .says(1, &["not granted", "--grant libm"]);
 }
 
 #[test]
