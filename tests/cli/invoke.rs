@@ -48,3 +48,22 @@ fn a_module_that_is_no_program_is_initialized_before_a_call() {
         (func (export "ready") (result i32) (global.get $ready)))"#;
     assert_eq!(guest(text, &["--invoke", "ready"]).with(0).0, "42\n");
 }
+
+#[test]
+fn a_struct_comes_back_in_the_guests_memory() {
+    let text = r#"(module (import "libc" "div" (func $div (param i32 i32 i32)))
+        (memory (export "memory") 1)
+        (func (export "remainder") (param i32 i32) (result i32)
+            (call $div (i32.const 16) (local.get 0) (local.get 1))
+            (i32.load (i32.const 20))))"#;
+    let folder = folder(&[("div.wat", text)]);
+    let path = folder.path().join("div.wat");
+    let remainder = |args: [&str; 2]| {
+        let fixed = ["run", "--grant", "libc", "--invoke", "remainder"];
+        run(command().args(fixed).arg(&path).args(args))
+    };
+    assert_eq!(remainder(["-17", "5"]).with(0).0, "-2\n");
+    // Native code would end the process.
+    remainder(["17", "0"]).says(134, &["libc.div", "denominator = 0, numerator = 17"]);
+    remainder(["-2147483648", "-1"]).says(134, &["denominator = -1, numerator = -2147483648"]);
+}
