@@ -230,18 +230,11 @@ fn expression(space: &Space<'_>, expr: u16) -> Result<i128, Failure> {
 ///
 /// # Safety
 /// As [`step`].
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "they are the fields of the op")]
-pub unsafe fn buffer(
-    space: &Space<'_>,
-    slot: u16,
-    to: At,
-    count: Count,
-    size: u32,
-    align: u8,
-    null: Null,
-    extent: Option<At>,
-) -> Result<(), Failure> {
+#[inline(never)]
+pub unsafe fn buffer(op: &Op, space: &Space<'_>) -> Result<(), Failure> {
+    let Op::Buffer { slot, to, count, size, align, null, param: _, extent } = *op else {
+        return Ok(()); // not called for others
+    };
     // SAFETY: the caller's promise.
     let (guest, count) = unsafe {
         let count = match count {
@@ -281,7 +274,7 @@ pub unsafe fn buffer(
 ///
 /// # Safety
 /// As [`step`].
-#[inline(always)]
+#[inline(never)]
 pub unsafe fn object(space: &Space<'_>, slot: u16, size: u32, moves: u16) -> Result<(), Failure> {
     // SAFETY: the caller's promise; the moves stay inside the frame and the value.
     unsafe {

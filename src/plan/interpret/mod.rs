@@ -236,8 +236,9 @@ unsafe fn before_call(
         (&raw mut (*frame).guest).write(slots);
         (&raw mut (*frame).binding).write(binding);
     }
-    // Scalars and buffers are handled here, everything else in a function of its own: a small loop
-    // keeps its state in registers. Each scalar has its own arm, so that there is one jump an op.
+    // Scalars are handled here, everything else in functions of their own, which are never part of
+    // this one: a small loop keeps its state in registers. Each scalar has its own arm, so that there
+    // is one jump an op.
     for (index, op) in plan.ops.iter().enumerate() {
         // SAFETY: the plan was verified, so that the op stays inside the frame, the guest's slots
         // and its tables, and everything it reads has been written by the ops before it. Of an
@@ -247,26 +248,42 @@ unsafe fn before_call(
             let low64 = |slot: u16| slots.add(usize::from(slot)).cast::<u64>().read();
             let place = |to: At, value: u64| {
                 frame.cast::<u8>().add(to.offset()).cast::<u64>().write(value);
-                Ok(())
             };
             match *op {
                 Op::Call { stub, returns } => return Ok((stub, returns)),
-                Op::Int8 { slot, to } => place(to, before::extend8(low32(slot))),
-                Op::UInt8 { slot, to } => place(to, u64::from(low32(slot) & 0xff)),
-                Op::Int16 { slot, to } => place(to, before::extend16(low32(slot))),
-                Op::UInt16 { slot, to } => place(to, u64::from(low32(slot) & 0xffff)),
-                Op::Bool { slot, to } => place(to, u64::from(low32(slot) != 0)),
+                Op::Int8 { slot, to } => {
+                    place(to, before::extend8(low32(slot)));
+                    continue;
+                }
+                Op::UInt8 { slot, to } => {
+                    place(to, u64::from(low32(slot) & 0xff));
+                    continue;
+                }
+                Op::Int16 { slot, to } => {
+                    place(to, before::extend16(low32(slot)));
+                    continue;
+                }
+                Op::UInt16 { slot, to } => {
+                    place(to, u64::from(low32(slot) & 0xffff));
+                    continue;
+                }
+                Op::Bool { slot, to } => {
+                    place(to, u64::from(low32(slot) != 0));
+                    continue;
+                }
                 Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => {
-                    place(to, u64::from(low32(slot)))
+                    place(to, u64::from(low32(slot)));
+                    continue;
                 }
-                Op::Int64 { slot, to } | Op::Float64 { slot, to } => place(to, low64(slot)),
+                Op::Int64 { slot, to } | Op::Float64 { slot, to } => {
+                    place(to, low64(slot));
+                    continue;
+                }
                 Op::Long32 { slot, to } => {
-                    place(to, i64::from(low32(slot).cast_signed()).cast_unsigned())
+                    place(to, i64::from(low32(slot).cast_signed()).cast_unsigned());
+                    continue;
                 }
-                Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
-                    let space = Space::new(plan, binding, frame);
-                    before::buffer(&space, slot, to, count, size, align, null, extent)
-                }
+                Op::Buffer { .. } => before::buffer(op, &Space::new(plan, binding, frame)),
                 Op::Object { slot, size, moves } => {
                     before::object(&Space::new(plan, binding, frame), slot, size, moves)
                 }
