@@ -19,11 +19,20 @@ pub(super) struct Key {
 const MOST_LINKS: usize = 1 << 14;
 /// Longer names are linked anew each time.
 const LONGEST_NAME: usize = 512;
+/// And so is what is beyond so many ops: an import with a long tail has a large plan.
+const MOST_OPS: usize = 1 << 17;
 
 /// The links of a bridge.
 #[derive(Debug, Default)]
 pub(super) struct LinkCache {
-    links: RwLock<HashMap<Key, Arc<Link>>>,
+    links: RwLock<Links>,
+}
+
+#[derive(Debug, Default)]
+struct Links {
+    by_key: HashMap<Key, Arc<Link>>,
+    /// Of all their plans.
+    ops: usize,
 }
 
 impl Key {
@@ -44,13 +53,17 @@ impl Key {
 
 impl LinkCache {
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Link>> {
-        self.links.read().unwrap_or_else(PoisonError::into_inner).get(key).map(Arc::clone)
+        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+        links.by_key.get(key).map(Arc::clone)
     }
 
     pub(super) fn insert(&self, key: Key, link: &Arc<Link>) {
+        let ops: usize = link.overloads.iter().map(|one| one.plan.ops.len()).sum();
         let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
-        if links.len() < MOST_LINKS {
-            links.insert(key, Arc::clone(link));
+        let Links { by_key, ops: all } = &mut *links;
+        if by_key.len() < MOST_LINKS && *all + ops <= MOST_OPS {
+            let before = by_key.insert(key, Arc::clone(link));
+            *all += if before.is_none() { ops } else { 0 };
         }
     }
 }

@@ -18,23 +18,37 @@ pub(super) enum Origin {
 /// The plans of a bridge: one object for equal plans.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
-    interned: Mutex<HashSet<Arc<Plan>>>,
+    interned: Mutex<Interned>,
 }
 
-/// Guests of a trusted library write their own prototypes, so that the number of plans has no
-/// natural bound. What is beyond this is not shared.
+#[derive(Debug, Default)]
+struct Interned {
+    plans: HashSet<Arc<Plan>>,
+    /// So many were in use when it was looked last.
+    used: usize,
+}
+
+/// Guests name the tails of formats, and write their own prototypes for a trusted library, so that the
+/// number of plans has no natural bound. What is beyond this is not shared.
 const MOST_INTERNED: usize = 1 << 14;
+/// So many plans that nobody uses any more may be kept beside as many as are in use.
+const UNUSED: usize = 64;
 
 impl Plans {
     /// The one object for plans that equal this one.
     pub(super) fn intern(&self, plan: Plan) -> Arc<Plan> {
         let mut interned = self.interned.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = interned.get(&plan) {
+        let Interned { plans, used } = &mut *interned;
+        if let Some(known) = plans.get(&plan) {
             return Arc::clone(known);
         }
+        if plans.len() >= (2 * *used + UNUSED).min(MOST_INTERNED) {
+            plans.retain(|plan| Arc::strong_count(plan) > 1);
+            *used = plans.len();
+        }
         let plan = Arc::new(plan);
-        if interned.len() < MOST_INTERNED {
-            interned.insert(Arc::clone(&plan));
+        if plans.len() < MOST_INTERNED {
+            plans.insert(Arc::clone(&plan));
         }
         plan
     }
@@ -97,6 +111,40 @@ mod tests {
     fn record(kind: RecordKind, tag: &str) -> Record {
         let tag = Some(Ident { name: tag.into(), span: Span::default() });
         Record { kind, tag, body: None }
+    }
+
+    /// A guest names the tail of a format, so that it can ask for any number of plans.
+    #[test]
+    fn plans_that_nobody_uses_are_not_kept() {
+        use crate::plan::abi::Abi;
+        use crate::plan::compile::{Target, compile};
+        use crate::plan::layout::DataModel;
+        use crate::signature::{Scope, parse_prototype};
+        let (plans, numbers, scope) =
+            (Plans::default(), HandleNumbers::default(), Scope::default());
+        let plan = |number: u32| {
+            let text = format!("int f(int a __range(0, {number}))");
+            let prototype = parse_prototype(&text, &scope).unwrap_or_else(|e| panic!("{e}"));
+            let target = Target {
+                model: DataModel::Ilp32,
+                abi: Abi::SysvX86_64,
+                leaf: true,
+                scope: &scope,
+                import: None,
+                handle_types: &numbers.of(Origin::Trusted(0)),
+                grants: &|_| None,
+            };
+            compile(&Arc::new(prototype), &target).unwrap_or_else(|e| panic!("{e}"))
+        };
+        let used: Vec<Arc<Plan>> = (0..10).map(|number| plans.intern(plan(number))).collect();
+        for number in 10..1000 {
+            drop(plans.intern(plan(number)));
+            let kept = plans.interned.lock().expect("not poisoned").plans.len();
+            assert!(kept <= 2 * used.len() + UNUSED, "{kept} plans");
+        }
+        for (number, one) in (0..).zip(&used) {
+            assert!(Arc::ptr_eq(one, &plans.intern(plan(number))), "{number}");
+        }
     }
 
     #[test]
