@@ -60,3 +60,27 @@ const DECLARED: &str = "struct mixed { int a; double b; }; struct floats { doubl
 fn declared(text: &str) -> CallPlan {
     CallPlan::parse_in(text, DECLARED).unwrap_or_else(|error| panic!("{error}"))
 }
+
+#[test]
+fn types_that_take_forever_to_walk_are_refused() {
+    let doubled = |mut ty: Type| {
+        for _ in 0..60 {
+            ty = Type::union_([ty.clone(), ty]);
+        }
+        ty
+    };
+    let error = doubled(Type::INT).layout().expect_err("it has 2^60 members");
+    assert!(error.to_string().contains("more than 16384 types"), "{error}");
+    let error = CallPlan::of(&Function::new(doubled(Type::INT))).expect_err("likewise");
+    assert!(error.to_string().contains("more than 16384 types"), "{error}");
+}
+
+#[test]
+fn tails_without_end_are_refused() {
+    let empty = Type::struct_([Type::INT; 0]);
+    for count in [256, 70_000] {
+        let tail = vec![empty.clone(); count].into_iter().chain([Type::INT]);
+        let error = CallPlan::of(&Function::new(Type::VOID).tail(tail)).expect_err("too many");
+        assert!(error.to_string().contains("more than 255 arguments after `...`"), "{error}");
+    }
+}

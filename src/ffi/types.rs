@@ -184,10 +184,8 @@ impl Type {
 
     /// Everything that walks types later on does so recursively.
     fn check(&self) -> Result<(), Error> {
-        if depth_is_at_most(&self.0, MAX_DEPTH) {
-            return Ok(());
-        }
-        let message = format!("types are nested more than {MAX_DEPTH} deep here");
+        let mut nodes = 0;
+        let Err(message) = walk(&self.0, MAX_DEPTH, &mut nodes) else { return Ok(()) };
         let error = Diagnostic::new(Span::default(), message);
         Err(Error::Prototype(Diagnostics::new("type", "", vec![error])))
     }
@@ -195,24 +193,35 @@ impl Type {
 
 /// As deep as a parsed type may be, and deeper than any real one.
 const MAX_DEPTH: usize = 64;
+/// As large as a parsed type may be. What is inside of two members counts twice: a union of two unions
+/// of two unions is small in memory, and takes forever to walk.
+const MAX_NODES: usize = 1 << 14;
 
-fn depth_is_at_most(ty: &signature::Type, depth: usize) -> bool {
-    let Some(below) = depth.checked_sub(1) else { return false };
+/// What is wrong with the size of a type, if something is.
+fn walk(ty: &signature::Type, depth: usize, nodes: &mut usize) -> Result<(), String> {
+    *nodes += 1;
+    if *nodes > MAX_NODES {
+        return Err(format!(
+            "a type of more than {MAX_NODES} types: pass a pointer to a part of it"
+        ));
+    }
+    let below = depth.checked_sub(1);
+    let below = below.ok_or_else(|| format!("types are nested more than {MAX_DEPTH} deep here"))?;
     match &ty.kind {
-        TypeKind::Array { element, .. } => depth_is_at_most(element, below),
-        TypeKind::Vector { lane, .. } => depth_is_at_most(lane, below),
-        TypeKind::Pointer(inner) => depth_is_at_most(inner, below),
-        TypeKind::Record(record) => record
-            .body
-            .iter()
-            .all(|body| body.fields.iter().all(|field| depth_is_at_most(&field.ty, below))),
+        TypeKind::Array { element, .. } => walk(element, below, nodes),
+        TypeKind::Vector { lane, .. } => walk(lane, below, nodes),
+        TypeKind::Pointer(inner) => walk(inner, below, nodes),
+        TypeKind::Record(record) => {
+            let mut fields = record.body.iter().flat_map(|body| &body.fields);
+            fields.try_for_each(|field| walk(&field.ty, below, nodes))
+        }
         TypeKind::Void
         | TypeKind::Bool
         | TypeKind::Integer(_)
         | TypeKind::Float(_)
         | TypeKind::Complex(_)
         | TypeKind::Enum(_)
-        | TypeKind::Function(_) => true,
+        | TypeKind::Function(_) => Ok(()),
     }
 }
 
@@ -458,7 +467,8 @@ impl Function {
         let text = format!("{prototype:#}");
         let read = match parse_declaration(&text, &Scope::default()) {
             Ok(read) => read,
-            Err(errors) => return Error::Prototype(errors.with_name("function")),
+            // Types made at run time may have no C text (an empty struct): what was found stands.
+            Err(_) => return Error::Prototype(Diagnostics::new("function", text, errors)),
         };
         let again = host().ok().and_then(|target| match target {
             Target::Host(abi) => {

@@ -59,8 +59,11 @@ impl Printer<'_> {
             Kind::Call => writeln!(text, "call    on C values in memory")?,
             Kind::Closure => writeln!(text, "closure called by native code")?,
         }
-        let FrameLayout { stack, stack_align, locals, size } = plan.frame;
+        let FrameLayout { stack, stack_align, locals, size, align } = plan.frame;
         write!(text, "frame   {size} bytes")?;
+        if align > 16 {
+            write!(text, " aligned to {align}")?;
+        }
         if stack > 0 {
             write!(text, ", {stack} of stack arguments")?;
             if stack_align > 16 {

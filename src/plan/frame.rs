@@ -95,6 +95,8 @@ pub struct FrameLayout {
     pub locals: u16,
     /// The whole frame, a multiple of 16.
     pub size: u16,
+    /// Alignment of its start: 16, or more when memory for a result asks for it.
+    pub align: u16,
 }
 
 impl FrameLayout {

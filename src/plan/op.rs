@@ -291,8 +291,9 @@ pub enum Op {
     /// is taken apart as `Plan::moves[moves]` says.
     Object { slot: u16, size: u32, moves: u16 },
     /// Places the address of a place of the frame: of a value that the C ABI passes by address, of
-    /// the memory that a result goes to.
-    Address { of: At, to: At },
+    /// the memory that a result goes to. So many bytes there are `zeroed`: all of a result, because
+    /// the guest gets its members whether native code has written them or not.
+    Address { of: At, to: At, zeroed: u16 },
     /// `size` bytes in the guest's memory that [`Op::StoreObject`] will write.
     Room { slot: u16, size: u32 },
     /// The conversions of the format whose address is at `text` (its length at `extent`) must be

@@ -17,6 +17,7 @@ mod linking;
 #[path = "../support/native.rs"]
 mod native;
 mod pointers;
+mod results;
 #[path = "../support/rng.rs"]
 #[expect(dead_code, reason = "these tests need a part of it only")]
 mod rng;

@@ -79,9 +79,9 @@ impl Compiler<'_> {
             },
             Some(location) => {
                 let host = value.extent.size;
-                let Some(of) = self.area(host, param.span) else { return };
+                let Some(of) = self.area(value.extent, param.span) else { return };
                 let Some(to) = self.place(location, param) else { return };
-                self.before.pointers.push(Op::Address { of, to });
+                self.before.pointers.push(Op::Address { of, to, zeroed: 0 });
                 in_place(&leaves, of, host, true)
             }
         };
@@ -100,9 +100,10 @@ impl Compiler<'_> {
             },
             Some(location) => {
                 let host = value.extent.size;
-                let Some(of) = self.area(host, ty.span) else { return };
+                let Some(of) = self.area(value.extent, ty.span) else { return };
                 let Some(to) = image(location) else { return };
-                self.before.pointers.push(Op::Address { of, to });
+                let Ok(zeroed) = u16::try_from(host) else { return };
+                self.before.pointers.push(Op::Address { of, to, zeroed });
                 in_place(&leaves, of, host, false)
             }
         };

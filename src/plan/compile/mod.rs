@@ -207,6 +207,8 @@ struct Compiler<'a> {
     kinds: Vec<HandleKind>,
     stack: usize,
     locals: usize,
+    /// Of the frame.
+    align: u16,
     takes: u8,
     adopts: u16,
 }
@@ -252,6 +254,7 @@ impl<'a> Compiler<'a> {
             kinds: Vec::new(),
             stack: 0,
             locals: 0,
+            align: 16,
             takes: 0,
             adopts: 0,
         }
@@ -345,6 +348,7 @@ impl<'a> Compiler<'a> {
             stack_align: u16::try_from(assignment.stack_align).unwrap_or(u16::MAX),
             locals: u16::try_from(FrameLayout::STACK + self.stack).unwrap_or(u16::MAX),
             size: u16::try_from(size).unwrap_or(u16::MAX),
+            align: self.align,
         };
         Plan {
             prototype: Arc::clone(self.prototype),

@@ -81,6 +81,12 @@ impl Parts {
             let error = format!("more than {MAX_PARAMS} parameters");
             errors.push(Diagnostic::new(prototype.span, error));
         }
+        if let Variadic::Typed(tail) = &function.variadic
+            && tail.len() > MAX_PARAMS
+        {
+            let error = format!("more than {MAX_PARAMS} arguments after `...`");
+            errors.push(Diagnostic::new(prototype.span, error));
+        }
         if let Variadic::Untyped(span) = &function.variadic {
             let message = "the types of the arguments behind `...` are not known";
             errors.push(Diagnostic::new(*span, message).help("name them: `..., int, double`"));
@@ -189,6 +195,7 @@ impl Parts {
             stack_align,
             locals: small(end),
             size: small(end),
+            align: 16,
         };
         let after = parts.ops.len() > usize::from(call) + 1;
         let plan = Plan {

@@ -2,6 +2,7 @@
 use super::{Compiler, MAX_AREA, index_of};
 use crate::plan::abi::{Assignment, Location, Piece};
 use crate::plan::frame::{FrameLayout, MAX_STACK_AREA};
+use crate::plan::layout::Extent;
 use crate::plan::moves::Move;
 use crate::plan::op::{At, Stub};
 use crate::plan::{Callee, HandleKind, Purpose};
@@ -36,9 +37,9 @@ impl Compiler<'_> {
         At::new(offset).expect("a frame is smaller than 64 KiB")
     }
 
-    /// A new place for a value of that size, 16-aligned.
-    pub(super) fn area(&mut self, size: u64, span: Span) -> Option<At> {
-        let size = usize::try_from(size).ok().filter(|size| *size <= MAX_AREA);
+    /// A new place for a value of that size, aligned as it asks and at least 16-aligned.
+    pub(super) fn area(&mut self, extent: Extent, span: Span) -> Option<At> {
+        let size = usize::try_from(extent.size).ok().filter(|size| *size <= MAX_AREA);
         if size.is_none() {
             self.error(
                 span,
@@ -46,9 +47,12 @@ impl Compiler<'_> {
                 "pass a pointer to it",
             );
         }
-        let at = self.local(16);
-        self.locals += size?.next_multiple_of(16).saturating_sub(16);
-        Some(at)
+        let align = u16::try_from(extent.align).ok()?.max(16);
+        self.align = self.align.max(align);
+        let start = FrameLayout::STACK + self.stack;
+        let offset = (start + self.locals).next_multiple_of(align.into());
+        self.locals = offset + size?.next_multiple_of(16) - start;
+        At::new(offset)
     }
 
     /// The index of a list of moves.

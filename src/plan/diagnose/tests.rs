@@ -61,7 +61,7 @@ fn plan(op: Op, types: &[WasmType]) -> Plan {
         lowering: Lowering { params: types.to_vec(), results: vec![WasmType::I32] },
         ops: Box::new([op]),
         call: 0,
-        frame: FrameLayout { stack: 0, stack_align: 16, locals: 320, size: 320 + 64 },
+        frame: FrameLayout { stack: 0, stack_align: 16, locals: 320, size: 320 + 64, align: 16 },
         moves: [].into(),
         slots: (0..u16::try_from(types.len()).expect("few")).collect(),
         expressions: Box::new([]),

@@ -25,7 +25,11 @@ impl Printer<'_> {
             Op::Object { slot, size, moves } => {
                 format!("slot {slot}, {}, moves {moves}", bytes(size.into()))
             }
-            Op::Address { of, to } => format!("of {} -> {}", self.at(of), self.at(to)),
+            Op::Address { of, to, zeroed: 0 } => format!("of {} -> {}", self.at(of), self.at(to)),
+            Op::Address { of, to, zeroed } => {
+                let zeroed = bytes(zeroed.into());
+                format!("of {} -> {}, {zeroed} zeroed", self.at(of), self.at(to))
+            }
             Op::Room { slot, size } => format!("slot {slot}, {}", bytes(size.into())),
             Op::Format { text, extent, param: _ } => {
                 format!("{} (length {})", self.at(text), self.at(extent))

@@ -142,7 +142,10 @@ pub unsafe fn step(
             Op::Vector { slot, to } => {
                 space.write::<[u64; 2]>(to, space.slot(slot).cast::<[u64; 2]>().read());
             }
-            Op::Address { of, to } => place(space, to, space.address(of)),
+            Op::Address { of, to, zeroed } => {
+                space.frame.cast::<u8>().add(of.offset()).write_bytes(0, zeroed.into());
+                place(space, to, space.address(of));
+            }
             Op::Room { slot, size } => {
                 space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
             }

@@ -146,12 +146,12 @@ pub unsafe fn run(
     slots: *mut GuestSlot,
     guest: &mut dyn Guest,
 ) -> Result<(), Box<Stop>> {
-    if usize::from(plan.frame.size) <= SMALL_FRAME {
+    if usize::from(plan.frame.size) <= SMALL_FRAME && plan.frame.align <= 16 {
         let mut small = SmallFrame(MaybeUninit::uninit());
         // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
         unsafe { run_in(ptr::from_mut(&mut small).cast(), plan, binding, slots, guest) }
     } else {
-        let frame = HeapFrame::new(usize::from(plan.frame.size));
+        let frame = HeapFrame::of(plan);
         // SAFETY: likewise.
         unsafe { run_in(frame.start.cast(), plan, binding, slots, guest) }
     }
@@ -165,9 +165,10 @@ struct HeapFrame {
 }
 
 impl HeapFrame {
-    fn new(size: usize) -> HeapFrame {
-        let layout = Layout::from_size_align(size.max(16), 16)
-            .expect("a frame is at most 64 KiB and 16-aligned");
+    fn of(plan: &Plan) -> HeapFrame {
+        let (size, align) = (usize::from(plan.frame.size), usize::from(plan.frame.align));
+        let layout = Layout::from_size_align(size.max(16), align.max(16))
+            .expect("a frame is at most 64 KiB, its alignment a power of two");
         // SAFETY: the size is not zero.
         let start = unsafe { alloc(layout) };
         if start.is_null() {
@@ -179,13 +180,13 @@ impl HeapFrame {
 
 impl Drop for HeapFrame {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout, freed once.
+        // SAFETY: allocated in `of` with this layout, freed once.
         unsafe { dealloc(self.start, self.layout) }
     }
 }
 
 /// # Safety
-/// As [`run`]; `frame` is `plan.frame.size` bytes, 16-aligned, that nothing else uses.
+/// As [`run`]; `frame` is `plan.frame.size` bytes, aligned as the plan asks, that nothing else uses.
 unsafe fn run_in(
     frame: *mut FrameHead,
     plan: &Plan,
@@ -346,7 +347,7 @@ pub unsafe fn resume_with(
     integer: u64,
     guest: &mut dyn Guest,
 ) -> Result<(), Box<Stop>> {
-    let frame = HeapFrame::new(usize::from(plan.frame.size));
+    let frame = HeapFrame::of(plan);
     let head = frame.start.cast::<FrameHead>();
     // SAFETY: the frame is ours and large enough for its head; nothing else of it is read by plans
     // without an *after* section.

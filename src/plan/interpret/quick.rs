@@ -49,7 +49,7 @@ impl Left {
     #[inline(never)]
     unsafe fn of(plan: &Plan, frame: *const FrameHead) -> Box<Left> {
         let size = usize::from(plan.frame.size);
-        let copy = HeapFrame::new(size);
+        let copy = HeapFrame::of(plan);
         // SAFETY: both are that large.
         unsafe { copy.start.copy_from_nonoverlapping(frame.cast(), size) };
         Box::new(Left(copy))
@@ -89,6 +89,7 @@ pub fn is_quick(plan: &Plan) -> bool {
     !errno
         && !marks
         && usize::from(plan.frame.size) <= SMALL_FRAME
+        && plan.frame.align <= 16
         && plan.ops[usize::from(plan.call) + 1..].iter().all(quick)
 }
 

@@ -139,7 +139,7 @@ impl Verifier<'_> {
             Op::Extended { slot, to } => self.pair(slot, to, true),
             Op::Vector { slot, to } => self.vector(slot, to),
             Op::Object { slot, size, moves } => self.object(slot, size, moves),
-            Op::Address { of, to } => self.address(of, to),
+            Op::Address { of, to, zeroed } => self.address(of, to, zeroed),
             Op::Room { slot, size } => self.room(slot, size),
             Op::Reserve { handles } => match self.made.reserved.replace(handles) {
                 None => Ok(()),

@@ -59,14 +59,18 @@ impl Verifier<'_> {
     }
 
     /// The address of a place among cells and locals is an argument: of a value that the ABI passes
-    /// by address, or of the result.
-    pub(super) fn address(&mut self, of: At, to: At) -> Checked {
+    /// by address, or of the result, of which native code may leave anything as it was.
+    pub(super) fn address(&mut self, of: At, to: At, zeroed: u16) -> Checked {
         let travels = |value: &Value| value.indirect.and_then(image) == Some(to);
         let values = self.assignment.params.iter().chain([&self.assignment.result]);
         let index = values.enumerate().find_map(|(index, value)| travels(value).then_some(index));
         let index = index.ok_or(Fault::Area { at: to, bytes: 8, area: "places of addresses" })?;
         let value = self.assignment.params.get(index).unwrap_or(&self.assignment.result);
         let size = usize::try_from(value.extent.size).unwrap_or(usize::MAX);
+        let align = usize::try_from(value.extent.align).unwrap_or(usize::MAX).max(16);
+        let clear = if index < self.params.len() { 0 } else { size };
+        self.agrees(of.offset().is_multiple_of(align), "the alignment", index)?;
+        self.agrees(usize::from(zeroed) == clear, "what is zeroed", index)?;
         self.written.add(to, 8, What::Address, self.index)?;
         self.written.add_area(of, size.next_multiple_of(16), What::Value, self.index)?;
         match self.made.areas[index].replace(of) {

@@ -249,7 +249,7 @@ impl<'p> Verifier<'p> {
 
     /// The parts of the frame are where stubs and ops look for them.
     fn frame_parts(&self) -> Checked {
-        let FrameLayout { stack, stack_align, locals, size } = self.plan.frame;
+        let FrameLayout { stack, stack_align, locals, size, align: start } = self.plan.frame;
         let (stack, locals, size) = (usize::from(stack), usize::from(locals), usize::from(size));
         let expected = usize::try_from(self.assignment.stack_size).unwrap_or(usize::MAX);
         let part = |part, expected, found| {
@@ -258,6 +258,11 @@ impl<'p> Verifier<'p> {
         part("stack area", expected.next_multiple_of(16).min(MAX_STACK_AREA), stack)?;
         let align = usize::try_from(self.assignment.stack_align).unwrap_or(usize::MAX);
         part("alignment of the stack area", align, stack_align.into())?;
+        let behind = self.assignment.params.iter().chain([&self.assignment.result]);
+        let behind =
+            behind.filter(|value| value.indirect.is_some()).map(|value| value.extent.align);
+        let align = usize::try_from(behind.max().unwrap_or(16).max(16)).unwrap_or(usize::MAX);
+        part("alignment", align, start.into())?;
         part("start of cells and locals", FrameLayout::STACK + stack, locals)?;
         part("size", size.max(locals).next_multiple_of(16), size)
     }

@@ -113,7 +113,7 @@ impl<'p> Outside<'p> {
             if expected == found { Ok(()) } else { Err(Fault::Frame { part, expected, found }) }
         };
         let whole = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-        let FrameLayout { stack, stack_align, locals, size } = self.plan.frame;
+        let FrameLayout { stack, stack_align, locals, size, align } = self.plan.frame;
         let area = whole(self.assignment.stack_size).next_multiple_of(16);
         let start = match self.plan.kind {
             Kind::Import | Kind::Call => FrameLayout::STACK,
@@ -121,6 +121,7 @@ impl<'p> Outside<'p> {
         };
         part("stack area", area, stack)?;
         part("alignment of the stack area", whole(self.assignment.stack_align), stack_align)?;
+        part("alignment", 16, align)?;
         part("start of cells and locals", start + area, locals)?;
         part("size", start + area, size)
     }

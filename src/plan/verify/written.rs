@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn nothing_overlaps_and_locals_stay_in_their_area() {
-        let layout = FrameLayout { stack: 16, stack_align: 16, locals: 304, size: 352 };
+        let layout = FrameLayout { stack: 16, stack_align: 16, locals: 304, size: 352, align: 16 };
         let mut written = Written::new(layout);
         assert_eq!(written.add_local(at(304), 16, What::Length, 0), Ok(()));
         let twice = |at, by| Err(Fault::Twice { at, by });
@@ -157,8 +157,13 @@ mod tests {
 
     #[test]
     fn integers_are_read_as_they_were_written() {
-        let mut written =
-            Written::new(FrameLayout { stack: 0, stack_align: 16, locals: 288, size: 320 });
+        let mut written = Written::new(FrameLayout {
+            stack: 0,
+            stack_align: 16,
+            locals: 288,
+            size: 320,
+            align: 16,
+        });
         written.add(at(16), 8, What::Integer(Width::I16), 0).expect("first");
         written.add(at(24), 8, What::Object, 1).expect("first");
         let read = |at, width, objects| written.read(Operand { at, width }, objects);

@@ -265,6 +265,7 @@ fn mutants(plan: &Plan) -> Vec<Plan> {
     for by in [8_u16, 16, 0_u16.wrapping_sub(16)] {
         with(&|m| m.frame.stack = m.frame.stack.wrapping_add(by));
         with(&|m| m.frame.stack_align = m.frame.stack_align.wrapping_add(by));
+        with(&|m| m.frame.align = m.frame.align.wrapping_add(by));
         with(&|m| m.frame.locals = m.frame.locals.wrapping_add(by));
         with(&|m| m.frame.size = m.frame.size.wrapping_add(by));
     }

@@ -21,6 +21,7 @@ pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
         && same_lowering(one, other)
         && (one.frame.stack, one.frame.locals) == (other.frame.stack, other.frame.locals)
         && (one.frame.stack_align, &one.slots) == (other.frame.stack_align, &other.slots)
+        && one.frame.align == other.frame.align
         && same_moves(one, other)
         && one.ranges == other.ranges
         && one.passed == other.passed

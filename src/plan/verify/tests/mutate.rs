@@ -85,6 +85,7 @@ fn travelling(plan: &Plan, all: &mut Vec<Mutant>) {
     }
     with("slots", &|m| m.slots = [&*m.slots, &[99]].concat().into());
     with("frame", &|m| m.frame.stack_align *= 2);
+    with("frame", &|m| m.frame.align *= 2);
     for index in 0..plan.passed.len() {
         for kind in [Kind::Int, Kind::Wide, Kind::Double, Kind::LongDouble, Kind::Text] {
             with("passed", &|m| m.passed[index].kind = kind);

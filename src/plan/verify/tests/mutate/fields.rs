@@ -370,9 +370,12 @@ impl Fields<'_> {
                 self.each("size", sizes, |size| Op::Object { slot, size, moves });
                 self.each("entry", numbers(moves), |moves| Op::Object { slot, size, moves });
             }
-            Op::Address { of, to } => {
-                self.moved("operand", |of| Op::Address { of, to });
-                self.moved("to", |to| Op::Address { of, to });
+            Op::Address { of, to, zeroed } => {
+                self.moved("operand", |of| Op::Address { of, to, zeroed });
+                self.moved("to", |to| Op::Address { of, to, zeroed });
+                let other = [zeroed.wrapping_sub(1), zeroed + 1, 0].into_iter();
+                let other = other.filter(|other| *other != zeroed);
+                self.each("zeroed", other, |zeroed| Op::Address { of, to, zeroed });
             }
             Op::Room { slot, size } => {
                 self.slots(slot, |slot| Op::Room { slot, size });
