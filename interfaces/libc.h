@@ -24,7 +24,7 @@
  *    safe in threads either; strerrordesc_np is), setlocale, localtime.
  *  - What has powers: system, exec, fork, kill, abort, exit, getenv (secrets of the host), everything
  *    that opens, reads, writes, prints (that bypasses WASI: streams.h), sleeps, or loads code (dlopen, iconv).
- *  - Callbacks (qsort, bsearch), pointers to structs (gmtime_r, clock_gettime), wide characters: with later
+ *  - Callbacks (qsort, bsearch), structs (div, gmtime_r, clock_gettime), wide characters: with later
  *    versions of Portcullis, as far as they are safe.
  *  - Functions with constants that the guest's headers number otherwise (inet_pton's AF_INET6).
  *
@@ -99,19 +99,7 @@ double strtod(const char *s, char **_Nullable _Out_ end) __errno;
 int snprintf(char *_Out_ __counted_by(n) s, size_t n, const char *format, ...) __format(printf, 3, 4);
 #endif
 
-/* Integers. A division that has no result would end the process: it is refused. (The structs are
- * those of stdlib.h, which has its own declarations for guests.) */
-#ifdef __PORTCULLIS__
-typedef struct { int quot; int rem; } div_t;
-typedef struct { long quot; long rem; } ldiv_t;
-typedef struct { long long quot; long long rem; } lldiv_t;
-div_t div(int numerator, int denominator)
-    __requires(denominator != 0 && !(denominator == -1 && numerator == -2147483647 - 1));
-ldiv_t ldiv(long numerator, long denominator)
-    __requires(denominator != 0 && !(denominator == -1 && numerator == -9223372036854775807 - 1));
-lldiv_t lldiv(long long numerator, long long denominator)
-    __requires(denominator != 0 && !(denominator == -1 && numerator == -9223372036854775807 - 1));
-#endif
+/* Integers */
 int abs(int x);
 long labs(long x);
 long long llabs(long long x);
