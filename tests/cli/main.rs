@@ -1,5 +1,6 @@
 //! The command-line program, through the real binary: what it prints and the status it exits with.
 mod check;
+mod check_records;
 mod every;
 mod explain;
 mod imports;

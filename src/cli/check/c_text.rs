@@ -1,17 +1,19 @@
 //! Types of an interface as C text that a compiler reads beside the real header.
+use super::real::keyword;
 use portcullis::signature::{
-    Data, Float, Function, Integer, NoteKind, Prototype, Qualifiers, Record, RecordKind, Scope,
-    Type, TypeKind, Variadic,
+    Data, Float, Function, Integer, NoteKind, Prototype, Qualifiers, Record, Scope, Type, TypeKind,
+    Variadic,
 };
 
-/// How typedefs are written.
+/// How typedefs are written. Those of records without a tag always keep their names: C has no other
+/// name for such a type.
 #[derive(Clone, Copy)]
 pub enum Typedefs<'a> {
     /// Those of the standard headers keep their names, those of the interface are resolved:
     /// `int64_t` is `long` to one C library and `long long` to another.
     Standard(&'a Scope),
     /// All are resolved.
-    Resolved,
+    Resolved(&'a Scope),
 }
 
 /// The type of a function or of data, without its name: `int (const char *)`, `FILE *`.
@@ -62,7 +64,7 @@ fn declare(ty: &Type, inner: String, typedefs: Typedefs<'_>) -> String {
         }
         text
     };
-    if let Some(name) = standard_name(ty, typedefs) {
+    if let Some(name) = kept_name(ty, typedefs) {
         return base(name);
     }
     match &ty.kind {
@@ -98,16 +100,25 @@ fn declare(ty: &Type, inner: String, typedefs: Typedefs<'_>) -> String {
     }
 }
 
-/// The typedef of a standard header that the type was written with, through those of the
-/// interface.
-fn standard_name<'t>(ty: &'t Type, typedefs: Typedefs<'t>) -> Option<&'t str> {
-    let Typedefs::Standard(scope) = typedefs else { return None };
+/// The typedef that the type keeps: that of a standard header that it was written with, through
+/// those of the interface, or the one that names a record without a tag.
+fn kept_name<'t>(ty: &'t Type, typedefs: Typedefs<'t>) -> Option<&'t str> {
+    let (Typedefs::Standard(scope) | Typedefs::Resolved(scope)) = typedefs;
     let mut name = ty.alias.as_deref()?;
+    let untagged = matches!(&ty.kind, TypeKind::Record(record) if record.tag.is_none());
     // Every typedef of an interface stands after those that it uses, so that this ends.
     while let Some(of) = scope.typedefs.get(name) {
-        name = of.alias.as_deref().filter(|next| *next != name)?;
+        match of.alias.as_deref().filter(|next| *next != name) {
+            Some(next) => name = next,
+            None => return untagged.then_some(name),
+        }
     }
-    Some(name)
+    matches!(typedefs, Typedefs::Standard(_)).then_some(name)
+}
+
+/// The typedef that names a record without a tag.
+pub fn untagged_name<'t>(ty: &'t Type, scope: &'t Scope) -> Option<&'t str> {
+    kept_name(ty, Typedefs::Resolved(scope))
 }
 
 fn qualifiers(quals: Qualifiers) -> impl Iterator<Item = &'static str> {
@@ -124,10 +135,7 @@ fn qualifiers(quals: Qualifiers) -> impl Iterator<Item = &'static str> {
 
 /// `struct NAME`.
 pub fn tag(record: &Record) -> String {
-    let keyword = match record.kind {
-        RecordKind::Struct => "struct",
-        RecordKind::Union => "union",
-    };
+    let keyword = keyword(record.kind);
     match &record.tag {
         Some(tag) => format!("{keyword} {tag}"),
         None => keyword.to_owned(),
@@ -178,8 +186,22 @@ mod tests {
             "off_t (off_t, unsigned long *, const char *, int64_t)"
         );
         assert_eq!(
-            declared_type(prototype, Typedefs::Resolved),
+            declared_type(prototype, Typedefs::Resolved(&interface.scope)),
             "long long (long long, unsigned long *, const char *, long long)"
         );
+    }
+
+    #[test]
+    fn records_without_a_tag_keep_the_name_that_is_theirs() {
+        let text = "#pragma portcullis library \"libx.so\"\n\
+            typedef struct { int quot; int rem; } div_t;\n\
+            typedef div_t parts;\n\
+            parts f(const div_t *_In_ a, int b);\n";
+        let interface = parse_interface("x.h", text).expect("correct");
+        let prototype = &interface.grants[0].prototype;
+        for typedefs in [Typedefs::Standard(&interface.scope), Typedefs::Resolved(&interface.scope)]
+        {
+            assert_eq!(declared_type(prototype, typedefs), "div_t (const div_t *, int)");
+        }
     }
 }

@@ -3,12 +3,18 @@
 //! Three verdicts. *Agrees*: the C compiler holds the two types to be compatible. *Retyped*: they
 //! are not, but a call looks the same to the machine; that is how an interface narrows a function.
 //! *Differs*: a call would pass something else than the function expects.
-use super::c_text::tag;
+//!
+//! The compiler compares structs and unions by their names alone, so that what is in them is judged
+//! in any case: see [`records`](super::records).
+use super::c_text::{tag, untagged_name};
+use super::class::Class;
 use super::header::Declared;
-use super::real::Real;
+use super::real::{Real, Records};
 use portcullis::plan::abi::Abi;
-use portcullis::plan::layout::{Scalar, scalar_of};
-use portcullis::signature::{Data, Prototype, Type, TypeKind, Variadic};
+use portcullis::plan::layout::{Scalar, Target, extent_of, scalar_of};
+use portcullis::signature::{Data, Prototype, RecordBody, Scope, Type, TypeKind, Variadic};
+use std::collections::HashSet;
+use std::fmt;
 
 /// How a prototype compares with the real header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,198 +29,271 @@ pub enum Verdict {
     Undeclared,
 }
 
+/// What the types of the two sides rest on.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// That of the calls.
+    pub abi: Abi,
+    /// Of the interface.
+    pub scope: &'a Scope,
+    /// Of the header.
+    pub records: &'a Records,
+}
+
 /// Compares.
-pub fn compare(prototype: &Prototype, declared: &Declared, abi: Abi) -> Verdict {
+pub fn compare(prototype: &Prototype, declared: &Declared, side: Side<'_>) -> Verdict {
+    let mut judge = Judge::new(side);
     let (signature, compatible) = match declared {
         Declared::No => return Verdict::Undeclared,
+        // No data is a record, or leads to one that is complete here.
         Declared::Data { compatible: true, .. } => return Verdict::Agrees,
-        Declared::Data { real, compatible: false } => return data(prototype, real, abi),
+        Declared::Data { real, compatible: false } => {
+            if prototype.data == Some(Data::Array) {
+                judge.differs.push(format!("an array here, `{real}` in the header"));
+            } else {
+                judge.judge(&At::new("data"), &prototype.function.result, real, Use::Result);
+            }
+            return judge.verdict(false);
+        }
         Declared::As { signature, compatible } => (signature, *compatible),
     };
     let function = &prototype.function;
-    let (mut retyped, mut differs) = (Vec::new(), Vec::new());
     if !signature.prototyped {
-        retyped.push("the header declares no parameters".to_owned());
+        judge.retyped.push("the header declares no parameters".to_owned());
     } else {
         let ours = function.params.len();
         let theirs = signature.params.len();
         if ours != theirs {
-            differs.push(format!("{ours} parameters here, {theirs} in the header"));
+            judge.differs.push(format!("{ours} parameters here, {theirs} in the header"));
         }
         if signature.variadic != (function.variadic != Variadic::No) {
             let here = if signature.variadic { "no `...`" } else { "`...`" };
-            differs.push(format!("{here} here, the header has it otherwise"));
+            judge.differs.push(format!("{here} here, the header has it otherwise"));
         }
         for (number, (param, real)) in function.params.iter().zip(&signature.params).enumerate() {
             let name = match &param.name {
                 Some(name) => format!("parameter {} `{name}`", number + 1),
                 None => format!("parameter {}", number + 1),
             };
-            judge(&name, &param.ty, real, abi, Use::Parameter, &mut retyped, &mut differs);
+            judge.judge(&At::new(name), &param.ty, real, Use::Parameter);
         }
     }
-    judge(
-        "result",
-        &function.result,
-        &signature.result,
-        abi,
-        Use::Result,
-        &mut retyped,
-        &mut differs,
-    );
-    if !differs.is_empty() {
-        Verdict::Differs(differs)
-    } else if compatible {
-        Verdict::Agrees
-    } else {
-        Verdict::Retyped(retyped)
-    }
-}
-
-/// Data whose type the compiler does not hold to be the same.
-fn data(prototype: &Prototype, real: &Real, abi: Abi) -> Verdict {
-    let (mut retyped, mut differs) = (Vec::new(), Vec::new());
-    if prototype.data == Some(Data::Array) {
-        differs.push(format!("an array here, `{real}` in the header"));
-    } else {
-        let ours = &prototype.function.result;
-        judge("data", ours, real, abi, Use::Result, &mut retyped, &mut differs);
-    }
-    if differs.is_empty() { Verdict::Retyped(retyped) } else { Verdict::Differs(differs) }
+    judge.judge(&At::new("result"), &function.result, &signature.result, Use::Result);
+    judge.verdict(compatible)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     Parameter,
     Result,
+    Field,
 }
 
-fn judge(
-    what: &str,
-    ours: &Type,
-    real: &Real,
-    abi: Abi,
-    usage: Use,
-    retyped: &mut Vec<String>,
-    differs: &mut Vec<String>,
-) {
-    if same(ours, real, abi, true) {
-        return;
+/// What is being compared: a parameter, or a field that it leads to.
+#[derive(Clone)]
+pub(super) struct At {
+    what: String,
+    /// Fields, as C has them: `a.b->c`.
+    path: String,
+    /// What stands between the path and a further field.
+    joint: &'static str,
+}
+
+impl At {
+    fn new(what: impl Into<String>) -> At {
+        At { what: what.into(), path: String::new(), joint: "." }
     }
-    let say = || format!("{what}: {} here, {real} in the header", ours.as_written());
-    let (here, there) = (Class::of_ours(ours, abi), Class::of_real(real));
-    // A result that nobody looks at does no harm.
-    let ignored = usage == Use::Result && here == Some(Class::Void);
-    match (here, there) {
-        (Some(here), Some(there)) if here.passes_as(there) || ignored => {
-            if points_elsewhere(ours, real, abi) {
-                differs.push(say())
+
+    fn pointed(&self) -> At {
+        At { joint: "->", ..self.clone() }
+    }
+
+    fn element(&self) -> At {
+        let path = if self.path.is_empty() { String::new() } else { format!("{}[]", self.path) };
+        At { path, joint: ".", ..self.clone() }
+    }
+
+    /// A field; those of an anonymous record are as if they stood around it.
+    pub(super) fn field(&self, name: Option<&str>) -> At {
+        let Some(name) = name else { return self.clone() };
+        let joint = if self.path.is_empty() { "" } else { self.joint };
+        At { path: format!("{}{joint}{name}", self.path), joint: ".", ..self.clone() }
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if self.path.is_empty() { Ok(()) } else { write!(f, ", field `{}`", self.path) }
+    }
+}
+
+/// Collects how one prototype differs from the real one.
+pub(super) struct Judge<'a> {
+    pub(super) side: Side<'a>,
+    retyped: Vec<String>,
+    /// Whether one of those is about a field, which the compiler does not look at.
+    retyped_fields: bool,
+    pub(super) differs: Vec<String>,
+    /// Pairs of records that were compared, or are being compared: they may lead back to
+    /// themselves.
+    pub(super) seen: HashSet<(*const RecordBody, usize)>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(side: Side<'a>) -> Judge<'a> {
+        let (retyped, differs) = (Vec::new(), Vec::new());
+        Judge { side, retyped, retyped_fields: false, differs, seen: HashSet::new() }
+    }
+
+    fn verdict(self, compatible: bool) -> Verdict {
+        if !self.differs.is_empty() {
+            Verdict::Differs(self.differs)
+        } else if compatible && !self.retyped_fields {
+            Verdict::Agrees
+        } else {
+            Verdict::Retyped(self.retyped)
+        }
+    }
+
+    pub(super) fn judge(&mut self, at: &At, ours: &Type, real: &Real, usage: Use) {
+        let side = self.side;
+        let say = || {
+            let (here, there) = (ours.as_written().to_string(), real.to_string());
+            // Two typedefs of one name: what they stand for tells them apart.
+            let same = here == there;
+            let (here, there) =
+                if same { (ours.to_string(), real.bare().to_string()) } else { (here, there) };
+            format!("{at}: {here} here, {there} in the header")
+        };
+        if let (TypeKind::Array { element, .. }, Real::Array { element: theirs, length }) =
+            (&ours.kind, real.bare())
+        {
+            if side.length(ours, element) == length.unwrap_or(0) {
+                self.judge(&at.element(), element, theirs, Use::Field);
             } else {
-                retyped.push(say())
+                self.differs.push(say());
+            }
+            return;
+        }
+        if !side.same(ours, real, true) {
+            let (here, there) = (Class::of_ours(ours, side.abi), Class::of_real(real, side.abi));
+            // A result that nobody looks at does no harm.
+            let ignored = usage == Use::Result
+                && here == Some(Class::Void)
+                && there.is_some_and(Class::may_be_ignored);
+            let passes =
+                matches!((here, there), (Some(here), Some(there)) if here.passes_as(there));
+            if (passes || ignored) && !side.points_elsewhere(ours, real) {
+                self.retyped.push(say());
+                self.retyped_fields |= usage == Use::Field;
+            } else {
+                self.differs.push(say());
             }
         }
-        (_, _) => differs.push(say()),
-    }
-}
-
-/// What a value is to the C ABI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    Void,
-    /// Only 0 and 1 are values, so that no other integer may stand for it.
-    Bool,
-    /// Integers and pointers.
-    Integer {
-        size: u64,
-        signed: bool,
-    },
-    Float {
-        size: u64,
-    },
-}
-
-impl Class {
-    /// `None` for what is not one scalar.
-    fn of_ours(ty: &Type, abi: Abi) -> Option<Class> {
-        if ty.kind == TypeKind::Void {
-            return Some(Class::Void);
-        }
-        let scalar = scalar_of(ty)?;
-        let size = u64::from(scalar.host_size());
-        Some(match scalar {
-            Scalar::Bool => Class::Bool,
-            Scalar::Integer(_) => Class::Integer { size, signed: abi.is_signed(scalar) },
-            Scalar::Float(_) => Class::Float { size },
-            Scalar::Pointer => Class::Integer { size, signed: false },
-        })
+        self.reach(at, ours, real);
     }
 
-    /// The same of the compiler's type.
-    fn of_real(real: &Real) -> Option<Class> {
-        Some(match real.bare() {
-            Real::Void => Class::Void,
-            Real::Bool => Class::Bool,
-            Real::Integer { size, signed, .. } => Class::Integer { size: *size, signed: *signed },
-            Real::Float { size, .. } => Class::Float { size: *size },
-            Real::Pointer(_) => Class::Integer { size: 8, signed: false },
-            Real::Function(_)
-            | Real::Record { .. }
-            | Real::Other(_)
-            | Real::Typedef { .. }
-            | Real::Qualified { .. } => return None,
-        })
-    }
-
-    /// Whether the machine sees no difference.
-    fn passes_as(self, other: Class) -> bool {
-        match (self, other) {
-            // Only below 32 bits does the caller extend, by sign or by zeros.
-            (Class::Integer { size, signed }, Class::Integer { size: s, signed: t }) => {
-                size == s && (size >= 4 || signed == t)
+    /// Compares the structs and unions that both types lead to.
+    fn reach(&mut self, at: &At, ours: &Type, real: &Real) {
+        match (&ours.kind, real.bare()) {
+            (TypeKind::Pointer(ours), Real::Pointer(real)) => {
+                self.reach(&at.pointed(), ours, real);
             }
-            (a, b) => a == b,
-        }
-    }
-}
-
-/// Whether two types are the same but for the spelling of integers of one size. At the outermost
-/// level qualifiers do not matter: the callee gets a copy.
-fn same(ours: &Type, real: &Real, abi: Abi, outermost: bool) -> bool {
-    if !outermost && ours.quals.is_const != real.is_const() {
-        return false;
-    }
-    match (&ours.kind, real.bare()) {
-        (TypeKind::Pointer(ours), Real::Pointer(real)) => same(ours, real, abi, false),
-        (TypeKind::Record(record), Real::Record { tag: Some(real) }) => tag(record) == *real,
-        (TypeKind::Function(ours), Real::Function(real)) => {
-            ours.params.len() == real.params.len()
-                && same(&ours.result, &real.result, abi, true)
-                && ours
-                    .params
-                    .iter()
-                    .zip(&real.params)
-                    .all(|(ours, real)| same(&ours.ty, real, abi, true))
-        }
-        _ => match (Class::of_ours(ours, abi), Class::of_real(real)) {
-            (Some(a), Some(b)) => {
-                a == b && (scalar_of(ours) == Some(Scalar::Pointer)) == is_pointer(real)
+            (TypeKind::Array { element: ours, .. }, Real::Array { element: real, .. }) => {
+                self.reach(&at.element(), ours, real);
             }
-            _ => false,
-        },
+            (TypeKind::Function(ours), Real::Function(real)) => {
+                for (number, (ours, real)) in ours.params.iter().zip(&real.params).enumerate() {
+                    let at = At::new(format!("{at}, its parameter {}", number + 1));
+                    self.reach(&at, &ours.ty, real);
+                }
+                self.reach(&At::new(format!("{at}, its result")), &ours.result, &real.result);
+            }
+            (TypeKind::Record(record), Real::Record { id, .. }) => {
+                self.record(at, record, ours.span, *id);
+            }
+            _ => {}
+        }
     }
 }
 
-/// Whether both are pointers to objects of known but different sizes: the call would look right, and
-/// the function would read or write past them. Bytes may stand for anything: their number is what
-/// the annotations say.
-fn points_elsewhere(ours: &Type, real: &Real, abi: Abi) -> bool {
-    let (TypeKind::Pointer(ours), Real::Pointer(real)) = (&ours.kind, real.bare()) else {
-        return false;
-    };
-    match (Class::of_ours(ours, abi), Class::of_real(real)) {
-        (Some(Class::Void | Class::Integer { size: 1, .. }), _) | (_, Some(Class::Void)) => false,
-        (Some(here), Some(there)) => here != there || points_elsewhere(ours, real, abi),
-        _ => false,
+impl Side<'_> {
+    /// Whether two types are the same but for the spelling of integers of one size, and for what is
+    /// in structs and unions. At the outermost level qualifiers do not matter: the callee gets a
+    /// copy.
+    pub(super) fn same(self, ours: &Type, real: &Real, outermost: bool) -> bool {
+        let is_array = matches!(ours.kind, TypeKind::Array { .. });
+        if !outermost && !is_array && ours.quals.is_const != real.is_const() {
+            return false;
+        }
+        match (&ours.kind, real.bare()) {
+            (TypeKind::Pointer(ours), Real::Pointer(real)) => self.same(ours, real, false),
+            (TypeKind::Record(record), Real::Record { kind, tag: theirs, .. }) => {
+                record.kind == *kind
+                    && match (&record.tag, theirs) {
+                        (Some(_), Some(theirs)) => tag(record) == *theirs,
+                        (None, None) => untagged_name(ours, self.scope) == real.untagged_name(),
+                        _ => false,
+                    }
+            }
+            (TypeKind::Array { element, .. }, Real::Array { element: theirs, length }) => {
+                self.length(ours, element) == length.unwrap_or(0)
+                    && self.same(element, theirs, false)
+            }
+            (TypeKind::Vector { lane, bytes }, Real::Vector { lane: theirs, bytes: size }) => {
+                u64::from(*bytes) == *size && self.same(lane, theirs, true)
+            }
+            (TypeKind::Function(ours), Real::Function(real)) => {
+                ours.params.len() == real.params.len()
+                    && self.same(&ours.result, &real.result, true)
+                    && ours
+                        .params
+                        .iter()
+                        .zip(&real.params)
+                        .all(|(ours, real)| self.same(&ours.ty, real, true))
+            }
+            _ => match (Class::of_ours(ours, self.abi), Class::of_real(real, self.abi)) {
+                (Some(a), Some(b)) => {
+                    a == b && (scalar_of(ours) == Some(Scalar::Pointer)) == is_pointer(real)
+                }
+                _ => false,
+            },
+        }
+    }
+
+    /// The length of an array of ours; 0 where it is not known, as of a flexible array member.
+    fn length(self, array: &Type, element: &Type) -> u64 {
+        let size = |ty| extent_of(ty, self.scope, Target::Host(self.abi)).ok().map(|of| of.size);
+        size(array).zip(size(element)).and_then(|(all, one)| all.checked_div(one)).unwrap_or(0)
+    }
+
+    /// Whether both are pointers to objects of known but different sizes: the call would look
+    /// right, and the function would read or write past them. Bytes may stand for anything: their
+    /// number is what the annotations say. What is in structs and unions is judged for itself.
+    fn points_elsewhere(self, ours: &Type, real: &Real) -> bool {
+        let (TypeKind::Pointer(ours), Real::Pointer(real)) = (&ours.kind, real.bare()) else {
+            return false;
+        };
+        match (Class::of_ours(ours, self.abi), Class::of_real(real, self.abi)) {
+            (Some(Class::Void | Class::Integer { size: 1, .. }), _) | (_, Some(Class::Void)) => {
+                false
+            }
+            (Some(Class::Record(_)), _) | (_, Some(Class::Record(_))) => false,
+            // Two numbers in a row.
+            (Some(Class::Complex { size }), Some(Class::Float { size: part }))
+            | (Some(Class::Float { size: part }), Some(Class::Complex { size })) => {
+                size != 2 * part
+            }
+            (Some(here), Some(there)) => here != there || self.points_elsewhere(ours, real),
+            _ => match (&ours.kind, real.bare()) {
+                (TypeKind::Array { element, .. }, Real::Array { length, .. }) => {
+                    let here = self.length(ours, element);
+                    length.is_some_and(|there| here != 0 && here != there)
+                }
+                _ => false,
+            },
+        }
     }
 }
 
@@ -226,7 +305,7 @@ fn is_pointer(real: &Real) -> bool {
 mod tests {
     use super::super::real::Signature;
     use super::*;
-    use portcullis::signature::{Scope, parse_prototype};
+    use portcullis::signature::{RecordKind, Scope, parse_prototype};
 
     fn integer(name: &str, size: u64, signed: bool) -> Real {
         Real::Integer { name: name.to_owned(), size, signed }
@@ -243,7 +322,9 @@ mod tests {
     fn verdict(text: &str, result: Real, params: Vec<Real>, compatible: bool) -> Verdict {
         let prototype = parse_prototype(text, &Scope::default()).expect("correct");
         let signature = Signature { result, params, variadic: false, prototyped: true };
-        compare(&prototype, &Declared::As { signature, compatible }, Abi::SysvX86_64)
+        let (scope, records) = (Scope::default(), Records::default());
+        let side = Side { abi: Abi::SysvX86_64, scope: &scope, records: &records };
+        compare(&prototype, &Declared::As { signature, compatible }, side)
     }
 
     #[test]
@@ -282,7 +363,35 @@ mod tests {
         differs("void f(unsigned char x)", Real::Bool);
         differs("void f(int *_Out_ x)", pointer(integer("long int", 8, true)));
         differs("void f(float *_Out_ x)", pointer(integer("int", 4, true)));
-        differs("void f(int x)", Real::Record { tag: Some("struct s".to_owned()) });
+        let tag = Some("struct s".to_owned());
+        differs("void f(int x)", Real::Record { kind: RecordKind::Struct, tag, id: 0 });
+        differs("void f(float _Complex x)", complex("double _Complex", 16));
+        differs("void f(double x)", complex("float _Complex", 8));
+        differs("void f(long double x)", Real::Float { name: "_Float128".to_owned(), size: 16 });
+    }
+
+    fn complex(name: &str, size: u64) -> Real {
+        Real::Complex { name: name.to_owned(), size }
+    }
+
+    #[test]
+    fn complex_types_and_vectors_are_told_by_what_they_are() {
+        let int = || Box::new(integer("int", 4, true));
+        for (text, real) in [
+            ("void f(double _Complex x)", complex("complex double", 16)),
+            ("void f(__int128 x)", integer("__int128", 16, true)),
+            (
+                "void f(int __attribute__((vector_size(16))) x)",
+                Real::Vector { lane: int(), bytes: 16 },
+            ),
+        ] {
+            let retyped = verdict(text, Real::Void, vec![real], false);
+            assert_eq!(retyped, Verdict::Retyped(Vec::new()), "{text}");
+        }
+        let other = Real::Vector { lane: int(), bytes: 16 };
+        let text = "void f(float __attribute__((vector_size(16))) x)";
+        let retyped = verdict(text, Real::Void, vec![other], false);
+        assert!(matches!(retyped, Verdict::Retyped(how) if how.len() == 1));
     }
 
     #[test]
@@ -313,6 +422,10 @@ mod tests {
         assert!(matches!(ignored, Verdict::Retyped(_)));
         let invented = verdict("int f(int x)", Real::Void, vec![int()], false);
         assert!(matches!(invented, Verdict::Differs(_)));
+        // Its caller passes memory.
+        let record = Real::Record { kind: RecordKind::Struct, tag: None, id: 0 };
+        let ignored = verdict("void f(void)", record, vec![], false);
+        assert!(matches!(ignored, Verdict::Differs(_)));
     }
 
     #[test]

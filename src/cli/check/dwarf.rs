@@ -2,11 +2,13 @@
 //!
 //! Only variables of a compilation unit and their types; see [`header`](super::header) for which
 //! variables there are.
-use super::real::{Real, Signature};
+use super::real::{Body, Member, Real, Records, Signature, keyword};
 use anyhow::{Context as _, Result};
 use gimli::{AttributeValue, DW_AT_type, DwTag, EndianSlice, RunTimeEndian, UnitOffset};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use portcullis::signature::RecordKind;
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 type Bytes<'a> = EndianSlice<'a, RunTimeEndian>;
@@ -20,6 +22,10 @@ pub struct Variables {
     pub types: HashMap<String, Real>,
     /// Their sizes in bytes.
     pub sizes: HashMap<String, u64>,
+    /// The structs and unions that the types lead to.
+    pub records: Records,
+    /// Names that C has for those: with a keyword, or a typedef for one without a tag.
+    pub names: Vec<(String, usize)>,
 }
 
 /// Reads an object file.
@@ -41,10 +47,12 @@ pub fn read(file: &[u8]) -> Result<Variables> {
         Ok(EndianSlice::new(data, endian))
     })?;
     let mut types = HashMap::new();
+    let (mut records, mut names) = (Records::default(), Vec::new());
     let mut units = dwarf.units();
     while let Some(header) = units.next()? {
         let unit = dwarf.unit(header)?;
-        let reader = Reader { dwarf: &dwarf, unit: &unit };
+        let first = records.bodies.len();
+        let reader = Reader { dwarf: &dwarf, unit: &unit, first, seen: RefCell::default() };
         let mut tree = unit.entries_tree(None)?;
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
@@ -55,14 +63,34 @@ pub fn read(file: &[u8]) -> Result<Variables> {
                 types.insert(name, reader.type_of(entry, 0)?);
             }
         }
+        // Reading one finds others.
+        let mut next = 0;
+        while let Some(offset) = reader.record_to_read(next) {
+            records.bodies.push(reader.body(offset)?);
+            next += 1;
+        }
+        names.append(&mut reader.seen.borrow_mut().names);
     }
-    Ok(Variables { types, sizes })
+    names.sort_unstable();
+    names.dedup();
+    Ok(Variables { types, sizes, records, names })
 }
 
 /// One compilation unit.
 struct Reader<'r, 'a> {
     dwarf: &'r Dwarf<'a>,
     unit: &'r Unit<'a>,
+    /// The number of the first record of this unit.
+    first: usize,
+    seen: RefCell<Seen>,
+}
+
+/// The structs and unions that were found so far, in the order of their numbers.
+#[derive(Default)]
+struct Seen {
+    offsets: Vec<UnitOffset>,
+    numbers: HashMap<UnitOffset, usize>,
+    names: Vec<(String, usize)>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -73,8 +101,11 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn size(&self, entry: &Entry<'a>) -> u64 {
-        let size = entry.attr_value(gimli::DW_AT_byte_size);
-        size.and_then(|value| value.udata_value()).unwrap_or(0)
+        self.number(entry, gimli::DW_AT_byte_size).unwrap_or(0)
+    }
+
+    fn number(&self, entry: &Entry<'a>, name: gimli::DwAt) -> Option<u64> {
+        entry.attr_value(name)?.udata_value()
     }
 
     fn is_set(&self, entry: &Entry<'a>, flag: gimli::DwAt) -> bool {
@@ -105,13 +136,18 @@ impl<'a> Reader<'_, 'a> {
             gimli::DW_TAG_enumeration_type => self.enumeration(&entry, name, depth)?,
             gimli::DW_TAG_pointer_type => Real::Pointer(of(self)?),
             gimli::DW_TAG_typedef => {
-                Real::Typedef { name: name.unwrap_or_default(), of: of(self)? }
+                let (name, of) = (name.unwrap_or_default(), of(self)?);
+                if let Real::Record { tag: None, id, .. } = *of {
+                    self.seen.borrow_mut().names.push((name.clone(), id));
+                }
+                Real::Typedef { name, of }
             }
             gimli::DW_TAG_subroutine_type => {
                 Real::Function(Box::new(self.function(offset, depth)?))
             }
-            gimli::DW_TAG_structure_type => Real::Record { tag: tag("struct", name) },
-            gimli::DW_TAG_union_type => Real::Record { tag: tag("union", name) },
+            gimli::DW_TAG_structure_type => self.record(RecordKind::Struct, name, offset),
+            gimli::DW_TAG_union_type => self.record(RecordKind::Union, name, offset),
+            gimli::DW_TAG_array_type => self.array(offset, depth)?,
             other => match qualifier(other) {
                 Some(qualifier) => Real::Qualified { qualifier, of: of(self)? },
                 None => Real::Other(name.unwrap_or_else(|| format!("({other})"))),
@@ -128,6 +164,7 @@ impl<'a> Reader<'_, 'a> {
         match encoding {
             gimli::DW_ATE_boolean => Real::Bool,
             gimli::DW_ATE_float => Real::Float { name, size },
+            gimli::DW_ATE_complex_float => Real::Complex { name: complex(name, size), size },
             gimli::DW_ATE_signed | gimli::DW_ATE_signed_char => {
                 Real::Integer { name, size, signed: true }
             }
@@ -136,6 +173,87 @@ impl<'a> Reader<'_, 'a> {
             }
             _ => Real::Other(name),
         }
+    }
+
+    /// A struct or union, to be read later.
+    fn record(&self, kind: RecordKind, name: Option<String>, offset: UnitOffset) -> Real {
+        let mut seen = self.seen.borrow_mut();
+        let tag = tag(keyword(kind), name);
+        let next = self.first + seen.offsets.len();
+        let id = *seen.numbers.entry(offset).or_insert(next);
+        if id == next {
+            seen.offsets.push(offset);
+            seen.names.extend(tag.clone().map(|tag| (tag, id)));
+        }
+        Real::Record { kind, tag, id }
+    }
+
+    fn record_to_read(&self, number: usize) -> Option<UnitOffset> {
+        self.seen.borrow().offsets.get(number).copied()
+    }
+
+    /// What is in a struct or union; `None` if that is not known.
+    fn body(&self, offset: UnitOffset) -> Result<Option<Body>> {
+        let mut tree = self.unit.entries_tree(Some(offset))?;
+        let root = tree.root()?;
+        let entry = root.entry();
+        if self.is_set(entry, gimli::DW_AT_declaration) {
+            return Ok(None);
+        }
+        let size = self.size(entry);
+        let align = self.number(entry, gimli::DW_AT_alignment);
+        let mut members = Vec::new();
+        let mut children = root.children();
+        while let Some(child) = children.next()? {
+            if child.entry().tag() == gimli::DW_TAG_member {
+                members.push(self.member(child.entry())?);
+            }
+        }
+        Ok(Some(Body { size, align, members }))
+    }
+
+    fn member(&self, entry: &Entry<'a>) -> Result<Member> {
+        let ty = self.type_of(entry, 0)?;
+        let number = |name| self.number(entry, name);
+        let bits = number(gimli::DW_AT_bit_size);
+        let byte = 8 * number(gimli::DW_AT_data_member_location).unwrap_or(0);
+        // Before DWARF 4, bits were counted from the highest of a unit; some compilers still do.
+        let at = match (bits, number(gimli::DW_AT_bit_offset)) {
+            (Some(bits), Some(above)) => (byte + 8 * self.size(entry)).saturating_sub(above + bits),
+            _ => number(gimli::DW_AT_data_bit_offset).unwrap_or(byte),
+        };
+        Ok(Member { name: self.name(entry)?, ty, at, bits })
+    }
+
+    /// An array or a vector.
+    fn array(&self, offset: UnitOffset, depth: u32) -> Result<Real> {
+        let mut tree = self.unit.entries_tree(Some(offset))?;
+        let root = tree.root()?;
+        let entry = root.entry();
+        let mut ty = self.type_of(entry, depth)?;
+        let is_vector = self.is_set(entry, gimli::DW_AT_GNU_vector);
+        let mut lengths = Vec::new();
+        let mut children = root.children();
+        while let Some(child) = children.next()? {
+            let range = child.entry();
+            if range.tag() == gimli::DW_TAG_subrange_type {
+                let last = self.number(range, gimli::DW_AT_upper_bound);
+                let count = self.number(range, gimli::DW_AT_count);
+                lengths.push(count.or_else(|| last?.checked_add(1)));
+            }
+        }
+        if is_vector {
+            let lane = match ty.bare() {
+                Real::Integer { size, .. } | Real::Float { size, .. } => *size,
+                _ => 0,
+            };
+            let lanes = lengths.first().copied().flatten().unwrap_or(0);
+            return Ok(Real::Vector { lane: Box::new(ty), bytes: lane.saturating_mul(lanes) });
+        }
+        for length in lengths.into_iter().rev() {
+            ty = Real::Array { element: Box::new(ty), length };
+        }
+        Ok(ty)
     }
 
     fn enumeration(&self, entry: &Entry<'a>, name: Option<String>, depth: u32) -> Result<Real> {
@@ -170,6 +288,17 @@ impl<'a> Reader<'_, 'a> {
         // Parameters that nobody declared are marked like those of `...`.
         signature.variadic &= signature.prototyped;
         Ok(signature)
+    }
+}
+
+/// A complex type as C spells it: GCC says `complex double`, clang `complex` of all of them.
+fn complex(name: String, size: u64) -> String {
+    match size {
+        _ if name.contains("128") => name,
+        8 => "float _Complex".to_owned(),
+        16 => "double _Complex".to_owned(),
+        32 => "long double _Complex".to_owned(),
+        _ => name,
     }
 }
 

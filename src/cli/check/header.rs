@@ -8,8 +8,8 @@
 //!
 //! What it says is judged in [`compare`](super::compare).
 use super::c_text::{Typedefs, declared_type};
-use super::dwarf;
-use super::real::{Real, Signature};
+use super::dwarf::{self, Variables};
+use super::real::{Real, Records, Signature};
 use anyhow::{Context as _, Result, anyhow, bail};
 use portcullis::signature::{Interface, Prototype};
 use std::ffi::OsStr;
@@ -39,11 +39,19 @@ pub enum Declared {
     },
 }
 
+/// What the real headers say of an interface.
+pub struct Answers {
+    /// Of each grant, in their order.
+    pub declared: Vec<Declared>,
+    /// The structs and unions that those types speak of.
+    pub records: Records,
+}
+
 /// What generated lines are said to belong to in the compiler's errors.
 const PLACE: &str = "portcullis-check";
 
 /// Asks the compiler about every grant of the interface, in their order.
-pub fn ask(interface: &Interface, headers: &[PathBuf], cc: &str) -> Result<Vec<Declared>> {
+pub fn ask(interface: &Interface, headers: &[PathBuf], cc: &str) -> Result<Answers> {
     let prototypes: Vec<&Arc<Prototype>> =
         interface.grants.iter().map(|grant| &grant.prototype).collect();
     let mut prologue = String::from("#define _GNU_SOURCE 1\n");
@@ -65,28 +73,10 @@ pub fn ask(interface: &Interface, headers: &[PathBuf], cc: &str) -> Result<Vec<D
         };
         lines.push(Some(format!("__typeof__(({name})) *pc_real_{number};")));
         lines.push(Some(ask("standard", Typedefs::Standard(&interface.scope))));
-        lines.push(Some(ask("resolved", Typedefs::Resolved)));
+        lines.push(Some(ask("resolved", Typedefs::Resolved(&interface.scope))));
     }
-    let variables = loop {
-        let mut source = prologue.clone();
-        for line in &lines {
-            source.push_str(line.as_deref().unwrap_or_default());
-            source.push('\n');
-        }
-        match compile(cc, &source)? {
-            Compiled::File(file) => break dwarf::read(&file)?,
-            Compiled::Refused(refused) => {
-                for line in refused {
-                    // Without the function there is nothing to ask about it.
-                    let known = line.checked_sub(1).and_then(|line| lines.get(line));
-                    if known.is_none_or(Option::is_none) {
-                        bail!("the compiler refuses line {line} of the generated file twice");
-                    }
-                    lines[line - 1] = None;
-                }
-            }
-        }
-    };
+    let mut variables = settle(cc, &prologue, lines)?;
+    align(&mut variables, cc, &prologue)?;
     let declared = (0..prototypes.len()).map(|number| {
         let Some(ty) = variables.types.get(&format!("pc_real_{number}")) else {
             return Ok(Declared::No);
@@ -109,7 +99,53 @@ pub fn ask(interface: &Interface, headers: &[PathBuf], cc: &str) -> Result<Vec<D
             ),
         }
     });
-    declared.collect()
+    Ok(Answers { declared: declared.collect::<Result<_>>()?, records: variables.records })
+}
+
+/// Compiles as many of the lines as the compiler takes.
+fn settle(cc: &str, prologue: &str, mut lines: Vec<Option<String>>) -> Result<Variables> {
+    loop {
+        let mut source = prologue.to_owned();
+        for line in &lines {
+            source.push_str(line.as_deref().unwrap_or_default());
+            source.push('\n');
+        }
+        match compile(cc, &source)? {
+            Compiled::File(file) => return dwarf::read(&file),
+            Compiled::Refused(refused) => {
+                for line in refused {
+                    // Without the function there is nothing to ask about it.
+                    let known = line.checked_sub(1).and_then(|line| lines.get(line));
+                    if known.is_none_or(Option::is_none) {
+                        bail!("the compiler refuses line {line} of the generated file twice");
+                    }
+                    lines[line - 1] = None;
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the alignment of every record that has a name: debugging information tells it only
+/// where the header does, and nothing of `packed`.
+fn align(variables: &mut Variables, cc: &str, prologue: &str) -> Result<()> {
+    let Variables { records, names, .. } = variables;
+    names.retain(|(_, id)| records.body(*id).is_some());
+    if names.is_empty() {
+        return Ok(());
+    }
+    let asked = names.iter().enumerate();
+    let asked =
+        asked.map(|(number, (name, _))| Some(format!("char pc_align_{number}[_Alignof({name})];")));
+    let sizes = settle(cc, prologue, asked.collect())?.sizes;
+    for (number, (_, id)) in names.iter().enumerate() {
+        if let Some(size) = sizes.get(&format!("pc_align_{number}"))
+            && let Some(body) = &mut records.bodies[*id]
+        {
+            body.align = Some(*size);
+        }
+    }
+    Ok(())
 }
 
 /// A file by its path, anything else as the compiler finds it.

@@ -6,12 +6,15 @@
 //! (host)     symbols of the library                   errors
 //! header     what the C compiler says of each function
 //! compare    and whether the prototype agrees with it errors
+//! records    and its structs and unions, field by field
 //! ```
 mod c_text;
+mod class;
 mod compare;
 mod dwarf;
 mod header;
 mod real;
+mod records;
 mod shapes;
 
 use super::args;
@@ -21,7 +24,7 @@ use super::page::Page;
 use super::report::{ERROR, Failure, GOOD, HEADING, Status, WARNING};
 use super::table::counted;
 use anstyle::Style;
-use compare::Verdict;
+use compare::{Side, Verdict};
 use portcullis::host::{freed_by, missing_symbols};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::CompileError;
@@ -41,8 +44,8 @@ pub fn check(typed: &args::Check) -> Result<Status, Failure> {
     // The compiler takes its time and may fail.
     report.page.show()?;
     if !typed.header.is_empty() {
-        let declared = header::ask(&interface, &typed.header, &typed.cc)?;
-        report.header(&declared);
+        let answers = header::ask(&interface, &typed.header, &typed.cc)?;
+        report.header(&answers);
         report.page.show()?;
     }
     Ok(if report.wrong == 0 { Status::Good } else { Status::Bad })
@@ -132,12 +135,13 @@ impl Report<'_> {
     }
 
     /// Whether the prototypes are those of the real header.
-    fn header(&mut self, declared: &[header::Declared]) {
+    fn header(&mut self, answers: &header::Answers) {
         let abi = Abi::host_or_default();
+        let side = Side { abi, scope: &self.interface.scope, records: &answers.records };
         let (mut agree, mut retyped, mut differ, mut undeclared) = (0, 0, 0, 0);
-        for (grant, declared) in self.interface.grants.iter().zip(declared) {
+        for (grant, declared) in self.interface.grants.iter().zip(&answers.declared) {
             let prototype = &grant.prototype;
-            let (style, kind, how) = match compare::compare(prototype, declared, abi) {
+            let (style, kind, how) = match compare::compare(prototype, declared, side) {
                 Verdict::Agrees => {
                     agree += 1;
                     continue;

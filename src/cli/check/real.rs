@@ -1,4 +1,5 @@
 //! Types as a real C header has them: what the C compiler said.
+use portcullis::signature::RecordKind;
 use std::fmt;
 
 /// A type of C.
@@ -28,10 +29,35 @@ pub enum Real {
     Pointer(Box<Real>),
     /// A function, behind a pointer.
     Function(Box<Signature>),
-    /// `struct` or `union`, by its tag.
+    /// A complex floating type.
+    Complex {
+        /// As C spells it.
+        name: String,
+        /// Its size in bytes: both parts.
+        size: u64,
+    },
+    /// A vector of GCC.
+    Vector {
+        /// What its lanes are.
+        lane: Box<Real>,
+        /// Size of the whole in bytes.
+        bytes: u64,
+    },
+    /// An array, behind a pointer or in a record.
+    Array {
+        /// What its elements are.
+        element: Box<Real>,
+        /// How many; `None` of `[]`.
+        length: Option<u64>,
+    },
+    /// `struct` or `union`.
     Record {
+        /// Which of the two.
+        kind: RecordKind,
         /// With its keyword; `None` without a tag.
         tag: Option<String>,
+        /// What is in it, in [`Records`]: a record may lead back to itself.
+        id: usize,
     },
     /// A typedef.
     Typedef {
@@ -47,7 +73,7 @@ pub enum Real {
         /// The type without it.
         of: Box<Real>,
     },
-    /// Something else: complex numbers, vectors, arrays.
+    /// Something else: decimal and fixed-point numbers.
     Other(String),
 }
 
@@ -64,12 +90,61 @@ pub struct Signature {
     pub prototyped: bool,
 }
 
+/// What is in the structs and unions that types speak of.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    /// By [`Real::Record::id`]; `None` of an incomplete one.
+    pub bodies: Vec<Option<Body>>,
+}
+
+/// A complete struct or union.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its alignment in bytes, where that is known.
+    pub align: Option<u64>,
+    /// Its fields in order, without unnamed bit-fields.
+    pub members: Vec<Member>,
+}
+
+/// A field of a struct or union.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name; `None` of an anonymous record.
+    pub name: Option<String>,
+    /// Its type.
+    pub ty: Real,
+    /// Where it starts, in bits.
+    pub at: u64,
+    /// How many bits a bit-field has.
+    pub bits: Option<u64>,
+}
+
+impl Records {
+    /// What is in a record; `None` if it is incomplete.
+    pub fn body(&self, id: usize) -> Option<&Body> {
+        self.bodies.get(id)?.as_ref()
+    }
+}
+
 impl Real {
     /// The type itself, without typedefs and qualifiers.
     pub fn bare(&self) -> &Real {
         match self {
             Real::Typedef { of, .. } | Real::Qualified { of, .. } => of.bare(),
             other => other,
+        }
+    }
+
+    /// The typedef that names a record without a tag.
+    pub fn untagged_name(&self) -> Option<&str> {
+        match self {
+            Real::Qualified { of, .. } => of.untagged_name(),
+            Real::Typedef { name, of } => of
+                .untagged_name()
+                .or_else(|| matches!(of.bare(), Real::Record { tag: None, .. }).then_some(name)),
+            _ => None,
         }
     }
 
@@ -94,13 +169,21 @@ impl Real {
         match self {
             Real::Void => base("void"),
             Real::Bool => base("_Bool"),
-            Real::Integer { name, .. } | Real::Float { name, .. } | Real::Typedef { name, .. } => {
-                base(name)
+            Real::Integer { name, .. }
+            | Real::Float { name, .. }
+            | Real::Complex { name, .. }
+            | Real::Typedef { name, .. }
+            | Real::Other(name) => base(name),
+            Real::Record { kind, tag, .. } => base(tag.as_deref().unwrap_or(keyword(*kind))),
+            Real::Vector { lane, bytes } => {
+                base(&format!("__attribute__((vector_size({bytes}))) {lane}"))
             }
-            Real::Record { tag } => base(tag.as_deref().unwrap_or("struct")),
-            Real::Other(name) => base(name),
+            Real::Array { element, length } => {
+                let length = length.map(|length| length.to_string()).unwrap_or_default();
+                element.declare(format!("{inner}[{length}]"))
+            }
             Real::Pointer(to) => match to.as_ref() {
-                Real::Function(_) => to.declare(format!("(*{inner})")),
+                Real::Function(_) | Real::Array { .. } => to.declare(format!("(*{inner})")),
                 _ => to.declare(format!("*{inner}")),
             },
             Real::Function(signature) => {
@@ -122,6 +205,14 @@ impl Real {
                 _ => format!("{qualifier} {}", of.declare(inner)),
             },
         }
+    }
+}
+
+/// The keyword of a record.
+pub fn keyword(kind: RecordKind) -> &'static str {
+    match kind {
+        RecordKind::Struct => "struct",
+        RecordKind::Union => "union",
     }
 }
 
@@ -148,6 +239,9 @@ mod tests {
             prototyped: true,
         };
         let callback = pointer(Real::Function(Box::new(callback)));
+        let array = Real::Array { element: Box::new(int.clone()), length: Some(3) };
+        assert_eq!(array.to_string(), "int [3]");
+        assert_eq!(pointer(array).to_string(), "int (*)[3]");
         assert_eq!(pointer(constant(chars)).to_string(), "const char *");
         assert_eq!(constant(pointer(int)).to_string(), "int *const");
         assert_eq!(callback.to_string(), "int (*)(void *, char **)");
