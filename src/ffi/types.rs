@@ -434,7 +434,7 @@ impl Function {
     /// ```
     /// use portcullis::ffi::{CallPlan, Function, Type};
     /// let function = Function::new(Type::VOID).param(Type::INT).tail([Type::FLOAT]);
-    /// assert!(CallPlan::of(&function).unwrap_err().to_string().contains("write `double`"));
+    /// assert!(CallPlan::of(&function).unwrap_err().to_string().contains("promotes it to `double`"));
     /// ```
     #[must_use]
     pub fn tail(mut self, types: impl IntoIterator<Item = Type>) -> Function {
