@@ -86,6 +86,9 @@ fn guard<'p>(plan: &'p Plan, op: &Op) -> Option<Result<Guard, Late<'p>>> {
         | Op::StoreObject { .. }
         | Op::Native(_)
         | Op::Upcall(_)
+        | Op::Deep(_)
+        | Op::Callback(_)
+        | Op::Life(_)
         | Op::Evaluate { .. }
         | Op::Value { .. }
         | Op::Buffer { .. }
@@ -313,6 +316,9 @@ fn decoder(op: &Op, at: At) -> Option<(u16, Decode)> {
         | Op::StoreObject { .. }
         | Op::Native(_)
         | Op::Upcall(_)
+        | Op::Deep(_)
+        | Op::Callback(_)
+        | Op::Life(_)
         | Op::Return { .. } => return None,
     };
     (to == at).then_some((slot, decode))

@@ -82,7 +82,12 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         Op::Buffer { param, .. } => of_value(plan, param.into()),
         Op::Format { param, .. } => of_value(plan, param.into()),
         Op::Room { .. } | Op::FitsObject { .. } | Op::StoreObject { .. } => result(plan),
-        Op::Address { .. } | Op::Native(_) | Op::Upcall(_) => Subject::Call,
+        Op::Address { .. }
+        | Op::Native(_)
+        | Op::Upcall(_)
+        | Op::Deep(_)
+        | Op::Callback(_)
+        | Op::Life(_) => Subject::Call,
         Op::Apart { text, .. } => text_slot(plan, text),
         Op::Measure { to, .. } => measured(plan, to),
         Op::InsideOr { .. }
@@ -266,6 +271,9 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         | Op::StoreObject { .. }
         | Op::Native(_)
         | Op::Upcall(_)
+        | Op::Deep(_)
+        | Op::Callback(_)
+        | Op::Life(_)
         | Op::Consume { .. }
         | Op::InsideOr { .. }
         | Op::FreeNative { .. }

@@ -334,6 +334,9 @@ impl Printer<'_> {
                 Some("result".to_owned())
             }
             // A closure's arguments are lent in order.
+            Op::Deep(op) => match op {},
+            Op::Callback(op) => match op {},
+            Op::Life(op) => match op {},
             Op::Upcall(_) if op.phase() == Phase::Before => Some(self.subject(index)),
             Op::Upcall(_) => Some("result".to_owned()),
             Op::Address { .. }

@@ -23,10 +23,16 @@
 //! addition of an op: see CONTRIBUTING.md for the recipe.
 use std::num::NonZeroU16;
 
+mod callback;
+mod deep;
+mod life;
 mod outside;
 mod phase;
 mod width;
 
+pub use callback::CallbackOp;
+pub use deep::DeepOp;
+pub use life::LifeOp;
 pub use outside::{Fetch, NativeOp, UpcallOp};
 pub use phase::Phase;
 pub use width::Width;
@@ -390,6 +396,14 @@ pub enum Op {
     Native(NativeOp),
     /// A call that native code makes.
     Upcall(UpcallOp),
+
+    // ----- before and after; each says its part
+    /// Data that native code gets as a copy of the call's own.
+    Deep(DeepOp),
+    /// Guest functions that native code calls.
+    Callback(CallbackOp),
+    /// What outlives a call.
+    Life(LifeOp),
 }
 
 /// A guest slot where one may be missing.

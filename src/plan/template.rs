@@ -260,6 +260,7 @@ impl Template {
             | Op::Room { .. } => Err(Unsupported::Aggregate),
             Op::Format { .. } => Err(Unsupported::Condition),
             Op::Native(_) | Op::Upcall(_) => Err(Unsupported::NoGuest),
+            Op::Deep(_) | Op::Callback(_) | Op::Life(_) => Err(Unsupported::NoGuest),
             Op::Call { .. }
             | Op::Consume { .. }
             | Op::Measure { .. }

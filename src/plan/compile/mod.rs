@@ -452,7 +452,10 @@ fn touches_memory(op: &Op) -> bool {
         | Op::EndLoans { .. }
         | Op::Return { .. }
         | Op::Native(_)
-        | Op::Upcall(_) => false,
+        | Op::Upcall(_)
+        | Op::Deep(_)
+        | Op::Callback(_)
+        | Op::Life(_) => false,
     }
 }
 

@@ -67,6 +67,9 @@ fn name_of(plan: &Plan, at: At) -> Option<String> {
         | Op::StoreObject { .. }
         | Op::Native(_)
         | Op::Upcall(_)
+        | Op::Deep(_)
+        | Op::Callback(_)
+        | Op::Life(_)
         | Op::Range { .. }
         | Op::Evaluate { .. }
         | Op::Require { .. }

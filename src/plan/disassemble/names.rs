@@ -154,6 +154,9 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
             NativeOp::Destination { .. } => "dest",
             NativeOp::Deliver { .. } => "deliver",
         },
+        Op::Deep(op) => match *op {},
+        Op::Callback(op) => match *op {},
+        Op::Life(op) => match *op {},
         Op::Upcall(op) => match op {
             UpcallOp::Lend { .. } => "lend",
             UpcallOp::LendBehind { .. } => "lendptr",

@@ -38,6 +38,9 @@ impl Printer<'_> {
             Op::StoreObject { slot, moves } => format!("moves {moves} -> memory at slot {slot}"),
             Op::Native(op) => self.native(op),
             Op::Upcall(op) => self.upcall(op),
+            Op::Deep(op) => match op {},
+            Op::Callback(op) => match op {},
+            Op::Life(op) => match op {},
             Op::Range { value, set, param: _ } => {
                 let intervals = self.plan.ranges.get(usize::from(set));
                 let intervals = intervals.map_or_else(String::new, |i| self.intervals(i));

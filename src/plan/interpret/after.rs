@@ -211,7 +211,10 @@ impl After<'_> {
                 | Op::Reserve { .. }
                 | Op::Call { .. }
                 | Op::Native(_)
-                | Op::Upcall(_) => {}
+                | Op::Upcall(_)
+                | Op::Deep(_)
+                | Op::Callback(_)
+                | Op::Life(_) => {}
             }
         }
         Ok(())

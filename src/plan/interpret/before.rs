@@ -184,6 +184,9 @@ pub unsafe fn step(
             | Op::StoreObject { .. }
             | Op::Native(_)
             | Op::Upcall(_)
+            | Op::Deep(_)
+            | Op::Callback(_)
+            | Op::Life(_)
             | Op::EndLoans { .. }
             | Op::Return { .. } => {}
         }

@@ -319,6 +319,9 @@ unsafe fn before_call(
                 | Op::StoreObject { .. }
                 | Op::Native(_)
                 | Op::Upcall(_)
+                | Op::Deep(_)
+                | Op::Callback(_)
+                | Op::Life(_)
                 | Op::EndLoans { .. }
                 | Op::Return { .. } => before::step(op, &Space::new(plan, binding, frame), memory),
             }

@@ -204,7 +204,10 @@ unsafe fn after(
                 | Op::Give { .. }
                 | Op::Adopt { .. }
                 | Op::Native(_)
-                | Op::Upcall(_) => {}
+                | Op::Upcall(_)
+                | Op::Deep(_)
+                | Op::Callback(_)
+                | Op::Life(_) => {}
             }
         }
     }

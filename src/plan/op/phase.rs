@@ -67,6 +67,9 @@ impl Op {
             | Op::StoreCell { .. }
             | Op::StoreObject { .. }
             | Op::Return { .. } => Phase::Commit,
+            Op::Deep(op) => op.phase(),
+            Op::Callback(op) => op.phase(),
+            Op::Life(op) => op.phase(),
             Op::Native(op) => match op {
                 NativeOp::Fetch { .. } | NativeOp::Split { .. } | NativeOp::Destination { .. } => {
                     Phase::Before

@@ -152,6 +152,9 @@ impl<'p> Verifier<'p> {
             | Op::Range { .. }
             | Op::Native(_)
             | Op::Upcall(_)
+            | Op::Deep(_)
+            | Op::Callback(_)
+            | Op::Life(_)
             | Op::Evaluate { .. }
             | Op::Require { .. }
             | Op::Value { .. }

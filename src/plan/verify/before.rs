@@ -151,6 +151,9 @@ impl Verifier<'_> {
             | Op::StoreObject { .. }
             | Op::Native(_)
             | Op::Upcall(_)
+            | Op::Deep(_)
+            | Op::Callback(_)
+            | Op::Life(_)
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }

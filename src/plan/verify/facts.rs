@@ -110,6 +110,9 @@ fn uses_memory(op: &Op) -> bool {
         | Op::FitsObject { .. }
         | Op::Native(_)
         | Op::Upcall(_)
+        | Op::Deep(_)
+        | Op::Callback(_)
+        | Op::Life(_)
         | Op::Range { .. }
         | Op::Evaluate { .. }
         | Op::Require { .. }

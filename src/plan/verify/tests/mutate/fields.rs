@@ -394,6 +394,9 @@ impl Fields<'_> {
                 self.each("entry", numbers(moves), |moves| Op::StoreObject { slot, moves });
             }
             // Plans without a guest are mutated in a test of their own.
+            Op::Deep(op) => match op {},
+            Op::Callback(op) => match op {},
+            Op::Life(op) => match op {},
             Op::Native(_) | Op::Upcall(_) => {}
             Op::EndLoans { slot } => self.slots(slot, |slot| Op::EndLoans { slot }),
             Op::Return { from, returns } => {
