@@ -13,6 +13,7 @@
 //! not needed for calls, and it may be dropped, moved or swapped at any time.
 #![expect(unsafe_code, reason = "calls native destructors; shares state that a store guards")]
 use super::instance::InstanceState;
+use crate::plan::handles::{Argument, Leftovers};
 use crate::plan::{Limits, StoreBlock};
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -69,23 +70,35 @@ impl StoreState {
 }
 
 impl Drop for StoreState {
-    /// Destroys what guests have left behind, the youngest first, so that children go before their
-    /// parents.
+    /// Destroys what guests have left behind: children before their parents, what keeps something
+    /// before it, else the youngest first. Copies that those objects keep go last, when no destructor
+    /// can read them any more.
     fn drop(&mut self) {
-        let left = self.block.with_handles(|handles| handles.drain());
-        if !left.is_empty() {
-            tracing::debug!(objects = left.len(), "destroying native objects that a store leaves");
+        let Leftovers { objects, memory } = self.block.with_handles(|handles| handles.drain());
+        if !objects.is_empty() {
+            let objects = objects.len();
+            tracing::debug!(objects, "destroying native objects that a store leaves");
         }
-        for (object, destructor) in left {
+        for (object, destructor) in objects {
             // SAFETY: the address is that of the function that the granted interface names as the
-            // destructor of such objects, which takes one pointer; what it returns is not looked
-            // at, and integer results may be ignored in the C ABI. The object is alive and owned by
-            // the store: the handle table lists it once for each owner.
+            // destructor of such objects, which takes one pointer, or of such descriptors, which takes
+            // one 32-bit integer; what it returns is not looked at, and integer results may be
+            // ignored in the C ABI. The object is alive and owned by the store: the handle table
+            // lists it once for each owner.
             unsafe {
-                let destroy: unsafe extern "C" fn(*mut c_void) = mem::transmute(destructor);
-                destroy(object);
+                match object {
+                    Argument::Pointer(object) => {
+                        let destroy: unsafe extern "C" fn(*mut c_void) = mem::transmute(destructor);
+                        destroy(object);
+                    }
+                    Argument::Descriptor(value) => {
+                        let close: unsafe extern "C" fn(u32) = mem::transmute(destructor);
+                        close(value);
+                    }
+                }
             }
         }
+        drop(memory);
     }
 }
 

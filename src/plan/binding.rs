@@ -64,6 +64,10 @@ pub struct Limits {
     /// Native constants that one instance may have copies of. A function that returns another
     /// address each time must not fill the host's memory.
     pub static_copies: u32,
+    /// Bytes of data that native code keeps after calls (`__captured_by`).
+    pub captured_bytes: u64,
+    /// Handles that other handles keep at one time, each counted once for each that keeps it.
+    pub captures: u32,
 }
 
 impl Default for Limits {
@@ -75,6 +79,8 @@ impl Default for Limits {
             stack_reserve: 256 << 10,
             loans: 1 << 20,
             static_copies: 1 << 16,
+            captured_bytes: 64 << 20,
+            captures: 1 << 20,
         }
     }
 }
@@ -134,8 +140,10 @@ mod tests {
         assert_eq!(offset_of!(Limits, stack_reserve), 16);
         assert_eq!(offset_of!(Limits, loans), 24);
         assert_eq!(offset_of!(Limits, static_copies), 28);
-        assert_eq!(offset_of!(StoreBlock, depth), 32);
-        assert_eq!(offset_of!(StoreBlock, handle_entries), 40);
-        assert_eq!(offset_of!(StoreBlock, handle_count), 48);
+        assert_eq!(offset_of!(Limits, captured_bytes), 32);
+        assert_eq!(offset_of!(Limits, captures), 40);
+        assert_eq!(offset_of!(StoreBlock, depth), 48);
+        assert_eq!(offset_of!(StoreBlock, handle_entries), 56);
+        assert_eq!(offset_of!(StoreBlock, handle_count), 64);
     }
 }

@@ -9,13 +9,14 @@
 use super::frame::{FrameHead, FrameLayout};
 use super::handles::{HandleError, HandleType, INDEX_BITS};
 use super::op::{
-    At, Count, Fate, Null, Op, Operand, Ownership, Ranged, Returns, TakeExtent, Width,
+    At, Count, Fate, LifeOp, Null, Op, Operand, Ownership, Ranged, Returns, TakeExtent, Width,
 };
-use super::{LostLender, Plan, Problem, Subject, WasmType};
+use super::{HandleKind, LostLender, Plan, Problem, Subject, WasmType};
 use crate::signature::{NoteKind, Variadic};
 use readings::{readings, readings_but};
 use view::View;
 
+mod life;
 mod readings;
 mod view;
 
@@ -86,8 +87,8 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         | Op::Native(_)
         | Op::Upcall(_)
         | Op::Deep(_)
-        | Op::Callback(_)
-        | Op::Life(_) => Subject::Call,
+        | Op::Callback(_) => Subject::Call,
+        Op::Life(op) => life::subject(plan, op),
         Op::Apart { text, .. } => text_slot(plan, text),
         Op::Measure { to, .. } => measured(plan, to),
         Op::InsideOr { .. }
@@ -147,7 +148,8 @@ fn measured(plan: &Plan, measure: At) -> Subject {
         }
         _ => None,
     });
-    param.map_or(Subject::Call, |param| of_value(plan, param.into()))
+    let remembered = || life::remembered(plan, measure).unwrap_or(Subject::Call);
+    param.map_or_else(remembered, |param| of_value(plan, param.into()))
 }
 
 /// The first part of the op's rule that does not hold.
@@ -251,6 +253,7 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
             Some(copy_limit(&view))
         }
         Op::Give { owner: Ownership::Handle { slot }, .. } => lost_lender(plan, &view, slot),
+        Op::Life(op) => life::problem(plan, &view, op),
         // These never fail, or leave no trace: see `subject_of`.
         Op::Give { owner: Ownership::Guest | Ownership::Static, .. }
         | Op::Int8 { .. }
@@ -273,7 +276,6 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         | Op::Upcall(_)
         | Op::Deep(_)
         | Op::Callback(_)
-        | Op::Life(_)
         | Op::Consume { .. }
         | Op::InsideOr { .. }
         | Op::FreeNative { .. }
@@ -416,22 +418,42 @@ fn handle(
         let problem = if lends { Problem::LenderGone { lender } } else { Problem::Null };
         return is_refused(null, false).then_some(problem);
     }
-    let kind = plan.handle_kinds.get(usize::from(kind))?;
-    let usable = match u32::try_from(value) {
-        Err(_) => Err(HandleError::Forged),
-        Ok(value) => view.store().with_handles(|table| match fate {
-            Fate::Kept => table.get(value, kind.id).map(|_| ()),
-            Fate::Invalidated => table.check_exclusive(value, kind.id),
-            Fate::Consumed => table.check_consumable(value, kind.id),
-        }),
+    handle_problem(view, value, plan.handle_kinds.get(usize::from(kind))?, fate)
+}
+
+/// Why a value is no handle of that type that is fit for `fate`.
+fn handle_problem(
+    view: &View<'_>,
+    value: u64,
+    kind: &HandleKind,
+    fate: Fate,
+) -> Option<Problem> {
+    let Ok(handle) = u32::try_from(value) else {
+        let (expected, error) = (kind.name.to_string(), HandleError::Forged);
+        return Some(Problem::Handle { value, expected, error });
     };
-    usable.err().map(|error| Problem::Handle { value, expected: kind.name.to_string(), error })
+    view.store().with_handles(|table| {
+        let usable = match fate {
+            Fate::Kept => table.get(handle, kind.id).map(|_| ()),
+            Fate::Invalidated => table.check_invalidatable(handle, kind.id),
+            Fate::Consumed => table.check_consumable(handle, kind.id),
+        };
+        let error = usable.and_then(|()| table.check_free(handle)).err()?;
+        if error == HandleError::Captured {
+            return Some(Problem::Kept { handle: value, by: table.captor_of(handle) });
+        }
+        Some(Problem::Handle { value, expected: kind.name.to_string(), error })
+    })
 }
 
 /// The type of the handle that the guest passes in that slot.
 fn handle_kind(plan: &Plan, handle: u16) -> Option<HandleType> {
     let kind = plan.ops.iter().find_map(|op| match *op {
-        Op::Handle { slot, kind, .. } if slot == handle => Some(kind),
+        Op::Handle { slot, kind, .. } | Op::Life(LifeOp::Descriptor { slot, kind, .. })
+            if slot == handle =>
+        {
+            Some(kind)
+        }
         _ => None,
     })?;
     plan.handle_kinds.get(usize::from(kind)).map(|kind| kind.id)

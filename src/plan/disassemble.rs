@@ -13,6 +13,7 @@ use crate::signature::{UnaryOp, Variadic};
 use names::{binary_name, kind_name, section, width_name};
 use std::fmt::{self, Write as _};
 
+mod life;
 mod names;
 mod ops;
 mod outside;
@@ -336,7 +337,7 @@ impl Printer<'_> {
             // A closure's arguments are lent in order.
             Op::Deep(op) => match op {},
             Op::Callback(op) => match op {},
-            Op::Life(op) => match op {},
+            Op::Life(op) => self.life_subject(op),
             Op::Upcall(_) if op.phase() == Phase::Before => Some(self.subject(index)),
             Op::Upcall(_) => Some("result".to_owned()),
             Op::Address { .. }

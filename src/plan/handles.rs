@@ -1,114 +1,64 @@
 //! The handle table of a store: `i32`s that stand for native pointers.
 //!
-//! A handle is 20 bits of index and 12 of generation; 0 is NULL. A slot whose generation would
+//! A handle is 20 bits of index and 11 of generation; 0 is NULL. A slot whose generation would
 //! wrap is retired. Entries have a fixed layout that compiled code can read (see the test).
+//!
+//! ```text
+//! entry        one handle; why a guest value is none
+//! family       which handle lends which
+//! loans        guest copies that handles lend
+//! captures     what native code keeps for as long as an object lives
+//! remembered   integers that are kept with a handle
+//! teardown     what is destroyed when the store goes, and in which order
+//! ```
 //!
 //! Not here: what a call does with handles (the interpreter's ops), and who owns the table (the
 //! host's store block).
+use captures::Hoard;
+use entry::{FREE, LAST_GENERATION};
+use family::Link;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::mem;
 use std::ptr;
-use thiserror::Error;
+use std::sync::Arc;
 
-/// Number of a handle's type, unique in a process: handles of one type are interchangeable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(transparent)]
-pub struct HandleType(pub u32);
+mod captures;
+mod entry;
+mod family;
+mod loans;
+mod remembered;
+mod teardown;
 
-/// Bits of a handle that are its index.
-pub const INDEX_BITS: u32 = 20;
-/// The greatest generation.
-const LAST_GENERATION: u32 = (1 << (32 - INDEX_BITS)) - 1;
-
-/// A native function that destroys an object: `int f(T *)` or `void f(T *)`.
-pub type Destructor = *const c_void;
-
-/// One handle. 48 bytes, alignment 8.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Entry {
-    /// The native object; null when the slot is free.
-    pub pointer: *mut c_void,
-    /// Its type.
-    pub kind: HandleType,
-    /// The generation of the handle that stands for it now, or of the last one.
-    pub generation: u32,
-    /// How many times native code has given it away and not been given it back. 0 for a borrowed
-    /// one.
-    pub owners: u32,
-    /// How many running calls use it.
-    pub busy: u32,
-    /// Index of the handle that lends it; 0 for none.
-    pub parent: u32,
-    /// Whether anything is lent by it (children or guest copies).
-    pub lends: u32,
-    /// What destroys it when the store goes; null for nothing.
-    pub drop: Destructor,
-    /// Order of creation.
-    pub serial: u64,
-}
-
-const FREE: Entry = Entry {
-    pointer: ptr::null_mut(),
-    kind: HandleType(0),
-    generation: 0,
-    owners: 0,
-    busy: 0,
-    parent: 0,
-    lends: 0,
-    drop: ptr::null(),
-    serial: 0,
+pub use captures::{Block, keep_for_ever, kept_for_ever};
+pub use entry::{
+    DESCRIPTOR, Destructor, EXCLUSIVE, Entry, FOR_EVER, Full, HandleError, HandleType, INDEX_BITS,
+    TAKEN, descriptor_pointer, descriptor_value,
 };
+pub use loans::Loan;
+pub use teardown::{Argument, Leftovers};
 
-/// A guest copy that a handle lends: where it is, and whose allocator made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loan {
-    /// The instance whose memory holds it (the host's number).
-    pub instance: u32,
-    /// Its guest address.
-    pub address: u64,
-    /// Its size in bytes.
-    pub size: u64,
-}
-
-/// Why a guest value is not a usable handle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum HandleError {
-    /// It never was one.
-    #[error("is no handle")]
-    Forged,
-    /// It was one.
-    #[error("is a handle that is no longer alive")]
-    Stale,
-    /// It is one of another type.
-    #[error("is a handle of another type")]
-    WrongType,
-    /// It is to be consumed or invalidated, and a running call uses it or something it lends.
-    #[error("is in use by a call that has not returned")]
-    Busy,
-    /// It is to be consumed and is only borrowed.
-    #[error("is borrowed: it cannot be consumed")]
-    Borrowed,
-}
-
-/// No more handles can be made: the limit, or 2^20 slots used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the store has no room for {wanted} more handles (limit {limit})")]
-pub struct Full {
-    /// How many were asked for.
-    pub wanted: u32,
-    /// The limit in force.
-    pub limit: u32,
+/// The index of a handle.
+pub(crate) fn index_of(handle: u32) -> u32 {
+    handle & ((1 << INDEX_BITS) - 1)
 }
 
 /// The table. See the module.
 #[derive(Debug)]
 pub struct HandleTable {
     entries: Vec<Entry>,
+    /// As many as entries.
+    links: Vec<Link>,
     free: Vec<u32>,
     by_pointer: HashMap<(*mut c_void, HandleType), u32, rustc_hash::FxBuildHasher>,
     loans: HashMap<u32, Vec<Loan>, rustc_hash::FxBuildHasher>,
+    /// By captor.
+    hoards: HashMap<u32, Hoard, rustc_hash::FxBuildHasher>,
+    remembered: HashMap<u32, Vec<(Arc<str>, i128)>, rustc_hash::FxBuildHasher>,
+    captures: u32,
+    captured_bytes: u64,
+    /// Handles that a running call has to itself.
+    exclusive: u32,
     limit: u32,
     live: u32,
     reserved: u32,
@@ -122,9 +72,15 @@ impl HandleTable {
     pub fn new(limit: u32) -> HandleTable {
         HandleTable {
             entries: vec![FREE],
+            links: vec![Link::default()],
             free: Vec::new(),
             by_pointer: HashMap::default(),
             loans: HashMap::default(),
+            hoards: HashMap::default(),
+            remembered: HashMap::default(),
+            captures: 0,
+            captured_bytes: 0,
+            exclusive: 0,
             limit: limit.min((1 << INDEX_BITS) - 1),
             live: 0,
             reserved: 0,
@@ -151,7 +107,7 @@ impl HandleTable {
     /// When it is not a live handle of that type.
     #[inline]
     pub fn get(&self, handle: u32, kind: HandleType) -> Result<&Entry, HandleError> {
-        let index = handle & ((1 << INDEX_BITS) - 1);
+        let index = index_of(handle);
         let entry = self.entries.get(index as usize).ok_or(HandleError::Forged)?;
         if entry.generation == handle >> INDEX_BITS && !entry.pointer.is_null() {
             if entry.kind == kind { Ok(entry) } else { Err(HandleError::WrongType) }
@@ -178,7 +134,7 @@ impl HandleTable {
     }
 
     fn each_ancestor(&mut self, handle: u32, mut f: impl FnMut(&mut Entry)) {
-        let index = handle & ((1 << INDEX_BITS) - 1);
+        let index = index_of(handle);
         let mut next = index as usize;
         if self.entries.get(next).is_none_or(|e| e.generation != handle >> INDEX_BITS) {
             return;
@@ -194,7 +150,7 @@ impl HandleTable {
     /// Whether it is a live handle, of whatever type.
     #[must_use]
     pub fn is_live(&self, handle: u32) -> bool {
-        let entry = self.entries.get((handle & ((1 << INDEX_BITS) - 1)) as usize);
+        let entry = self.entries.get(index_of(handle) as usize);
         entry.is_some_and(|e| !e.pointer.is_null() && e.generation == handle >> INDEX_BITS)
     }
 
@@ -216,6 +172,7 @@ impl HandleTable {
         for _ in 0..missing {
             let index = u32::try_from(self.entries.len()).map_err(|_| full)?;
             self.entries.push(FREE);
+            self.links.push(Link::default());
             self.free.push(index);
         }
         self.reserved = wanted;
@@ -246,8 +203,7 @@ impl HandleTable {
             }
             return Some(entry.generation << INDEX_BITS | index);
         }
-        let parent = parent.filter(|handle| self.is_live(*handle));
-        let parent = parent.map_or(0, |handle| handle & ((1 << INDEX_BITS) - 1));
+        let parent = parent.filter(|handle| self.is_live(*handle)).map_or(0, index_of);
         if self.free.is_empty() {
             self.reserve(1).ok()?;
             self.release(1);
@@ -255,6 +211,7 @@ impl HandleTable {
         let index = self.free.pop()?;
         if parent != 0 {
             self.entries[parent as usize].lends += 1;
+            self.attach(index, parent);
         }
         self.serial += 1;
         let entry = &mut self.entries[index as usize];
@@ -268,10 +225,32 @@ impl HandleTable {
             lends: 0,
             drop: if borrowed { ptr::null() } else { drop },
             serial: self.serial,
+            captured: 0,
+            flags: 0,
         };
         self.by_pointer.insert((pointer, kind), index);
         self.live += 1;
         Some(entry.generation << INDEX_BITS | index)
+    }
+
+    /// Whether native code may be given `handle` to end its loans: as
+    /// [`HandleTable::check_exclusive`], and nothing that it lends without its being owned is kept.
+    ///
+    /// # Errors
+    /// As [`HandleTable::check_exclusive`], and [`HandleError::Captured`].
+    pub fn check_invalidatable(&self, handle: u32, kind: HandleType) -> Result<(), HandleError> {
+        self.check_exclusive(handle, kind)?;
+        let kept = |child: u32| {
+            let child = &self.entries[child as usize];
+            child.owners == 0 && (child.captured > 0 || child.flags & FOR_EVER != 0)
+        };
+        let entry = self.get(handle, kind)?;
+        if (entry.captured > 0 || entry.flags & FOR_EVER != 0 || entry.lends > 0)
+            && self.children(index_of(handle)).any(kept)
+        {
+            return Err(HandleError::Captured);
+        }
+        Ok(())
     }
 
     /// Whether native code may be given `handle` to destroy or to invalidate.
@@ -288,7 +267,97 @@ impl HandleTable {
     /// As [`HandleTable::check_exclusive`], and [`HandleError::Borrowed`].
     pub fn check_consumable(&self, handle: u32, kind: HandleType) -> Result<(), HandleError> {
         self.check_exclusive(handle, kind)?;
-        if self.get(handle, kind)?.owners == 0 { Err(HandleError::Borrowed) } else { Ok(()) }
+        let entry = self.get(handle, kind)?;
+        if entry.owners == 0 {
+            Err(HandleError::Borrowed)
+        } else if entry.captured > 0 || entry.flags & FOR_EVER != 0 {
+            Err(HandleError::Captured)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// One owner more; a borrowed handle becomes an owned one, which `drop` destroys.
+    pub fn retain(&mut self, handle: u32, drop: Destructor) {
+        if self.is_live(handle) {
+            let entry = &mut self.entries[index_of(handle) as usize];
+            entry.owners = entry.owners.saturating_add(1);
+            entry.drop = drop;
+        }
+    }
+
+    /// The handle of a descriptor, as [`HandleTable::adopt`].
+    pub fn adopt_descriptor(
+        &mut self,
+        value: u32,
+        kind: HandleType,
+        borrowed: bool,
+        parent: Option<u32>,
+        drop: Destructor,
+    ) -> Option<u32> {
+        let handle = self.adopt(descriptor_pointer(value), kind, borrowed, parent, drop)?;
+        self.entries[index_of(handle) as usize].flags |= DESCRIPTOR;
+        Some(handle)
+    }
+
+    /// Whether a call may use a handle: no running call has it, or what lends it, to itself.
+    ///
+    /// # Errors
+    /// [`HandleError::Busy`].
+    #[inline]
+    pub fn check_free(&self, handle: u32) -> Result<(), HandleError> {
+        let held = |index: u32| self.entries[index as usize].flags & EXCLUSIVE != 0;
+        if self.exclusive > 0 && self.lineage(index_of(handle)).any(held) {
+            return Err(HandleError::Busy);
+        }
+        Ok(())
+    }
+
+    /// Gives a handle that a call has entered once to that call alone, until
+    /// [`HandleTable::give_up`].
+    ///
+    /// # Errors
+    /// As [`HandleTable::get`], and [`HandleError::Busy`] when anything else uses it: another call, or
+    /// another parameter of this one.
+    pub fn hold(&mut self, handle: u32, kind: HandleType) -> Result<(), HandleError> {
+        let entry = self.get(handle, kind)?;
+        if entry.busy > 1 || entry.flags & EXCLUSIVE != 0 {
+            return Err(HandleError::Busy);
+        }
+        self.entries[index_of(handle) as usize].flags |= EXCLUSIVE;
+        self.exclusive += 1;
+        Ok(())
+    }
+
+    /// Takes a [`HandleTable::hold`] back. The handle may have died meanwhile.
+    pub fn give_up(&mut self, handle: u32) {
+        if self.is_live(handle) {
+            self.unflag(index_of(handle), EXCLUSIVE);
+        }
+    }
+
+    /// Notes that a running call may destroy the handle, or that it did not.
+    pub fn doom(&mut self, handle: u32, may_destroy: bool) {
+        if self.is_live(handle) {
+            if may_destroy {
+                self.entries[index_of(handle) as usize].flags |= TAKEN;
+            } else {
+                self.unflag(index_of(handle), TAKEN);
+            }
+        }
+    }
+
+    fn unflag(&mut self, index: u32, flag: u32) {
+        let flags = &mut self.entries[index as usize].flags;
+        if flag & *flags & EXCLUSIVE != 0 {
+            self.exclusive -= 1;
+        }
+        *flags &= !flag;
+    }
+
+    /// The handle that stands for the entry of that index now.
+    fn handle_of(&self, index: u32) -> u32 {
+        self.entries[index as usize].generation << INDEX_BITS | index
     }
 
     /// As [`HandleTable::consume`], in a call that has marked the handle itself: the mark goes, with
@@ -305,7 +374,7 @@ impl HandleTable {
     /// One owner less; without any, the handle dies and what it lends with it. Returns the guest
     /// copies whose loans have ended.
     pub fn consume(&mut self, handle: u32) -> Vec<Loan> {
-        let index = handle & ((1 << INDEX_BITS) - 1);
+        let index = index_of(handle);
         let Some(entry) = self.entries.get_mut(index as usize) else { return Vec::new() };
         if index == 0 || entry.pointer.is_null() || entry.generation != handle >> INDEX_BITS {
             return Vec::new();
@@ -326,77 +395,26 @@ impl HandleTable {
                 continue;
             }
             self.by_pointer.remove(&(entry.pointer, entry.kind));
-            let lends = mem::take(&mut entry.lends);
+            entry.lends = 0;
             entry.pointer = ptr::null_mut();
-            let parent = mem::take(&mut entry.parent) as usize;
+            let parent = mem::take(&mut entry.parent);
+            entry.captured = 0;
             if entry.generation < LAST_GENERATION {
                 self.free.push(index);
             }
             self.live -= 1;
-            if let Some(entry) = self.entries.get_mut(parent).filter(|_| parent != 0) {
+            // Children of this one still point here: they die with it.
+            dying.extend(self.children(index));
+            if parent != 0 {
+                let entry = &mut self.entries[parent as usize];
                 entry.lends = entry.lends.saturating_sub(1);
+                self.detach(index, parent);
             }
+            self.unflag(index, EXCLUSIVE | TAKEN | DESCRIPTOR | FOR_EVER);
+            self.remembered.remove(&index);
+            self.release_hoard(index);
             ended.append(&mut self.take_loans(index));
-            if lends > 0 {
-                dying.extend(self.children(index));
-            }
         }
-    }
-
-    /// Records that `handle` lends a guest copy.
-    ///
-    /// # Errors
-    /// When the handle is no longer alive; the loan ends at once.
-    pub fn lend(&mut self, handle: u32, kind: HandleType, loan: Loan) -> Result<(), HandleError> {
-        self.get(handle, kind)?;
-        self.loans.entry(handle & ((1 << INDEX_BITS) - 1)).or_default().push(loan);
-        self.lent += 1;
-        Ok(())
-    }
-
-    /// How many guest copies are lent.
-    #[must_use]
-    pub fn lent(&self) -> u32 {
-        self.lent
-    }
-
-    fn take_loans(&mut self, index: u32) -> Vec<Loan> {
-        let loans = self.loans.remove(&index).unwrap_or_default();
-        self.lent = self.lent.saturating_sub(u32::try_from(loans.len()).unwrap_or(u32::MAX));
-        loans
-    }
-
-    /// Ends the loans of `handle` without ending its life: guest copies, and handles that it lends
-    /// without their being owned. Returns the guest copies.
-    pub fn end_loans(&mut self, handle: u32) -> Vec<Loan> {
-        let index = handle & ((1 << INDEX_BITS) - 1);
-        let mut ended = self.take_loans(index);
-        if self.entries.get(index as usize).is_some_and(|entry| entry.lends > 0) {
-            for child in self.children(index) {
-                if self.entries[child as usize].owners == 0 {
-                    self.kill(child, &mut ended);
-                }
-            }
-        }
-        ended
-    }
-
-    fn children(&self, parent: u32) -> Vec<u32> {
-        let alive = self.entries.iter().enumerate().filter(|(_, entry)| !entry.pointer.is_null());
-        alive
-            .filter(|(_, entry)| entry.parent == parent)
-            .filter_map(|(index, _)| u32::try_from(index).ok())
-            .collect()
-    }
-
-    /// Empties the table. Returns what is still owned, the youngest first, with what destroys it.
-    pub fn drain(&mut self) -> Vec<(*mut c_void, Destructor)> {
-        let mut owned: Vec<Entry> =
-            self.entries.drain(..).filter(|e| !e.pointer.is_null() && !e.drop.is_null()).collect();
-        owned.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.serial));
-        *self = HandleTable::new(self.limit);
-        let each = |entry: Entry| (0..entry.owners).map(move |_| (entry.pointer, entry.drop));
-        owned.into_iter().flat_map(each).collect()
     }
 }
 

@@ -11,6 +11,7 @@
 pub mod abi;
 pub mod binding;
 pub mod compile;
+pub mod cookie;
 pub mod diagnose;
 pub mod disassemble;
 pub mod expression;
@@ -69,6 +70,8 @@ pub struct Plan {
     pub callees: Box<[Callee]>,
     /// The types of handles.
     pub handle_kinds: Box<[HandleKind]>,
+    /// What handles remember integers as.
+    pub names: Box<[Arc<str>]>,
     /// What holds for the whole plan.
     pub facts: Facts,
 }

@@ -32,7 +32,7 @@ mod width;
 
 pub use callback::CallbackOp;
 pub use deep::DeepOp;
-pub use life::LifeOp;
+pub use life::{Holder, Keeper, LifeOp};
 pub use outside::{Fetch, NativeOp, UpcallOp};
 pub use phase::Phase;
 pub use width::Width;

@@ -152,6 +152,35 @@ pub enum Problem {
         /// Why it cannot be used.
         error: HandleError,
     },
+    /// A handle is to be consumed, or its loans to be ended, while something is kept that would go
+    /// with it.
+    Kept {
+        /// What the guest passed.
+        handle: u64,
+        /// The handle that keeps it; `None`: a library, for ever.
+        by: Option<u32>,
+    },
+    /// A handle is to keep itself.
+    KeepsItself {
+        /// The handle.
+        handle: u64,
+    },
+    /// An integer is read that nothing has kept with the handle.
+    Unset {
+        /// The handle.
+        handle: u64,
+        /// The name of the integer.
+        name: String,
+    },
+    /// A cookie that is too large to be carried.
+    CookieTooLarge {
+        /// The guest's value.
+        value: u64,
+    },
+    /// The system refuses the addresses that cookies need.
+    NoCookies,
+    /// Native code gave back a cookie that it was never given.
+    Planted,
     /// A limit of the store is reached.
     Limit {
         /// Its name, as the builder calls it.
@@ -257,6 +286,27 @@ impl fmt::Display for Problem {
             Problem::Format(problem) => problem.fmt(f),
             Problem::Handle { value, expected, error } => {
                 write!(f, "{value:#x} {error}; a live `{expected}` handle is needed")
+            }
+            Problem::Kept { handle, by: Some(by) } => {
+                write!(f, "{handle:#x} or something that it lends is kept by the handle {by:#x}, which must go first")
+            }
+            Problem::Kept { handle, by: None } => {
+                write!(f, "{handle:#x} or something that it lends is kept by its library for ever")
+            }
+            Problem::KeepsItself { handle } => write!(f, "{handle:#x} cannot keep itself"),
+            Problem::Unset { handle, name } => write!(
+                f,
+                "the handle {handle:#x} remembers no `{name}`: the calls that it went through have set none"
+            ),
+            Problem::CookieTooLarge { value } => write!(
+                f,
+                "the value {value} does not fit: native code carries integers of 32 bits, 0 to 4294967295"
+            ),
+            Problem::NoCookies => f.write_str(
+                "the system gives the process no room of 4 GiB of addresses, which integers that native code carries need",
+            ),
+            Problem::Planted => {
+                f.write_str("native code gave back a pointer that is none of the integers it was given to carry")
             }
             Problem::Limit { limit, value } => {
                 write!(f, "the limit `{limit}` of {value} is reached; the host can raise it")

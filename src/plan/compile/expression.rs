@@ -124,9 +124,10 @@ impl Compiler<'_> {
                 steps.push(Step::Load(operand));
                 1
             }
-            ExprKind::Member(..) => {
-                self.later(expr.span, "integers that a handle remembers");
-                return None;
+            ExprKind::Member(of, name) => {
+                let at = self.recall(expr, of, name)?;
+                steps.push(Step::Load(Operand { at, width: Width::I128 }));
+                1
             }
             ExprKind::Arrow(..) => {
                 self.later(expr.span, "fields of structs");
@@ -367,7 +368,9 @@ fn pure_shape(prototype: &Arc<Prototype>, abi: Abi) -> Option<(Box<[Width]>, Wid
     // What else the prototype asks for would have to be tested before each call.
     let asks = |note: &NoteKind| {
         use NoteKind::{Consumes, ConsumesIf, Invalidates, Range, Requires, Value};
+        use NoteKind::{CapturedBy, Exclusive, Handle, Retains};
         matches!(note, Range(..) | Requires(_) | Value(_) | Consumes | ConsumesIf(_) | Invalidates)
+            || matches!(note, CapturedBy(_) | Exclusive | Handle | Retains)
     };
     if prototype.has(asks) || prototype.function.params.iter().any(|param| param.ty.has(asks)) {
         return None;

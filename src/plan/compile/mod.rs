@@ -9,6 +9,7 @@
 //! native      calls on plain C values, without a guest
 //! upcall      calls that native code makes
 //! data        symbols that are no functions
+//! life        what outlives the call: cookies, descriptors, captures
 //! params      one op (or two) for each parameter: decode, check, place
 //! values      ranges and computed arguments
 //! format      formats, and what they may ask for
@@ -27,6 +28,7 @@ mod data;
 mod expression;
 mod format;
 mod leaves;
+mod life;
 mod lower;
 mod native;
 mod outcome;
@@ -158,6 +160,8 @@ struct Before {
     pointers: Vec<Op>,
     /// Handles that the call takes something from: last among handles.
     taken: Vec<Op>,
+    /// What is asked of handles beside that they are live.
+    life: Vec<Op>,
 }
 
 /// Ops of the *after* section by phase.
@@ -205,6 +209,9 @@ struct Compiler<'a> {
     ranges: Vec<super::Intervals>,
     callees: Vec<Callee>,
     kinds: Vec<HandleKind>,
+    names: Vec<Arc<str>>,
+    /// Where integers are that handles remember: parameter, name, place.
+    recalled: Vec<(usize, u16, At)>,
     stack: usize,
     locals: usize,
     /// Of the frame.
@@ -252,6 +259,8 @@ impl<'a> Compiler<'a> {
             ranges: Vec::new(),
             callees: Vec::new(),
             kinds: Vec::new(),
+            names: Vec::new(),
+            recalled: Vec::new(),
             stack: 0,
             locals: 0,
             align: 16,
@@ -302,7 +311,7 @@ impl<'a> Compiler<'a> {
         let handles = self.before.handles.len() + self.before.taken.len();
         let allocates = !self.after.guest.is_empty();
         let marks = handles > 0
-            && (allocates || !self.target.leaf || (handles > 1 && !self.before.taken.is_empty()));
+            && (self.has_exclusive() || allocates || !self.target.leaf || (handles > 1 && !self.before.taken.is_empty()));
         // Only an op of its own gives all of a `v128`.
         let after = marks || !self.after.is_empty() || returns == Returns::Vector;
         let returns = if after { self.result_apart(returns) } else { returns };
@@ -311,6 +320,7 @@ impl<'a> Compiler<'a> {
             before.scalars,
             before.handles,
             before.taken,
+            before.life,
             before.cells,
             before.values,
             before.ranges,
@@ -364,6 +374,7 @@ impl<'a> Compiler<'a> {
             passed: self.passed.into(),
             callees: self.callees.into(),
             handle_kinds: self.kinds.into(),
+            names: self.names.into(),
             facts,
         }
     }
@@ -454,8 +465,8 @@ fn touches_memory(op: &Op) -> bool {
         | Op::Native(_)
         | Op::Upcall(_)
         | Op::Deep(_)
-        | Op::Callback(_)
-        | Op::Life(_) => false,
+        | Op::Callback(_) => false,
+        Op::Life(op) => life::touches_memory(op),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What happens after the call: results, out pointers, handles that change hands.
 use super::expression::When;
+use super::life::is_descriptor;
 use super::lower::{Crossing, Lowered};
 use super::params::{Pointee, is_text};
 use super::{Compiler, fate_of};
@@ -14,6 +15,12 @@ use std::num::NonZeroU16;
 impl Compiler<'_> {
     /// Ops for handles and the result; how the call op decodes the result.
     pub(super) fn outcome(&mut self, value: &Value, lowered: &Lowered) -> Returns {
+        let returns = self.handles_and_result(value, lowered);
+        self.outlives();
+        returns
+    }
+
+    fn handles_and_result(&mut self, value: &Value, lowered: &Lowered) -> Returns {
         let prototype = self.prototype;
         for (index, param) in prototype.function.params.iter().enumerate() {
             if !self.params[index].handle {
@@ -45,6 +52,7 @@ impl Compiler<'_> {
                 self.pointer_result(result);
                 Returns::Record
             }
+            Crossing::Scalar(scalar) if is_descriptor(result) => self.descriptor_back(scalar),
             Crossing::Scalar(scalar) => self.scalar_result(scalar, &lowered.lowering),
             Crossing::Vector => Returns::Vector,
             Crossing::Two(_) | Crossing::Address => {
@@ -92,7 +100,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn pointer_width(&self) -> Width {
+    pub(super) fn pointer_width(&self) -> Width {
         match self.target.model {
             DataModel::Ilp32 => Width::U32,
             DataModel::Lp64 => Width::U64,
@@ -114,9 +122,7 @@ impl Compiler<'_> {
         let to = self.local(8);
         for note in &ty.notes {
             match note.kind {
-                NoteKind::Cookie | NoteKind::Closure(_) => self.later(note.span, "cookies"),
                 NoteKind::Boxed => self.later(note.span, "boxed objects"),
-                NoteKind::CapturedBy(_) => self.later(note.span, "captures"),
                 _ => {}
             }
         }
@@ -143,6 +149,7 @@ impl Compiler<'_> {
                 self.later(ty.span, what);
                 return None;
             }
+            Pointee::Cookie => self.cookie_back(from, to, param),
             Pointee::Pointer => {
                 self.later(ty.span, "pointers to pointers that native code returns");
                 return None;
@@ -265,7 +272,7 @@ impl Compiler<'_> {
     }
 
     /// The guest slot of the handle parameter of that name.
-    fn handle_slot(&mut self, name: &Ident) -> Option<u16> {
+    pub(super) fn handle_slot(&mut self, name: &Ident) -> Option<u16> {
         let index = self.prototype.param_index(&name.name);
         let handle = index.filter(|index| self.params[*index].handle);
         if handle.is_none() {
@@ -279,8 +286,8 @@ impl Compiler<'_> {
         if fate_of(&self.prototype.function.params[index]) == Fate::Consumed {
             self.error(
                 name.span,
-                format!("`{name}` may be gone after the call and cannot lend what it returns"),
-                "lend it by a handle that the call leaves alone",
+                format!("`{name}` may be gone after the call: it can neither lend nor keep anything"),
+                "name a handle that the call leaves alone",
             );
             return None;
         }

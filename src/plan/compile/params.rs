@@ -3,6 +3,7 @@ use super::expression::{When, integer_width, width_of};
 use super::lower::{Crossing, Lowered};
 use super::reads::is_read;
 use super::values::value_note;
+use super::life::{is_descriptor, is_descriptor_cell};
 use super::{Compiler, Range, fate_of};
 use crate::plan::WasmType;
 use crate::plan::abi::Assignment;
@@ -25,6 +26,8 @@ pub(super) enum Pointee<'t> {
     Floating(Float),
     /// A pointer that native code fills in.
     Pointer,
+    /// Nothing: an integer of the guest.
+    Cookie,
     /// Bytes of which nothing more is said.
     Bytes,
     /// Something that plans cannot do yet.
@@ -107,6 +110,9 @@ impl Compiler<'_> {
         }
         match self.pointee(&param.ty) {
             Pointee::Opaque(record) => self.handle(index, param, record, to),
+            Pointee::Integer(_) if is_descriptor_cell(&param.ty) => {
+                self.descriptor_behind(index, param, to);
+            }
             Pointee::Integer(scalar) => self.integer_behind(index, param, scalar, to),
             _ => {}
         }
@@ -121,10 +127,8 @@ impl Compiler<'_> {
         to: At,
         wasm: WasmType,
     ) {
-        for note in &param.ty.notes {
-            if matches!(note.kind, NoteKind::Handle) {
-                self.later(note.span, "descriptors as handles");
-            }
+        if is_descriptor(&param.ty) {
+            return self.descriptor(index, param, to);
         }
         let abi = self.target.abi;
         if let Some(width) = integer_width(scalar, abi) {
@@ -155,15 +159,6 @@ impl Compiler<'_> {
     }
 
     fn handle(&mut self, index: usize, param: &Param, record: &Record, to: At) {
-        for note in &param.ty.notes {
-            match note.kind {
-                NoteKind::Retains => self.later(note.span, "__retains"),
-                NoteKind::Exclusive => self.later(note.span, "__exclusive"),
-                NoteKind::Remember(..) => self.later(note.span, "__remember"),
-                NoteKind::CapturedBy(_) => self.later(note.span, "captures"),
-                _ => {}
-            }
-        }
         let slot = self.slots[index];
         let kind = self.kind(record);
         // NULL lends nothing: that is told before the call, whatever the type allows.
@@ -177,6 +172,7 @@ impl Compiler<'_> {
         }
         self.remember_value(index, to, Width::U64);
         self.params[index].handle = true;
+        self.asked_of_handle(index, param);
     }
 
     /// One integer behind a pointer: in place when the layouts agree and no bound depends on it,
@@ -228,15 +224,13 @@ impl Compiler<'_> {
     fn pointer(&mut self, index: usize, param: &Param, to: At) {
         let slot = self.slots[index];
         let Some(pointee) = param.ty.pointee() else { return };
-        for note in &param.ty.notes {
-            match note.kind {
-                NoteKind::Cookie | NoteKind::Closure(_) => self.later(note.span, "cookies"),
-                NoteKind::CapturedBy(_) => self.later(note.span, "captures"),
-                _ => {}
-            }
+        if self.is_kept(param) {
+            return self.kept(index, param, pointee, to);
         }
         match self.pointee(&param.ty) {
             Pointee::Opaque(_) => {}
+            Pointee::Cookie => self.cookie(index, &param.ty, to),
+            Pointee::Integer(_) if is_descriptor_cell(&param.ty) => {}
             Pointee::Later(what) => self.later(param.span, what),
             Pointee::Bytes => {
                 let name = param.name.as_ref().map_or("the parameter", |name| &*name.name);
@@ -335,6 +329,13 @@ impl Compiler<'_> {
         if pointee.has(|n| matches!(n, NoteKind::Range(..))) {
             self.later(pointee.span, "ranges of elements");
         }
+        if is_descriptor(pointee) {
+            self.error(
+                pointee.span,
+                "descriptors in arrays do not become handles",
+                "pass one at a time, or wrap the function",
+            );
+        }
         let Some(count) = self.count(expr, super::index_of(index)) else { return };
         let null = if param.ty.has(|n| *n == NoteKind::Nonnull) {
             Null::Refused
@@ -386,7 +387,7 @@ impl Compiler<'_> {
     pub(super) fn pointee<'t>(&self, ty: &'t Type) -> Pointee<'t> {
         let Some(pointee) = ty.pointee() else { return Pointee::Later("this type") };
         if ty.has(|n| matches!(n, NoteKind::Cookie | NoteKind::Closure(_))) {
-            return Pointee::Later("cookies");
+            return Pointee::Cookie;
         }
         if let TypeKind::Record(record) = &pointee.kind {
             return if self.is_complete(record) {
@@ -452,12 +453,12 @@ fn is_byte(scalar: Scalar) -> bool {
 }
 
 /// What guest 0 means for a pointer without a count.
-fn uncounted_null(ty: &Type) -> Null {
+pub(super) fn uncounted_null(ty: &Type) -> Null {
     if ty.has(|n| *n == NoteKind::Nullable) { Null::Allowed } else { Null::Refused }
 }
 
 /// Which way the pointee goes: what is written, else what `const` says.
-fn direction(pointer: &Type, pointee: &Type) -> Direction {
+pub(super) fn direction(pointer: &Type, pointee: &Type) -> Direction {
     if pointer.has(|n| *n == NoteKind::Out) {
         Direction::Out
     } else if pointer.has(|n| *n == NoteKind::In) || pointee.quals.is_const {

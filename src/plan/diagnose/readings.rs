@@ -1,7 +1,7 @@
 //! What a condition read, by the names that its author used.
 use super::view::View;
 use crate::plan::frame::FrameLayout;
-use crate::plan::op::{At, Op, Operand};
+use crate::plan::op::{At, LifeOp, Op, Operand};
 use crate::plan::{Plan, Reading, expression::Step};
 
 /// The integers that an expression reads, in their order, each once. Handles are left out: what an
@@ -54,7 +54,13 @@ fn name_of(plan: &Plan, at: At) -> Option<String> {
         Op::Cell { slot, cell, .. } => {
             name(plan.param_of(slot)).filter(|_| cell == at).map(|n| format!("*{n}"))
         }
-        Op::Float32 { .. }
+        // `h.n`
+        Op::Life(LifeOp::Recall { slot, name: index, to }) => {
+            let of = name(plan.param_of(slot)).filter(|_| to == at);
+            of.and_then(|of| Some(format!("{of}.{}", plan.names.get(usize::from(index))?)))
+        }
+        Op::Life(_)
+        | Op::Float32 { .. }
         | Op::Float64 { .. }
         | Op::Pair { .. }
         | Op::Extended { .. }
@@ -69,7 +75,6 @@ fn name_of(plan: &Plan, at: At) -> Option<String> {
         | Op::Upcall(_)
         | Op::Deep(_)
         | Op::Callback(_)
-        | Op::Life(_)
         | Op::Range { .. }
         | Op::Evaluate { .. }
         | Op::Require { .. }

@@ -69,6 +69,7 @@ fn plan(op: Op, types: &[WasmType]) -> Plan {
         passed: Box::new([]),
         callees: Box::new([]),
         handle_kinds: Box::new([HandleKind { id: KIND, name: "struct db".into(), drop: None }]),
+        names: Box::new([]),
         facts: Facts::default(),
     }
 }

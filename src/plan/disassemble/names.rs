@@ -156,7 +156,7 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
         },
         Op::Deep(op) => match *op {},
         Op::Callback(op) => match *op {},
-        Op::Life(op) => match *op {},
+        Op::Life(op) => super::life::mnemonic(*op),
         Op::Upcall(op) => match op {
             UpcallOp::Lend { .. } => "lend",
             UpcallOp::LendBehind { .. } => "lendptr",

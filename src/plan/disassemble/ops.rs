@@ -40,7 +40,7 @@ impl Printer<'_> {
             Op::Upcall(op) => self.upcall(op),
             Op::Deep(op) => match op {},
             Op::Callback(op) => match op {},
-            Op::Life(op) => match op {},
+            Op::Life(op) => self.life(op),
             Op::Range { value, set, param: _ } => {
                 let intervals = self.plan.ranges.get(usize::from(set));
                 let intervals = intervals.map_or_else(String::new, |i| self.intervals(i));

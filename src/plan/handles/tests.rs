@@ -24,6 +24,8 @@ fn entries_are_laid_out_as_compiled_code_reads_them() {
     assert_eq!(offset_of!(Entry, lends), 28);
     assert_eq!(offset_of!(Entry, drop), 32);
     assert_eq!(offset_of!(Entry, serial), 40);
+    assert_eq!(offset_of!(Entry, captured), 48);
+    assert_eq!(offset_of!(Entry, flags), 52);
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn teardown_goes_from_the_youngest_to_the_oldest() {
     owned(&mut table, 2, Some(parent));
     owned(&mut table, 2, Some(parent));
     table.adopt(object(3), KIND, true, Some(parent), ptr::null());
-    let order: Vec<_> = table.drain().into_iter().map(|(pointer, _)| pointer).collect();
-    assert_eq!(order, [object(2), object(2), object(1)]);
+    let order: Vec<_> = table.drain().objects.into_iter().map(|(object, _)| object).collect();
+    assert_eq!(order, [object(2), object(2), object(1)].map(Argument::Pointer));
     assert_eq!(table.live(), 0);
 }

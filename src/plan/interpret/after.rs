@@ -213,8 +213,8 @@ impl After<'_> {
                 | Op::Native(_)
                 | Op::Upcall(_)
                 | Op::Deep(_)
-                | Op::Callback(_)
-                | Op::Life(_) => {}
+                | Op::Callback(_) => {}
+                Op::Life(op) => super::life::after(op, &space, &mut self.memory)?,
             }
         }
         Ok(())
@@ -422,7 +422,7 @@ impl After<'_> {
     ///
     /// # Safety
     /// As [`run`]; the ops from `from` on have had no effect.
-    unsafe fn abandon(&self, from: usize) {
+    unsafe fn abandon(&mut self, from: usize) {
         for op in &self.space.plan.ops[from..] {
             if let Op::FreeNative { from, callee } = *op {
                 // SAFETY: not freed before: the op has not run.
@@ -434,7 +434,12 @@ impl After<'_> {
                 // SAFETY: the object was given to us by this call, and nobody else will get it.
                 unsafe { self.free_native(from, callee) };
             }
+            if let Op::Life(op) = *op {
+                // SAFETY: the caller's promise.
+                unsafe { super::life::abandon(op, &self.space) };
+            }
         }
+        super::life::abandon_kept(&self.space, &mut self.memory);
     }
 }
 

@@ -5,9 +5,8 @@ use super::{CallMemory, Failure};
 use crate::plan::expression::evaluate;
 use crate::plan::extended::from_binary128;
 use crate::plan::format::{self, Library};
-use crate::plan::handles::HandleError;
 use crate::plan::moves::load;
-use crate::plan::op::{At, Count, Fate, Null, Op, Width};
+use crate::plan::op::{At, Count, Null, Op, Width};
 use crate::plan::problem::Problem;
 
 /// Runs one op that is neither a scalar nor a buffer.
@@ -101,16 +100,7 @@ pub unsafe fn step(
                 let kind = space.plan.handle_kinds[usize::from(kind)].id;
                 let marks = space.plan.facts.marks;
                 let pointer = space.store().with_handles(|handles| {
-                    match fate {
-                        Fate::Kept => {}
-                        Fate::Invalidated => handles.check_exclusive(value, kind)?,
-                        Fate::Consumed => handles.check_consumable(value, kind)?,
-                    }
-                    let pointer = handles.get(value, kind)?.pointer;
-                    if marks {
-                        handles.enter(value, kind)?;
-                    }
-                    Ok::<_, HandleError>(pointer)
+                    super::life::enter(handles, value, kind, fate, marks)
                 });
                 let pointer = pointer.map_err(|_| Failure::Check)?;
                 place(space, to, pointer.expose_provenance() as u64);
@@ -155,6 +145,7 @@ pub unsafe fn step(
                 format::check(format, &space.plan.passed, Library::host(), int)
                     .map_err(|_| Failure::Check)?;
             }
+            Op::Life(op) => super::life::before(op, space, memory)?,
             // The loop that calls this one knows these, and the section ends before the others.
             Op::Int8 { .. }
             | Op::UInt8 { .. }
@@ -186,7 +177,6 @@ pub unsafe fn step(
             | Op::Upcall(_)
             | Op::Deep(_)
             | Op::Callback(_)
-            | Op::Life(_)
             | Op::EndLoans { .. }
             | Op::Return { .. } => {}
         }

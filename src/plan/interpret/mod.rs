@@ -28,6 +28,7 @@ mod data;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
+mod life;
 pub mod native;
 mod outgoing;
 mod quick;
@@ -500,11 +501,17 @@ unsafe fn unmark(plan: &Plan, binding: &Binding, frame: *mut FrameHead, until: u
     let store = unsafe { &*binding.store };
     let before = &plan.ops[..until.min(usize::from(plan.call))];
     for op in before {
-        if let Op::Handle { slot, .. } = op {
-            // SAFETY: the slot exists, and holds an argument until the result is written.
-            let handle = unsafe { Space::new(plan, binding, frame).slot32(*slot) };
-            store.with_handles(|handles| handles.leave(handle));
-        }
+        let (slot, mark) = match op {
+            Op::Handle { slot, fate, .. } => (*slot, life::Mark::Used(*fate)),
+            Op::Life(op) => match life::mark(*op) {
+                Some(marked) => marked,
+                None => continue,
+            },
+            _ => continue,
+        };
+        // SAFETY: the slot exists, and holds an argument until the result is written.
+        let handle = unsafe { Space::new(plan, binding, frame).slot32(slot) };
+        store.with_handles(|handles| mark.take_back(handles, handle));
     }
 }
 

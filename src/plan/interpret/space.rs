@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::plan::binding::{Binding, StoreBlock};
 use crate::plan::expression::{Environment, EvaluationError};
 use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::handles::Block;
 use crate::plan::op::{At, Operand, Width};
 use crate::plan::{Callee, Purpose};
 use std::ffi::c_void;
@@ -24,6 +25,8 @@ pub struct Space<'a> {
 pub struct CallMemory {
     copies: Vec<(u64, Box<[u8]>)>,
     bytes: u64,
+    /// What native code keeps after the call, by the place of its address.
+    pub kept: Vec<(At, Block)>,
 }
 
 impl CallMemory {

@@ -56,8 +56,25 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// What the guest gets instead of what native code left.
+    pub(super) fn reached(&self, index: usize) -> Option<At> {
+        self.guest.get(index).copied().flatten()
+    }
+
+    /// Whether what a cell holds was stored.
+    pub(super) fn is_stored(&self, index: usize) -> bool {
+        self.stored.get(index).copied().unwrap_or_default()
+    }
+
+    /// Notes that a handle is made.
+    pub(super) fn adopts(&mut self) {
+        self.adopted += 1;
+    }
+}
+
 /// Notes that something was done, which must not be done twice.
-fn once(done: &mut bool) -> Checked {
+pub(super) fn once(done: &mut bool) -> Checked {
     if std::mem::replace(done, true) { Err(Fault::Unasked) } else { Ok(()) }
 }
 
@@ -127,6 +144,7 @@ impl<'p> Verifier<'p> {
                 once(&mut self.outcome.stored[result])
             }
             Op::StoreObject { slot, .. } => Err(Fault::Slot(slot)),
+            Op::Life(op) => self.life_after(op),
             Op::Return { from, returns } => {
                 self.gives_result(from, returns)?;
                 once(&mut self.outcome.returned)
@@ -154,7 +172,6 @@ impl<'p> Verifier<'p> {
             | Op::Upcall(_)
             | Op::Deep(_)
             | Op::Callback(_)
-            | Op::Life(_)
             | Op::Evaluate { .. }
             | Op::Require { .. }
             | Op::Value { .. }
@@ -171,7 +188,7 @@ impl<'p> Verifier<'p> {
     }
 
     /// The parameter whose only slot that is.
-    fn param_at(&self, slot: u16) -> Checked<usize> {
+    pub(super) fn param_at(&self, slot: u16) -> Checked<usize> {
         let index = self.plan.param_of(slot);
         let own = self.params.get(index).is_some_and(|param| param.slot == slot);
         if own { Ok(index) } else { Err(Fault::Slot(slot)) }
@@ -181,7 +198,9 @@ impl<'p> Verifier<'p> {
     fn record(&mut self, slot: u16, fate: Fate) -> Checked {
         let index = self.param_at(slot)?;
         match self.params.get(index).map(|param| &param.wants) {
-            Some(Argument::Handle { fate: f, .. }) if *f == fate => {
+            Some(Argument::Handle { fate: f, .. } | Argument::Descriptor { fate: f, .. })
+                if *f == fate =>
+            {
                 once(&mut self.outcome.recorded[index])
             }
             _ => Err(Fault::Slot(slot)),
@@ -227,7 +246,7 @@ impl<'p> Verifier<'p> {
     }
 
     /// Whose native pointer is at `from`: a parameter's, or the result (one past the last).
-    fn source(&self, from: At) -> Checked<usize> {
+    pub(super) fn source(&self, from: At) -> Checked<usize> {
         if self.written.at(from) != Some(What::Native) {
             return Err(Fault::Unknown { what: "native pointer", at: from });
         }
@@ -235,7 +254,7 @@ impl<'p> Verifier<'p> {
         Ok(cell.unwrap_or(self.params.len()))
     }
 
-    fn incoming(&self, index: usize) -> Option<&Incoming<'p>> {
+    pub(super) fn incoming(&self, index: usize) -> Option<&Incoming<'p>> {
         match self.params.get(index) {
             Some(param) => param.incoming.as_ref(),
             None => self.result.as_ref(),
@@ -251,7 +270,7 @@ impl<'p> Verifier<'p> {
     }
 
     /// Notes where the guest's pointer is.
-    fn reaches_guest(&mut self, index: usize, to: At) -> Checked {
+    pub(super) fn reaches_guest(&mut self, index: usize, to: At) -> Checked {
         self.written.add_local(to, 8, What::ForGuest, self.index)?;
         match self.outcome.guest[index].replace(to) {
             None => Ok(()),
@@ -289,7 +308,7 @@ impl<'p> Verifier<'p> {
         Ok(())
     }
 
-    fn is_measured(&self, count: Operand, annotation: &Expr) -> bool {
+    pub(super) fn is_measured(&self, count: Operand, annotation: &Expr) -> bool {
         let measured = self.outcome.measured.get(&count.at);
         measured.is_some_and(|tree| self.means(tree, annotation, true))
     }
@@ -340,13 +359,13 @@ impl<'p> Verifier<'p> {
     }
 
     /// Whether guest slot `slot` holds the handle parameter of that name.
-    fn is_handle_slot(&self, slot: u16, name: &Ident) -> bool {
+    pub(super) fn is_handle_slot(&self, slot: u16, name: &Ident) -> bool {
         let Ok(slot) = self.param_at(slot) else { return false };
         let params = &self.plan.prototype.function.params;
         let named = params.get(slot).and_then(|param| param.name.as_ref());
         let is_handle = matches!(
             self.params.get(slot).map(|param| &param.wants),
-            Some(Argument::Handle { .. })
+            Some(Argument::Handle { .. } | Argument::Descriptor { .. })
         );
         is_handle && named.is_some_and(|param| param.name == name.name)
     }
@@ -399,6 +418,7 @@ impl<'p> Verifier<'p> {
                     && width == self.pointer_width();
                 self.agrees(same, "what is stored", index)?;
             }
+            Some(Argument::DescriptorCell { .. }) => self.stores_descriptor(index, from, width)?,
             _ => return Err(Fault::Slot(slot)),
         }
         once(&mut self.outcome.stored[index])
@@ -425,9 +445,11 @@ impl<'p> Verifier<'p> {
             }
             None => {
                 let at = self.outcome.guest[index].ok_or(Fault::Unasked)?;
-                let returns = match self.reader.model {
-                    DataModel::Ilp32 => Returns::Int32,
-                    DataModel::Lp64 => Returns::Int64,
+                let returns = match (self.reader.model, &self.result) {
+                    (_, Some(Incoming::Descriptor { .. })) | (DataModel::Ilp32, _) => {
+                        Returns::Int32
+                    }
+                    (DataModel::Lp64, _) => Returns::Int64,
                 };
                 (at, returns)
             }
@@ -440,7 +462,7 @@ impl<'p> Verifier<'p> {
         let undone = |what, index| Fault::Undone { what, subject: self.subject(index) };
         for (index, param) in self.params.iter().enumerate() {
             match &param.wants {
-                Argument::Handle { fate, .. } => {
+                Argument::Handle { fate, .. } | Argument::Descriptor { fate, .. } => {
                     if *fate != Fate::Kept && !self.outcome.recorded[index] {
                         return Err(undone("records what becomes of", index));
                     }
@@ -460,6 +482,8 @@ impl<'p> Verifier<'p> {
                 | Argument::Computed(..)
                 | Argument::Buffer { .. }
                 | Argument::Text { .. }
+                | Argument::Cookie { .. }
+                | Argument::DescriptorCell { .. }
                 | Argument::Nothing
                 | Argument::Two(_)
                 | Argument::Vector
@@ -473,6 +497,7 @@ impl<'p> Verifier<'p> {
                 return Err(undone("frees the native memory of", index));
             }
         }
+        self.life_done()?;
         if self.returns_by_address() && !self.outcome.stored[self.params.len()] {
             return Err(undone("stores", self.params.len()));
         }

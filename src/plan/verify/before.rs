@@ -64,6 +64,20 @@ impl Made {
         }
     }
 
+    /// Notes the cell of a parameter.
+    pub(super) fn set_cell(&mut self, index: usize, cell: At) {
+        self.cells[index] = Some(cell);
+    }
+
+    /// Notes that a handle was entered: those of which nothing is taken come first.
+    pub(super) fn takes(&mut self, fate: Fate) -> Checked {
+        if fate == Fate::Kept && self.taken {
+            return Err(Fault::Sequence("behind a handle that the call takes something from"));
+        }
+        self.taken |= fate != Fate::Kept;
+        Ok(())
+    }
+
     /// The cell of a parameter.
     pub(super) fn cell(&self, index: usize) -> Option<At> {
         self.cells.get(index).copied().flatten()
@@ -146,6 +160,7 @@ impl Verifier<'_> {
                 Some(_) => Err(Fault::Unasked),
             },
             Op::Format { text, extent, param } => self.format(text, extent, param),
+            Op::Life(op) => self.life_before(op),
             Op::Call { .. }
             | Op::FitsObject { .. }
             | Op::StoreObject { .. }
@@ -153,7 +168,6 @@ impl Verifier<'_> {
             | Op::Upcall(_)
             | Op::Deep(_)
             | Op::Callback(_)
-            | Op::Life(_)
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }
@@ -269,6 +283,9 @@ impl Verifier<'_> {
             | Argument::Handle { .. }
             | Argument::Text { .. }
             | Argument::Pointer { .. }
+            | Argument::Cookie { .. }
+            | Argument::Descriptor { .. }
+            | Argument::DescriptorCell { .. }
             | Argument::Nothing
             | Argument::Two(_)
             | Argument::Vector
@@ -300,14 +317,23 @@ impl Verifier<'_> {
             | Argument::Computed(..)
             | Argument::Handle { .. }
             | Argument::Pointer { .. }
+            | Argument::Cookie { .. }
+            | Argument::Descriptor { .. }
+            | Argument::DescriptorCell { .. }
             | Argument::Nothing
             | Argument::Two(_)
             | Argument::Vector
             | Argument::Object => false,
         };
-        self.agrees(extent.is_some() == is_writable, "whether it is written to", index)?;
+        let is_kept = self.is_kept(index);
+        let needs = is_writable || is_kept;
+        self.agrees(extent.is_some() == needs, "whether it is written to", index)?;
         let Some(extent) = extent else { return Ok(()) };
-        self.made.writable.push((to, extent));
+        if is_kept {
+            self.keeps(index, to, extent);
+        } else {
+            self.made.writable.push((to, extent));
+        }
         self.written.add_local(extent, 8, What::Length, self.index)
     }
 
@@ -325,7 +351,8 @@ impl Verifier<'_> {
         };
         self.agrees(u32::from(unit) == u, "the element", index)?;
         self.agrees(null == n, "the meaning of 0", index)?;
-        let needs_copy = !writable && !self.plan.facts.leaf;
+        let is_kept = self.is_kept(index);
+        let needs_copy = !writable && !self.plan.facts.leaf && !is_kept;
         self.agrees(copy == needs_copy, "whether it is copied", index)?;
         if writable {
             self.agrees(self.plan.facts.leaf, "whether it is copied", index)?;
@@ -333,7 +360,9 @@ impl Verifier<'_> {
             return self.extent(index, to, Some(extent));
         }
         self.made.strings.push((index, to, extent));
-        if !copy {
+        if is_kept {
+            self.keeps(index, to, extent);
+        } else if !copy {
             self.made.texts.push((to, extent));
         }
         self.written.add_local(extent, 8, What::Length, self.index)
@@ -367,11 +396,7 @@ impl Verifier<'_> {
         self.agrees(fate == *f, "the fate", index)?;
         let name = name.clone();
         self.kind(kind, &name, index)?;
-        if fate == Fate::Kept && self.made.taken {
-            return Err(Fault::Sequence("behind a handle that the call takes something from"));
-        }
-        self.made.taken |= fate != Fate::Kept;
-        Ok(())
+        self.entered(fate)
     }
 
     /// Everything that must have happened before the call has.
@@ -390,6 +415,7 @@ impl Verifier<'_> {
             return Err(Fault::Missing("the address of the result".to_owned()));
         }
         self.conditions_ready()?;
+        self.life_ready()?;
         self.format_ready()?;
         for (buffer, _) in &self.made.writable {
             let index = self.travels(*buffer)?;

@@ -2,6 +2,7 @@
 //!
 //! This is the verifier's own reading: the compiler has another one, and neither uses the other.
 use super::crossing::Crossing;
+use super::life::captor;
 use crate::plan::WasmType;
 use crate::plan::abi::Abi;
 use crate::plan::layout::{DataModel, Extent, Scalar, Target, extent_of, scalar_of};
@@ -42,6 +43,12 @@ pub(super) enum Argument<'p> {
     Integer { guest: Width, host: Width, direction: Direction, null: Null, writable: bool },
     /// A pointer that native code fills in; with `text` a string goes in.
     Pointer { null: Null, text: bool },
+    /// An integer that C carries; NULL when that callback is.
+    Cookie { with: Option<&'p Ident> },
+    /// A handle that stands for an integer.
+    Descriptor { name: String, fate: Fate },
+    /// An integer that native code leaves and that becomes such a handle.
+    DescriptorCell { null: Null },
 }
 
 /// How many elements a buffer has.
@@ -56,6 +63,10 @@ pub(super) enum Incoming<'p> {
     Object { name: String, borrowed: bool, lender: Option<&'p Ident> },
     /// It points into the guest's memory.
     Inside,
+    /// As a handle that stands for an integer.
+    Descriptor { name: String, borrowed: bool, lender: Option<&'p Ident> },
+    /// As the integer that it is in the range of cookies.
+    Cookie,
     /// As a copy.
     Copy { extent: Reach<'p>, owner: Owner<'p> },
 }
@@ -92,6 +103,15 @@ impl Reader {
             Crossing::Vector => return Ok(Argument::Vector),
             Crossing::Address => return Ok(Argument::Object),
         };
+        if has(ty, &NoteKind::Handle) && scalar != Scalar::Pointer {
+            let only_value =
+                find(ty, |kind| matches!(kind, NoteKind::Range(..) | NoteKind::Value(_)).then_some(()));
+            if only_value.is_some() {
+                return Err("the value of a descriptor".to_owned());
+            }
+            let name = self.descriptor(ty)?;
+            return Ok(Argument::Descriptor { name, fate: fate(ty) });
+        }
         if scalar != Scalar::Pointer {
             return Ok(
                 match find(ty, |kind| match kind {
@@ -107,7 +127,24 @@ impl Reader {
         let writable = !pointee.quals.is_const;
         let null = if has(ty, &NoteKind::Nullable) { Null::Allowed } else { Null::Refused };
         if let TypeKind::Record(record) = &pointee.kind {
+            if captor(ty).is_some() && fate(ty) == Fate::Consumed {
+                return Err("a handle that is both consumed and kept".to_owned());
+            }
             return Ok(Argument::Handle { name: name_of(record), null, fate: fate(ty) });
+        }
+        if let Some(with) = cookie(ty) {
+            return Ok(Argument::Cookie { with });
+        }
+        let whole = counted(ty).is_some() || is_text(ty);
+        if captor(ty).is_some() && (writable || !whole || scalar_of(pointee) == Some(Scalar::Bool)) {
+            return Err("data that cannot be kept".to_owned());
+        }
+        if has(pointee, &NoteKind::Handle) && pointee.pointee().is_none() {
+            self.descriptor(pointee)?;
+            if counted(ty).is_some() || direction(ty, pointee) != Direction::Out {
+                return Err("a descriptor that native code reads".to_owned());
+            }
+            return Ok(Argument::DescriptorCell { null });
         }
         if let Some((expr, by_bytes)) = counted(ty) {
             let element = self.element(pointee)?;
@@ -151,7 +188,21 @@ impl Reader {
     /// function's result.
     pub(super) fn incoming<'p>(&self, ty: &'p Type, is_result: bool) -> Reading<Incoming<'p>> {
         refuse_later(ty)?;
+        if has(ty, &NoteKind::Handle) && ty.pointee().is_none() {
+            let lender = find(ty, |kind| match kind {
+                NoteKind::LifetimeBound(Lender::Param(name)) => Some(name),
+                _ => None,
+            });
+            let borrowed = has(ty, &NoteKind::Borrowed);
+            return Ok(Incoming::Descriptor { name: self.descriptor(ty)?, borrowed, lender });
+        }
         let pointee = ty.pointee().ok_or("a pointer without a pointee")?;
+        if cookie(ty).is_some() {
+            return Ok(Incoming::Cookie);
+        }
+        if captor(ty).is_some() || has(pointee, &NoteKind::Handle) {
+            return Err("something that native code returns and keeps, or descriptors".to_owned());
+        }
         let lender = find(ty, |kind| match kind {
             NoteKind::LifetimeBound(lender) => Some(lender),
             _ => None,
@@ -186,6 +237,15 @@ impl Reader {
             Reach::Object(self.element(pointee)?.size)
         };
         Ok(Incoming::Copy { extent, owner })
+    }
+
+    /// What handles that stand for integers of that type are called.
+    fn descriptor(&self, ty: &Type) -> Reading<String> {
+        let int = scalar_of(ty).and_then(|scalar| self.width(scalar, DataModel::Lp64));
+        if int != Some(Width::I32) || scalar_of(ty) == Some(Scalar::Bool) {
+            return Err("a descriptor that is no `int`".to_owned());
+        }
+        Ok(ty.alias.as_ref().map_or_else(|| "int descriptor".to_owned(), ToString::to_string))
     }
 
     /// Size and alignment of the elements behind a pointer: scalars that look the same to the
@@ -290,29 +350,40 @@ impl Reader {
     }
 }
 
-/// Annotations that ask for more than plans can do.
+/// The callback that a cookie belongs to; `None`: it is no cookie.
+fn cookie(ty: &Type) -> Option<Option<&Ident>> {
+    find(ty, |kind| match kind {
+        NoteKind::Cookie => Some(None),
+        NoteKind::Closure(callback) => Some(Some(callback)),
+        _ => None,
+    })
+}
+
+/// Annotations that ask for more than plans can do, and those of what is behind a pointer that only a
+/// parameter can have.
 fn refuse_later(ty: &Type) -> Reading<()> {
     let later = |kind: &NoteKind| {
         use NoteKind as N;
         matches!(
             kind,
-            N::CapturedBy(_)
-                | N::Cookie
-                | N::Closure(_)
-                | N::Boxed
-                | N::Retains
-                | N::Exclusive
-                | N::Remember(..)
-                | N::TerminatedBy(_)
-                | N::Handle
+            N::Boxed | N::TerminatedBy(_)
         )
     };
-    let mut next = Some(ty);
+    let inner = |kind: &NoteKind, level| {
+        use NoteKind as N;
+        match kind {
+            N::CapturedBy(_) | N::Retains | N::Exclusive => level > 0,
+            N::Cookie | N::Closure(_) | N::Handle | N::Remember(..) => level > 1,
+            _ => false,
+        }
+    };
+    let (mut next, mut level) = (Some(ty), 0);
     while let Some(ty) = next {
-        if let Some(note) = ty.notes.iter().find(|note| later(&note.kind)) {
+        let refused = |kind: &NoteKind| later(kind) || inner(kind, level);
+        if let Some(note) = ty.notes.iter().find(|note| refused(&note.kind)) {
             return Err(format!("`{}`", note.kind));
         }
-        next = ty.pointee();
+        (next, level) = (ty.pointee(), level + 1);
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 use super::error::Fault;
 use super::{Checked, Verifier};
 use crate::plan::Purpose;
-use crate::plan::op::{Fate, Op};
+use crate::plan::op::{Fate, LifeOp, Op};
 use crate::signature::NoteKind;
 
 impl Verifier<'_> {
@@ -11,7 +11,7 @@ impl Verifier<'_> {
         let (ops, facts) = (&self.plan.ops, self.plan.facts);
         let fates = || {
             ops.iter().filter_map(|op| match op {
-                Op::Handle { fate, .. } => Some(*fate),
+                Op::Handle { fate, .. } | Op::Life(LifeOp::Descriptor { fate, .. }) => Some(*fate),
                 _ => None,
             })
         };
@@ -19,8 +19,8 @@ impl Verifier<'_> {
         let takes = fates().any(|fate| fate != Fate::Kept);
         let marks = match fates().count() {
             0 => false,
-            1 => allocates || !facts.leaf,
-            _ => allocates || !facts.leaf || takes,
+            1 => allocates || !facts.leaf || self.life.has_exclusive(),
+            _ => allocates || !facts.leaf || takes || self.life.has_exclusive(),
         };
         let behind_call = ops.len() > usize::from(self.plan.call) + 1;
         let prototype = &self.plan.prototype;
@@ -60,6 +60,14 @@ impl Verifier<'_> {
                 return Err(Fault::Unused { table: "callees", index });
             }
         }
+        if let Some(index) = self.life.idle_name() {
+            return Err(Fault::Unused { table: "names", index });
+        }
+        for index in 0..self.plan.names.len() {
+            if self.plan.names[..index].contains(&self.plan.names[index]) {
+                return Err(Fault::Unused { table: "names", index });
+            }
+        }
         for (table, used) in [
             ("expressions", &self.used.expressions),
             ("ranges", &self.used.ranges),
@@ -91,6 +99,9 @@ fn uses_memory(op: &Op) -> bool {
         | Op::InsideOr { .. }
         | Op::Give { .. }
         | Op::StoreCell { .. } => true,
+        Op::Life(op) => {
+            matches!(op, LifeOp::DescriptorCell { .. } | LifeOp::Keep { .. })
+        }
         Op::Int8 { .. }
         | Op::UInt8 { .. }
         | Op::Int16 { .. }
@@ -112,7 +123,6 @@ fn uses_memory(op: &Op) -> bool {
         | Op::Upcall(_)
         | Op::Deep(_)
         | Op::Callback(_)
-        | Op::Life(_)
         | Op::Range { .. }
         | Op::Evaluate { .. }
         | Op::Require { .. }

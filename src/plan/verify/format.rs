@@ -74,6 +74,9 @@ impl Verifier<'_> {
             | Argument::Object
             | Argument::Computed(..)
             | Argument::Handle { .. }
+            | Argument::Cookie { .. }
+            | Argument::Descriptor { .. }
+            | Argument::DescriptorCell { .. }
             | Argument::Buffer { .. }
             | Argument::Integer { .. }
             | Argument::Pointer { .. } => None,

@@ -34,6 +34,8 @@ pub(super) trait Names {
     fn param(&self, name: &str) -> Option<Operand>;
     /// What a parameter points at.
     fn behind(&self, name: &str) -> Option<Operand>;
+    /// What a handle remembers.
+    fn remembered(&self, handle: &str, name: &str) -> Option<Operand>;
     /// The result.
     fn result(&self) -> Option<Operand>;
 }
@@ -81,7 +83,11 @@ impl Tree {
                 let arguments = arguments.iter().map(of).collect::<Option<_>>()?;
                 Tree::Call(Arc::clone(&function.name), arguments)
             }
-            ExprKind::Member(..) | ExprKind::Arrow(..) => return None,
+            ExprKind::Member(of, name) => match &of.kind {
+                ExprKind::Name(handle) => Tree::Load(names.remembered(&handle.name, &name.name)?),
+                _ => return None,
+            },
+            ExprKind::Arrow(..) => return None,
         })
     }
 

@@ -43,13 +43,22 @@
 //! ended as annotated. What goes out through a cell, and a `long` result, was tested to fit. Room for
 //! new handles is reserved.
 //!
+//! *What outlives the call.* A cookie is made of the parameter's own integer, and comes back only as one. A
+//! descriptor is never the guest's integer, and reaches the guest only as a handle, or as a negative
+//! number. Each annotation of a handle's owners and captures is recorded once, for the captor that it
+//! names, which the call does not consume, and after it was tested that the handle may be kept. A handle
+//! that is `__exclusive` is given to the call after all handles were entered, and the plan marks handles.
+//! Data that is kept is `const` and copied before the call, every byte that was checked, and the copy
+//! handed to the captor. What a handle remembers is the annotation's value, once for each annotation;
+//! what an expression reads of it was fetched by its name from that parameter's handle.
+//!
 //! *Tables.* Indices are in bounds, expressions can be evaluated (see `meaning`), callees are
 //! called for their purpose, no entry is unused. Facts agree with the ops.
 //!
 //! # What it does not prove
 //!
 //! - That annotations are true: they are the promise of whoever grants the prototype.
-//! - What only the interface knows: that the function is a leaf, which function destroys a handle,
+//! - What only the interface knows: that the function is a leaf, that a type is `__exclusive`, which function destroys a handle,
 //!   the types of pure functions, which numbers handle types have, sizes of types in `sizeof` whose
 //!   bodies stand elsewhere.
 //! - That two buffers of one call do not overlap: no bound depends on what is in them.
@@ -66,6 +75,7 @@ mod demand;
 mod error;
 mod facts;
 mod format;
+mod life;
 mod meaning;
 mod moves;
 mod outside;
@@ -80,11 +90,12 @@ use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::DataModel;
 use super::op::{At, Fate, Null, Operand, Phase, Width};
 use super::{Callee, Kind, Plan, Purpose};
-use crate::signature::{Expr, Function, MAX_PARAMS, Scope, Type, TypeKind, Variadic};
-use after::Outcome;
+use crate::signature::{Expr, Function, MAX_PARAMS, NoteKind, Scope, Type, TypeKind, Variadic};
+use after::{Outcome, once};
 use before::Made;
 use crossing::{Crossing, all_params};
 use demand::{Argument, Incoming, Owner, Reader};
+use life::Outliving;
 use meaning::{Names, Tree};
 use std::sync::Arc;
 use written::Written;
@@ -131,6 +142,7 @@ struct Verifier<'p> {
     written: Written,
     made: Made,
     outcome: Outcome,
+    life: Outliving,
     used: Used,
     /// The op that is being read.
     index: usize,
@@ -197,7 +209,7 @@ impl<'p> Verifier<'p> {
                 return Err(Fault::Prototype(format!("no place for `{ty}`")));
             }
             let incoming = match (&wants, ty.pointee()) {
-                (Argument::Pointer { .. }, Some(inner)) => {
+                (Argument::Pointer { .. } | Argument::DescriptorCell { .. }, Some(inner)) => {
                     Some(reader.incoming(inner, false).map_err(Fault::Prototype)?)
                 }
                 _ => None,
@@ -206,6 +218,9 @@ impl<'p> Verifier<'p> {
         }
         let result = match function.result.kind {
             TypeKind::Pointer(_) => {
+                Some(reader.incoming(&function.result, true).map_err(Fault::Prototype)?)
+            }
+            _ if function.result.has(|note| *note == NoteKind::Handle) => {
                 Some(reader.incoming(&function.result, true).map_err(Fault::Prototype)?)
             }
             _ => None,
@@ -222,6 +237,7 @@ impl<'p> Verifier<'p> {
             written: Written::new(plan.frame),
             made: Made::new(count),
             outcome: Outcome::new(count),
+            life: Outliving::new(count, plan.names.len()),
             used: Used {
                 expressions: vec![false; plan.expressions.len()],
                 ranges: vec![false; plan.ranges.len()],
@@ -306,6 +322,9 @@ impl<'p> Verifier<'p> {
             | Argument::Text { .. }
             | Argument::Integer { .. }
             | Argument::Pointer { .. }
+            | Argument::Cookie { .. }
+            | Argument::Descriptor { .. }
+            | Argument::DescriptorCell { .. }
             | Argument::Nothing
             | Argument::Two(_)
             | Argument::Vector
@@ -409,7 +428,8 @@ fn refuse_null_lenders(
         .filter_map(|incoming| match incoming {
             Incoming::Object { lender, .. } => *lender,
             Incoming::Copy { owner: Owner::Lent(name), .. } => Some(name),
-            Incoming::Copy { .. } | Incoming::Inside => None,
+            Incoming::Descriptor { lender, .. } => *lender,
+            Incoming::Copy { .. } | Incoming::Inside | Incoming::Cookie => None,
         })
         .map(|name| Arc::clone(&name.name))
         .collect();
@@ -463,6 +483,11 @@ impl Names for Scene<'_, '_> {
 
     fn behind(&self, name: &str) -> Option<Operand> {
         self.verifier.cell_of(self.index(name)?)
+    }
+
+    fn remembered(&self, handle: &str, name: &str) -> Option<Operand> {
+        let at = self.verifier.life.recalled(self.index(handle)?, name)?;
+        Some(Operand { at, width: Width::I128 })
     }
 
     fn result(&self) -> Option<Operand> {

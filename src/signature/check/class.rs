@@ -131,6 +131,11 @@ impl Checker<'_, '_> {
         direction(pointer) != Direction::In
     }
 
+    /// An integer that names a resource.
+    pub(super) fn is_descriptor(&self, ty: &Type) -> bool {
+        self.class(ty) == Class::Integer && ty.has(|kind| *kind == NoteKind::Handle)
+    }
+
     /// A handle, the cell of one, or an integer that names a resource.
     pub(super) fn is_resource(&self, ty: &Type) -> bool {
         match self.class(ty) {

@@ -37,6 +37,7 @@ pub(in super::super) fn interface(
     cross.overloads(prototypes);
     if !lost {
         cross.destructors();
+        cross.closers(prototypes);
         for (_, prototype) in prototypes {
             cross.mentions(prototype);
         }
@@ -163,6 +164,49 @@ impl<'a> Cross<'a, '_> {
                     };
                     self.checker.report(error);
                 }
+            }
+        }
+    }
+
+    /// `__drop(fn)` of descriptors.
+    fn closers(&mut self, prototypes: &'a [(usize, Prototype)]) {
+        // One error a name, however often its typedef is used.
+        let mut seen: HashMap<(&str, &str), ()> = HashMap::new();
+        let mut all: Vec<(&'a Type, &'a Ident)> = Vec::new();
+        for (_, prototype) in prototypes {
+            types_of(&prototype.function, &mut |ty: &'a Type| {
+                let notes = ty.notes.iter().filter(|_| ty.pointee().is_none());
+                all.extend(notes.filter_map(|note| match &note.kind {
+                    NoteKind::Drop(function) => Some((ty, function)),
+                    _ => None,
+                }));
+            });
+        }
+        for (ty, function) in all {
+            let name = ty.alias.as_deref().unwrap_or("int");
+            if seen.insert((name, &*function.name), ()).is_some() {
+                continue;
+            }
+            for prototype in self.granted_as(function, "__drop") {
+                let takes_it = |param: &Param| {
+                    param.ty.kind == ty.kind
+                        && param.ty.alias == ty.alias
+                        && param.ty.has(|kind| *kind == NoteKind::Handle)
+                };
+                let error = match &prototype.function.params[..] {
+                    [param] if takes_it(param) && consumes(param) => continue,
+                    [param] if takes_it(param) => Diagnostic::new(
+                        function.span,
+                        format!("`{function}` closes a `{name}`, but does not say that it does"),
+                    )
+                    .related(param.span, "add `__consumes` here"),
+                    _ => Diagnostic::new(
+                        function.span,
+                        format!("`{function}` cannot be what closes a `{name}`"),
+                    )
+                    .related(prototype.name.span, "it does not take just one"),
+                };
+                self.checker.report(error);
             }
         }
     }

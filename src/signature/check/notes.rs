@@ -124,11 +124,12 @@ impl<'a> Checker<'a, '_> {
                 (opaque || class == Class::Handle && given, "a handle parameter or an opaque type")
             }
             NoteKind::Borrowed => (
-                class == Class::Handle && (returned && outermost || cell),
+                (class == Class::Handle || self.is_descriptor(ty)) && (returned && outermost || cell),
                 "a handle that is returned",
             ),
             NoteKind::LifetimeBound(_) => {
-                let pointer = class.is_pointer() && class != Class::Callback;
+                let pointer =
+                    class.is_pointer() && class != Class::Callback || self.is_descriptor(ty);
                 let lent = returned && outermost || cell || place == Place::CallbackParam;
                 (pointer && lent, "a pointer that is returned, or given to a callback")
             }
@@ -139,9 +140,11 @@ impl<'a> Checker<'a, '_> {
                 class.is_data_pointer() && (returned && outermost || cell),
                 "a pointer to data that is returned",
             ),
+            // What a typedef of integers says stands on every type that it is used for.
             NoteKind::Drop(_) => (
-                class == Class::Opaque && place == Place::Typedef && outermost,
-                "the typedef of an opaque struct",
+                class == Class::Opaque && place == Place::Typedef && outermost
+                    || self.is_descriptor(ty),
+                "the typedef of an opaque struct, or of a `__handle`",
             ),
             NoteKind::Boxed => (
                 matches!(class, Class::Aggregate | Class::Opaque)

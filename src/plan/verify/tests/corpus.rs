@@ -80,6 +80,21 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "extern const char *const version",
     "extern const char name[]",
     "extern const uint32_t table[256]",
+    "void *__cookie swap(struct db *db, void *__cookie user, void *__cookie *_Nullable _Out_ old)",
+    "int __handle open_file(const char *path, struct db *db, int flags)",
+    "int shut(int fd __handle __consumes_if(return == 0))",
+    "int __handle __lifetimebound(db) __borrowed descriptor_of(struct db *db)",
+    "int accept(int fd __handle, int __handle *_Nullable _Out_ peer, struct db *db __exclusive)",
+    "struct db *share(struct db *db __retains, struct stmt *__exclusive stmt)",
+    "int attach(struct db *db, struct stmt *stmt __captured_by(db), struct blob *_Nullable blob \
+     __escapes, const char *name __captured_by(db), const char *_Nullable label __escapes)",
+    "struct view *view(struct db *db __captured_by(return), \
+     const uint16_t *__counted_by(n * 2) __captured_by(return) at, int n)",
+    "struct grid *__remember(width = w) __remember(height = return ? h : 0) grid(int w, int h)",
+    "int resize(struct grid *grid __remember(width = w) __remember(old = grid.width), int w, \
+     struct grid *__remember(width = grid.height) *_Out_ other)",
+    "int blit(struct grid *grid, uint8_t *_Out_ __counted_by(grid.width * grid.height) out, \
+     int row __range(0, grid.height - 1), struct grid *mask) __requires(mask.width == grid.width)",
     "int variadic(const char *name, ..., double, long, int *_Out_ __counted_by(2))",
 ];
 

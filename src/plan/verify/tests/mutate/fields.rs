@@ -36,6 +36,8 @@ const RETURNS: [Returns; 13] = [
     Returns::Float64,
 ];
 
+mod life;
+
 /// The variants of one op.
 pub(super) struct Fields<'a> {
     pub(super) op: Op,
@@ -396,7 +398,7 @@ impl Fields<'_> {
             // Plans without a guest are mutated in a test of their own.
             Op::Deep(op) => match op {},
             Op::Callback(op) => match op {},
-            Op::Life(op) => match op {},
+            Op::Life(op) => self.life(op),
             Op::Native(_) | Op::Upcall(_) => {}
             Op::EndLoans { slot } => self.slots(slot, |slot| Op::EndLoans { slot }),
             Op::Return { from, returns } => {

@@ -1,0 +1,421 @@
+//! What outlives a call: cookies, descriptors, owners, captures, and integers that handles remember.
+use super::expression::When;
+use super::params::{Pointee, direction, uncounted_null};
+use super::{Compiler, fate_of, index_of};
+use crate::plan::frame::FrameLayout;
+use crate::plan::layout::{Scalar, layout_of, scalar_of};
+use crate::plan::op::{
+    At, Direction, Fate, Holder, Keeper, LifeOp, Null, Op, Operand, Returns, Slot, Width,
+};
+use crate::plan::{HandleKind, Purpose};
+use crate::signature::{
+    Captor, Expr, ExprKind, Ident, Lender, NoteKind, Param, Record, RecordKind, Type,
+};
+use std::sync::Arc;
+
+/// The most integers that one prototype may keep with handles, or read of them.
+const MAX_REMEMBERED: usize = 64;
+
+/// Whether an integer names a resource.
+pub(super) fn is_descriptor(ty: &Type) -> bool {
+    ty.pointee().is_none() && ty.has(|note| *note == NoteKind::Handle)
+}
+
+/// Whether a pointer is to an integer that names a resource.
+pub(super) fn is_descriptor_cell(ty: &Type) -> bool {
+    ty.pointee().is_some_and(is_descriptor)
+}
+
+/// What kind of handle a descriptor becomes: by its typedef, else by its type.
+fn descriptor_name(ty: &Type) -> Arc<str> {
+    ty.alias.clone().unwrap_or_else(|| "int descriptor".into())
+}
+
+/// Whether an op reads or writes the guest's memory.
+pub(super) fn touches_memory(op: &LifeOp) -> bool {
+    match op {
+        LifeOp::DescriptorCell { .. } | LifeOp::Keep { .. } => true,
+        LifeOp::Cookie { .. }
+        | LifeOp::Descriptor { .. }
+        | LifeOp::Exclusive { .. }
+        | LifeOp::Recall { .. }
+        | LifeOp::Capturable { .. }
+        | LifeOp::Retain { .. }
+        | LifeOp::Capture { .. }
+        | LifeOp::HandOver { .. }
+        | LifeOp::FromCookie { .. }
+        | LifeOp::AdoptDescriptor { .. }
+        | LifeOp::Remember { .. } => false,
+    }
+}
+
+impl Compiler<'_> {
+    /// An integer that C carries.
+    pub(super) fn cookie(&mut self, index: usize, ty: &Type, to: At) {
+        let callback = ty.notes.iter().find_map(|note| match &note.kind {
+            NoteKind::Closure(callback) => Some(callback),
+            _ => None,
+        });
+        let with = callback.and_then(|name| self.prototype.param_index(&name.name));
+        let with = with.and_then(|index| Slot::new(self.slots[index]));
+        let slot = self.slots[index];
+        self.before.pointers.push(Op::Life(LifeOp::Cookie { slot, to, with }));
+    }
+
+    /// A cookie that native code gives back.
+    pub(super) fn cookie_back(&mut self, from: At, to: At, param: u16) {
+        self.after.checks.push(Op::Life(LifeOp::FromCookie { from, to, param }));
+    }
+
+    /// A descriptor that the guest passes as a handle.
+    pub(super) fn descriptor(&mut self, index: usize, param: &Param, to: At) {
+        if !self.is_int(&param.ty) {
+            return;
+        }
+        let only_value = |note: &NoteKind| matches!(note, NoteKind::Range(..) | NoteKind::Value(_));
+        if let Some(note) = param.ty.notes.iter().find(|note| only_value(&note.kind)) {
+            let message = "the guest has a handle, not the descriptor's value";
+            self.error(note.span, message, "leave `__handle` out where only constants are passed");
+        }
+        let fate = fate_of(param);
+        let kind = self.descriptor_kind(&param.ty);
+        let op = Op::Life(LifeOp::Descriptor { slot: self.slots[index], to, kind, fate });
+        if fate == Fate::Kept {
+            self.before.handles.push(op);
+        } else {
+            self.before.taken.push(op);
+        }
+        self.params[index].handle = true;
+    }
+
+    /// Where native code leaves a descriptor.
+    pub(super) fn descriptor_behind(&mut self, index: usize, param: &Param, to: At) {
+        let Some(pointee) = param.ty.pointee() else { return };
+        if !self.is_int(pointee) {
+            return;
+        }
+        if direction(&param.ty, pointee) != Direction::Out {
+            let help = "write `_Out_` if it only does the second";
+            return self.error(param.span, "native code reads a descriptor and leaves one", help);
+        }
+        let slot = self.slots[index];
+        let cell = self.local(8);
+        let null = uncounted_null(&param.ty);
+        self.before.cells.push(Op::Life(LifeOp::DescriptorCell { slot, to, cell, null }));
+        let adopted = self.adopt_descriptor(pointee, Operand { at: cell, width: Width::I32 });
+        if let Some(from) = adopted {
+            self.after.store.push(Op::StoreCell { slot, from, width: Width::I32 });
+        }
+    }
+
+    /// A descriptor that the function returns.
+    pub(super) fn descriptor_back(&mut self, scalar: Scalar) -> Returns {
+        let ty = &self.prototype.function.result;
+        let at = FrameLayout::result_integer();
+        if self.is_int(ty)
+            && scalar.host_size() == 4
+            && let Some(from) = self.adopt_descriptor(ty, Operand { at, width: Width::I32 })
+        {
+            self.after.result.push(Op::Return { from, returns: Returns::Int32 });
+        }
+        Returns::Record
+    }
+
+    fn adopt_descriptor(&mut self, ty: &Type, from: Operand) -> Option<At> {
+        let to = self.local(8);
+        let kind = self.descriptor_kind(ty);
+        let borrowed = ty.has(|note| *note == NoteKind::Borrowed);
+        let lender = ty.notes.iter().find_map(|note| match &note.kind {
+            NoteKind::LifetimeBound(Lender::Param(name)) => Some(name),
+            _ => None,
+        });
+        let parent = match lender {
+            Some(name) => Some(Slot::new(self.handle_slot(name)?)?),
+            None => None,
+        };
+        self.adopts += 1;
+        let op = LifeOp::AdoptDescriptor { from, to, kind, borrowed, parent };
+        self.after.adopt.push(Op::Life(op));
+        Some(to)
+    }
+
+    /// The handle that stands for a descriptor has 32 bits, and errors are negative.
+    fn is_int(&mut self, ty: &Type) -> bool {
+        let abi = self.target.abi;
+        let fits = scalar_of(ty).is_some_and(|scalar| {
+            matches!(scalar, Scalar::Integer(_)) && scalar.host_size() == 4 && abi.is_signed(scalar)
+        });
+        if !fits {
+            let message = format!("`{}` is no type of descriptors", ty.as_written());
+            self.error(ty.span, message, "a descriptor is an `int`");
+        }
+        fits
+    }
+
+    fn descriptor_kind(&mut self, ty: &Type) -> u16 {
+        let name = descriptor_name(ty);
+        // No tag of C has a space.
+        let tag = Ident { name: format!("descriptor {name}").into(), span: ty.span };
+        let record = Record { kind: RecordKind::Struct, tag: Some(tag), body: None };
+        let id = self.target.handle_types.number(&record);
+        if let Some(index) = self.kinds.iter().position(|kind| kind.id == id) {
+            return index_of(index);
+        }
+        let drop = ty.notes.iter().find_map(|note| match &note.kind {
+            NoteKind::Drop(function) => Some(Arc::clone(&function.name)),
+            _ => None,
+        });
+        let drop = drop.map(|function| self.callee(&function, Purpose::Drop));
+        self.kinds.push(HandleKind { id, name, drop });
+        index_of(self.kinds.len() - 1)
+    }
+
+    /// What annotations ask of a handle parameter before the call.
+    pub(super) fn asked_of_handle(&mut self, index: usize, param: &Param) {
+        let slot = self.slots[index];
+        if self.is_exclusive(&param.ty) {
+            // All handles have been entered by then.
+            self.before.life.push(Op::Life(LifeOp::Exclusive { slot }));
+        }
+        if let Some((captor, _)) = captor_of(&param.ty) {
+            let consumed = fate_of(param) == Fate::Consumed;
+            if consumed {
+                let message = "what the call consumes cannot be kept for somebody";
+                self.error(param.span, message, "one of the two has to go");
+            }
+            let by = self.slot_of_captor(captor);
+            self.before.life.push(Op::Life(LifeOp::Capturable { slot, by }));
+        }
+    }
+
+    fn is_exclusive(&self, ty: &Type) -> bool {
+        let exclusive = |note: &NoteKind| *note == NoteKind::Exclusive;
+        let record = ty.pointee().map(|pointee| &pointee.kind);
+        let of_type = match record {
+            Some(crate::signature::TypeKind::Record(Record { kind, tag: Some(tag), .. })) => {
+                let key = (*kind, Arc::clone(&tag.name));
+                let notes = self.target.scope.record_notes.get(&key);
+                notes.is_some_and(|notes| notes.iter().any(|note| exclusive(&note.kind)))
+            }
+            _ => false,
+        };
+        ty.has(exclusive) || of_type
+    }
+
+    /// Whether a handle is for this call alone while it runs.
+    pub(super) fn has_exclusive(&self) -> bool {
+        self.before.life.iter().any(|op| matches!(op, Op::Life(LifeOp::Exclusive { .. })))
+    }
+
+    /// The guest slot of a captor that is a parameter.
+    fn slot_of_captor(&self, captor: &Captor) -> Option<Slot> {
+        let Captor::Param(name) = captor else { return None };
+        Slot::new(self.slots[self.prototype.param_index(&name.name)?])
+    }
+
+    /// Whether a parameter points at data that is kept after the call.
+    pub(super) fn is_kept(&self, param: &Param) -> bool {
+        captor_of(&param.ty).is_some() && !matches!(self.pointee(&param.ty), Pointee::Opaque(_))
+    }
+
+    /// Data that native code keeps: a copy goes to it, and to its captor after the call.
+    pub(super) fn kept(&mut self, index: usize, param: &Param, pointee: &Type, to: At) {
+        let Some((captor, span)) = captor_of(&param.ty) else { return };
+        let shared = *captor == Captor::Global;
+        if !pointee.quals.is_const {
+            // Guest memory goes with the store, before or after what would still read and write it.
+            return self.error(
+                span,
+                "only `const` data can be kept after the call: as a copy",
+                "native code would use the guest's memory when that is gone",
+            );
+        }
+        let slot = self.slots[index];
+        let extent = self.local(8);
+        let place = match self.pointee(&param.ty) {
+            Pointee::Text => {
+                let unit = scalar_of(pointee)
+                    .filter(|s| s.guest_size(self.target.model) == s.host_size())
+                    .and_then(|scalar| u8::try_from(scalar.host_size()).ok())
+                    .filter(|unit| *unit <= 4);
+                let null = uncounted_null(&param.ty);
+                unit.map(|unit| Op::Text { slot, to, unit, null, copy: false, extent })
+            }
+            Pointee::Counted(note) => self.kept_elements(index, param, pointee, note, (to, extent)),
+            _ => None,
+        };
+        let Some(place) = place else {
+            return self.error(
+                span,
+                "this cannot be kept after the call",
+                "strings and counted arrays of numbers that look the same on the host can",
+            );
+        };
+        self.before.pointers.push(place);
+        let param = index_of(index);
+        self.before.pointers.push(Op::Life(LifeOp::Keep { at: to, extent, shared, param }));
+    }
+
+    fn kept_elements(
+        &mut self,
+        index: usize,
+        param: &Param,
+        pointee: &Type,
+        note: &NoteKind,
+        (to, extent): (At, At),
+    ) -> Option<Op> {
+        let (expr, by_bytes) = match note {
+            NoteKind::CountedBy(expr) | NoteKind::CountedByOrNull(expr) => (expr, false),
+            NoteKind::SizedBy(expr) => (expr, true),
+            _ => return None,
+        };
+        let (size, align) = match scalar_of(pointee) {
+            _ if pointee.kind == crate::signature::TypeKind::Void => (1, 1),
+            None | Some(Scalar::Pointer | Scalar::Bool) => return None,
+            Some(_) => {
+                let layout = layout_of(pointee, self.target.scope, self.target.model).ok()?;
+                if layout.guest.size != layout.host.size || is_descriptor(pointee) {
+                    return None;
+                }
+                let size = if by_bytes { 1 } else { u32::try_from(layout.host.size).ok()? };
+                (size, u8::try_from(layout.host.align).ok()?)
+            }
+        };
+        if pointee.has(|note| matches!(note, NoteKind::Range(..))) {
+            return None;
+        }
+        let count = self.count(expr, index_of(index))?;
+        let null = if param.ty.has(|note| *note == NoteKind::Nonnull) {
+            Null::Refused
+        } else if matches!(note, NoteKind::CountedByOrNull(_)) {
+            Null::Allowed
+        } else {
+            Null::IfEmpty
+        };
+        let (slot, param) = (self.slots[index], super::param_of(index));
+        Some(Op::Buffer { slot, to, count, size, align, null, param, extent: Some(extent) })
+    }
+
+    /// What is true of handles once the call is over: owners, captures, what they remember.
+    pub(super) fn outlives(&mut self) {
+        let all = Arc::clone(&self.all);
+        for (index, param) in all.iter().enumerate() {
+            let slot = self.slots[index];
+            if self.params[index].handle {
+                if param.ty.has(|note| *note == NoteKind::Retains) {
+                    self.after.facts.push(Op::Life(LifeOp::Retain { slot }));
+                }
+                self.remembers(&param.ty, Holder::Slot(slot));
+            } else if let Some(pointee) = param.ty.pointee() {
+                let cell = self.before.pointers.iter().find_map(|op| match *op {
+                    Op::PointerCell { slot: of, cell, .. } if of == slot => Some(cell),
+                    _ => None,
+                });
+                if let Some(made) = cell.and_then(|cell| self.adopted(cell)) {
+                    self.remembers(pointee, Holder::Made(made));
+                }
+            }
+            if let Some((captor, _)) = captor_of(&param.ty) {
+                self.captured(index, param, captor);
+            }
+        }
+        if let Some(made) = self.adopted(FrameLayout::result_integer()) {
+            let result = &self.prototype.function.result;
+            self.remembers(result, Holder::Made(made));
+        }
+    }
+
+    /// Where the handle is that is made of the native pointer there.
+    fn adopted(&self, native: At) -> Option<At> {
+        self.after.adopt.iter().find_map(|op| match *op {
+            Op::Adopt { from, to, .. } if from == native => Some(to),
+            _ => None,
+        })
+    }
+
+    fn captured(&mut self, index: usize, param: &Param, captor: &Captor) {
+        let by = match captor {
+            Captor::Param(name) => match self.handle_slot(name) {
+                Some(slot) => Keeper::Slot(slot),
+                None => return,
+            },
+            Captor::Return => match self.adopted(FrameLayout::result_integer()) {
+                Some(made) => Keeper::Made(made),
+                None => {
+                    let message = "the result is no handle that could keep it";
+                    return self.error(param.span, message, "name a parameter, or `global`");
+                }
+            },
+            Captor::Global => Keeper::Library,
+        };
+        let slot = self.slots[index];
+        let kept = self.before.pointers.iter().find_map(|op| match *op {
+            Op::Life(LifeOp::Keep { at, param, .. }) if usize::from(param) == index => Some(at),
+            _ => None,
+        });
+        let op = match kept {
+            Some(at) => LifeOp::HandOver { at, by },
+            None => LifeOp::Capture { slot, by },
+        };
+        let phase = if let Keeper::Made(_) = by { &mut self.after.adopt } else { &mut self.after.facts };
+        phase.push(Op::Life(op));
+    }
+
+    fn remembers(&mut self, ty: &Type, of: Holder) {
+        for note in &ty.notes {
+            let NoteKind::Remember(name, expr) = &note.kind else { continue };
+            let (Some(name), Some(expr)) = (self.name(name), self.expression(expr, When::After))
+            else {
+                continue;
+            };
+            let value = self.local(16);
+            self.after.checks.push(Op::Measure { expr, to: value });
+            self.after.adopt.push(Op::Life(LifeOp::Remember { value, name, of }));
+        }
+    }
+
+    /// The place of an integer that a handle remembers.
+    pub(super) fn recall(&mut self, expr: &Expr, of: &Expr, name: &Ident) -> Option<At> {
+        let ExprKind::Name(handle) = &of.kind else {
+            self.later(expr.span, "fields of structs");
+            return None;
+        };
+        let index = self.prototype.param_index(&handle.name);
+        let Some(index) = index.filter(|index| self.params[*index].handle) else {
+            self.later(expr.span, "fields of structs");
+            return None;
+        };
+        let name = self.name(name)?;
+        let known = self.recalled.iter().find(|(i, n, _)| (*i, *n) == (index, name));
+        if let Some((_, _, at)) = known {
+            return Some(*at);
+        }
+        let to = self.local(16);
+        let slot = self.slots[index];
+        self.before.life.push(Op::Life(LifeOp::Recall { slot, name, to }));
+        self.recalled.push((index, name, to));
+        Some(to)
+    }
+
+    /// The index of a name in the plan's table.
+    fn name(&mut self, name: &Ident) -> Option<u16> {
+        if let Some(index) = self.names.iter().position(|known| *known == name.name) {
+            return Some(index_of(index));
+        }
+        if self.names.len() == MAX_REMEMBERED {
+            let message = format!("more than {MAX_REMEMBERED} integers are remembered here");
+            self.error(name.span, message, "remember fewer");
+            return None;
+        }
+        self.names.push(Arc::clone(&name.name));
+        Some(index_of(self.names.len() - 1))
+    }
+}
+
+/// Who keeps what a parameter stands for, and where that is said.
+fn captor_of(ty: &Type) -> Option<(&Captor, crate::signature::Span)> {
+    ty.notes.iter().find_map(|note| match &note.kind {
+        NoteKind::CapturedBy(captor) => Some((captor, note.span)),
+        _ => None,
+    })
+}
