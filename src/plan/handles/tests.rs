@@ -14,7 +14,7 @@ fn owned(table: &mut HandleTable, n: usize, parent: Option<u32>) -> u32 {
 
 #[test]
 fn entries_are_laid_out_as_compiled_code_reads_them() {
-    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (48, 8));
+    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (56, 8));
     assert_eq!(offset_of!(Entry, pointer), 0);
     assert_eq!(offset_of!(Entry, kind), 8);
     assert_eq!(offset_of!(Entry, generation), 12);

@@ -90,7 +90,7 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
      __escapes, const char *name __captured_by(db), const char *_Nullable label __escapes)",
     "struct view *view(struct db *db __captured_by(return), \
      const uint16_t *__counted_by(n * 2) __captured_by(return) at, int n)",
-    "struct grid *__remember(width = w) __remember(height = return ? h : 0) grid(int w, int h)",
+    "struct grid *__remember(width = w) __remember(height = h > 0 ? h : 0) grid(int w, int h)",
     "int resize(struct grid *grid __remember(width = w) __remember(old = grid.width), int w, \
      struct grid *__remember(width = grid.height) *_Out_ other)",
     "int blit(struct grid *grid, uint8_t *_Out_ __counted_by(grid.width * grid.height) out, \

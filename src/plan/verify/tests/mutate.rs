@@ -316,6 +316,15 @@ fn tables(plan: &Plan, all: &mut Vec<Mutant>) {
             m.handle_kinds = [&m.handle_kinds[..], &m.handle_kinds[index..=index]].concat().into();
         });
     }
+    for index in 0..plan.names.len() {
+        with("name", &|m| m.names[index] = "other".into());
+        with("name", &|m| {
+            m.names = [&m.names[..], &m.names[index..=index]].concat().into();
+        });
+        with("name", &|m| m.names.swap(0, index));
+    }
+    with("idle entry", &|m| m.names = [&m.names[..], &["idle".into()]].concat().into());
+    with("lost entry", &|m| m.names = m.names.iter().skip(1).cloned().collect());
     with("idle entry", &|m| m.ranges = [&m.ranges[..], &[Box::from([(0, 1)])]].concat().into());
     with("idle entry", &|m| {
         m.callees = [&m.callees[..], std::slice::from_ref(&idle)].concat().into()

@@ -1,0 +1,18 @@
+//! What outlives a call: objects that keep others, copies that native code keeps, descriptors, integers
+//! that it carries and that handles remember - and the end of a store, where all of it goes.
+//!
+//! The library's destructors read what their object keeps, and note when that is gone.
+#![expect(unsafe_code, reason = "grants an interface and reads the journal of a C library")]
+#![expect(clippy::cast_possible_truncation, reason = "guest values are 32 bits of 64")]
+
+mod captures;
+mod cookies;
+mod copies;
+mod descriptors;
+mod exclusive;
+#[path = "../support/native.rs"]
+#[expect(dead_code, reason = "one compiler is enough here")]
+mod native;
+mod remembered;
+mod teardown;
+mod world;
