@@ -77,18 +77,18 @@
 #define __consumes                /* handle: one ownership less after the call */
 #define __consumes_if(...)        /* handle: the same, if this holds after the call */
 #define __retains                 /* handle: one ownership more */
-#define __drop(...)               /* opaque typedef: what destroys a handle left over */
+#define __drop(...)               /* typedef of a handle: what destroys one left over */
 #define __borrowed                /* handle result: not owned */
 #define __lifetimebound(...)      /* result, out pointer: lent by this handle, or by static */
 #define __invalidates             /* handle: the call ends what the handle lent */
-#define __captured_by(...)        /* pointer, handle, callback: kept while this lives */
+#define __captured_by(...)        /* handle, const data, callback: kept while this lives */
 #define __escapes                 /* the same, kept for ever */
 #define __freed_by(...)           /* returned or out pointer: copied to the guest, then freed so */
 #define __boxed                   /* struct typedef: lives in native memory, mirrored to the guest */
 #define __private                 /* field of a boxed struct: not mirrored */
 #define __remember(...)           /* handle: (name = integer), read as h.name later */
 #define __exclusive               /* handle: never in two calls at once */
-#define __handle                  /* integer typedef: names a resource */
+#define __handle                  /* typedef of int: names a resource; the guest has a handle */
 
 /* Calls back and the rest */
 #define __cookie                  /* void *: an integer of the guest that C only carries */

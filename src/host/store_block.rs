@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Only closures that the store owns keep a [`StoreState`] alive, so it goes when the store's
-//! functions go: after the store's data, before or after its memories. What is done then touches
-//! neither. What the embedder keeps in its data finds the state again for the next instance; it is
+//! functions go: after the store's data, and, as wasmtime 48 does it, after its memories have been
+//! unmapped. What is done then touches neither, which is why native code may not keep pointers into
+//! them (`__captured_by` of data that is not `const` is refused). What the embedder keeps in its data finds the state again for the next instance; it is
 //! not needed for calls, and it may be dropped, moved or swapped at any time.
 #![expect(unsafe_code, reason = "calls native destructors; shares state that a store guards")]
 use super::instance::InstanceState;

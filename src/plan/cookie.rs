@@ -26,9 +26,8 @@ fn start() -> Option<u64> {
     *START.get_or_init(|| {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the system's choice touches nothing that exists.
-        let start = unsafe {
-            libc::mmap(ptr::null_mut(), COOKIES + GUARD, libc::PROT_NONE, flags, -1, 0)
-        };
+        let start =
+            unsafe { libc::mmap(ptr::null_mut(), COOKIES + GUARD, libc::PROT_NONE, flags, -1, 0) };
         (start != libc::MAP_FAILED).then(|| start.expose_provenance() as u64)
     })
 }

@@ -83,11 +83,9 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         Op::Buffer { param, .. } => of_value(plan, param.into()),
         Op::Format { param, .. } => of_value(plan, param.into()),
         Op::Room { .. } | Op::FitsObject { .. } | Op::StoreObject { .. } => result(plan),
-        Op::Address { .. }
-        | Op::Native(_)
-        | Op::Upcall(_)
-        | Op::Deep(_)
-        | Op::Callback(_) => Subject::Call,
+        Op::Address { .. } | Op::Native(_) | Op::Upcall(_) | Op::Deep(_) | Op::Callback(_) => {
+            Subject::Call
+        }
         Op::Life(op) => life::subject(plan, op),
         Op::Apart { text, .. } => text_slot(plan, text),
         Op::Measure { to, .. } => measured(plan, to),
@@ -422,12 +420,7 @@ fn handle(
 }
 
 /// Why a value is no handle of that type that is fit for `fate`.
-fn handle_problem(
-    view: &View<'_>,
-    value: u64,
-    kind: &HandleKind,
-    fate: Fate,
-) -> Option<Problem> {
+fn handle_problem(view: &View<'_>, value: u64, kind: &HandleKind, fate: Fate) -> Option<Problem> {
     let Ok(handle) = u32::try_from(value) else {
         let (expected, error) = (kind.name.to_string(), HandleError::Forged);
         return Some(Problem::Handle { value, expected, error });

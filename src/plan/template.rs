@@ -260,7 +260,8 @@ impl Template {
             | Op::Room { .. } => Err(Unsupported::Aggregate),
             Op::Format { .. } => Err(Unsupported::Condition),
             Op::Native(_) | Op::Upcall(_) => Err(Unsupported::NoGuest),
-            Op::Deep(_) | Op::Callback(_) | Op::Life(_) => Err(Unsupported::NoGuest),
+            Op::Deep(_) | Op::Callback(_) => Err(Unsupported::NoGuest),
+            Op::Life(_) => Err(Unsupported::Handle),
             Op::Call { .. }
             | Op::Consume { .. }
             | Op::Measure { .. }

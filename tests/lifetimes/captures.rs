@@ -101,10 +101,7 @@ fn results_keep_and_libraries_do_for_ever() {
 fn misuse_is_refused() {
     let mut world = World::new();
     let [a, b] = [1, 2].map(|id| world.call("node_new", &[id]));
-    assert_eq!(
-        world.refused("node_keep", &[a, a]),
-        Problem::KeepsItself { handle: a as u64 }
-    );
+    assert_eq!(world.refused("node_keep", &[a, a]), Problem::KeepsItself { handle: a as u64 });
     assert_eq!(world.call("node_keep", &[0, b]), -1, "nobody keeps it");
     assert_eq!(world.call("node_keep", &[a, 0]), -1, "nothing is kept");
     world.call("node_free", &[b]);

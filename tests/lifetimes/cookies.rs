@@ -39,3 +39,25 @@ fn planted_cookies_trap() {
         assert_eq!(world.call("cookie_swap", &[n, 0]), 0);
     }
 }
+
+/// A guest of 64 bits has wider integers than C carries.
+#[test]
+fn cookies_of_wide_guests_have_32_bits_all_the_same() {
+    let mut world = World::of_guest(
+        r#"(module
+        (import "keep" "node_new" (func $new (param i32) (result i64)))
+        (import "keep" "cookie_swap" (func $swap (param i64 i64) (result i64)))
+        (memory (export "memory") i64 1)
+        (func (export "node_new") (param i32) (result i64) (call $new (local.get 0)))
+        (func (export "cookie_swap") (param i64 i64) (result i64)
+            (call $swap (local.get 0) (local.get 1))))"#,
+    );
+    let n = world.call("node_new", &[1]);
+    let last = i64::from(u32::MAX);
+    assert_eq!(world.call("cookie_swap", &[n, last]), 0);
+    for large in [last + 1, i64::MAX, i64::MIN, -1] {
+        let value = large.cast_unsigned();
+        assert_eq!(world.refused("cookie_swap", &[n, large]), Problem::CookieTooLarge { value });
+    }
+    assert_eq!(world.call("cookie_swap", &[n, 7]), last, "zero-extended");
+}

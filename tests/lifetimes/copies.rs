@@ -14,7 +14,10 @@ fn what_is_kept_does_not_change_with_the_guests_memory() {
     assert_eq!(world.call("node_name_is", &[n, 64]), 0);
     // An unaligned array is refused, an aligned one is as aligned as C asks.
     world.write(200, &[1, 0, 2, 0, 3, 0]);
-    assert_eq!(world.refused("node_data", &[n, 201, 3]), Problem::Misaligned { address: 201, align: 2 });
+    assert_eq!(
+        world.refused("node_data", &[n, 201, 3]),
+        Problem::Misaligned { address: 201, align: 2 }
+    );
     assert_eq!(world.call("node_data", &[n, 200, 3]), 0);
     world.write(200, &[9; 6]);
     assert_eq!(world.call("node_sum", &[n]), 6);

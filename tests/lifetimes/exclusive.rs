@@ -19,10 +19,10 @@ fn nobody_else_gets_in() {
     let [a, b] = [1, 2].map(|id| world.call("node_new", &[id]));
     let child = world.call("node_child", &[a, 3]);
     for (outer, inner, of) in [
-        ("node_label", ID, a),    // used by the call that has it
-        ("node_label", LABEL, a), // has it twice
+        ("node_label", ID, a),     // used by the call that has it
+        ("node_label", LABEL, a),  // has it twice
         ("node_label", ID, child), // lent by it
-        ("node_text", LABEL, a),  // used by a call that lets others in
+        ("node_text", LABEL, a),   // used by a call that lets others in
     ] {
         world.set("during", inner);
         world.set("of", of);

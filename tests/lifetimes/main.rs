@@ -11,7 +11,6 @@ mod copies;
 mod descriptors;
 mod exclusive;
 #[path = "../support/native.rs"]
-#[expect(dead_code, reason = "one compiler is enough here")]
 mod native;
 mod remembered;
 mod teardown;

@@ -13,7 +13,10 @@ fn bounds_follow_the_handle() {
     ));
     assert_eq!(world.call("grid_cell", &[g, 11]), 11);
     let text = world.told("grid_cell", &[g, 12]);
-    assert!(text.ends_with("the value 12 is not allowed, only 0 to g.cells - 1, where g.cells = 12"), "{text}");
+    assert!(
+        text.ends_with("the value 12 is not allowed, only 0 to g.cells - 1, where g.cells = 12"),
+        "{text}"
+    );
     world.call("grid_resize", &[g, 8]);
     assert!(matches!(
         world.refused("grid_row", &[g, 65532]),
@@ -33,7 +36,8 @@ fn bounds_follow_the_handle() {
 fn what_was_never_set_is_told() {
     let mut world = World::new();
     let g = world.call("grid_blank", &[]);
-    let unset = |handle: i64, name: &str| Problem::Unset { handle: handle as u64, name: name.into() };
+    let unset =
+        |handle: i64, name: &str| Problem::Unset { handle: handle as u64, name: name.into() };
     assert_eq!(world.refused("grid_row", &[g, 64]), unset(g, "width"));
     assert_eq!(world.refused("grid_row", &[0, 64]), unset(0, "width"));
     world.call("grid_resize", &[g, 1]);

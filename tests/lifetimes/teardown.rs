@@ -46,10 +46,10 @@ fn what_nobody_destroys_keeps_what_it_has() {
     let captor = world.call("bare_new", &[3]);
     world.write(64, b"bare\0");
     world.call("bare_keep", &[captor, kept, 64]);
-    assert_eq!(world.refused("node_free", &[kept]), Problem::Kept {
-        handle: kept as u64,
-        by: Some(captor as u32),
-    });
+    assert_eq!(
+        world.refused("node_free", &[kept]),
+        Problem::Kept { handle: kept as u64, by: Some(captor as u32) }
+    );
     world.call("node_free", &[other]);
     assert_eq!(journal(), "2");
     assert_eq!(world.end(), "");
@@ -62,9 +62,12 @@ fn a_parent_that_is_freed_first_takes_its_children_along() {
     let child = world.call("node_child", &[parent, 2]);
     world.call("node_free", &[parent]);
     assert_eq!(journal(), "1");
-    for (name, arguments) in
-        [("node_id", vec![child]), ("node_free", vec![child]), ("node_child", vec![child, 3]), ("node_child", vec![parent, 3])]
-    {
+    for (name, arguments) in [
+        ("node_id", vec![child]),
+        ("node_free", vec![child]),
+        ("node_child", vec![child, 3]),
+        ("node_child", vec![parent, 3]),
+    ] {
         let problem = world.refused(name, &arguments);
         let stale = matches!(problem, Problem::Handle { error: HandleError::Stale, .. });
         assert!(stale, "{name}: {problem}");

@@ -97,6 +97,16 @@ impl World {
     }
 
     pub fn with_limits(limits: Limits) -> World {
+        let interface = parse_interface("keep.h", INTERFACE).unwrap_or_else(|e| panic!("{e}"));
+        World::with_guest(limits, &guest(&interface))
+    }
+
+    /// With a guest of the test's own.
+    pub fn of_guest(guest: &str) -> World {
+        World::with_guest(Limits::default(), guest)
+    }
+
+    fn with_guest(limits: Limits, guest: &str) -> World {
         let engine = Engine::default();
         let builder = Bridge::builder(&engine).limits(limits);
         let builder = builder.library("libkeep.so", &keep().path).expect("an absolute path");
@@ -104,9 +114,7 @@ impl World {
         let builder = unsafe { builder.grant_interface("keep.h", INTERFACE) };
         let bridge = builder.and_then(|builder| builder.build());
         let bridge = bridge.unwrap_or_else(|error| panic!("{error}"));
-        let interface = parse_interface("keep.h", INTERFACE).unwrap_or_else(|e| panic!("{e}"));
-        let guest = guest(&interface);
-        let module = Module::new(&engine, &guest).unwrap_or_else(|e| panic!("{e:?}\n{guest}"));
+        let module = Module::new(&engine, guest).unwrap_or_else(|e| panic!("{e:?}\n{guest}"));
         let mut store = Store::new(&engine, Natives::default());
         let linker = Linker::new(&engine);
         let instance = bridge.instantiate(&mut store, &linker, &module, |natives| natives);

@@ -367,8 +367,8 @@ fn pure_shape(prototype: &Arc<Prototype>, abi: Abi) -> Option<(Box<[Width]>, Wid
     }
     // What else the prototype asks for would have to be tested before each call.
     let asks = |note: &NoteKind| {
-        use NoteKind::{Consumes, ConsumesIf, Invalidates, Range, Requires, Value};
         use NoteKind::{CapturedBy, Exclusive, Handle, Retains};
+        use NoteKind::{Consumes, ConsumesIf, Invalidates, Range, Requires, Value};
         matches!(note, Range(..) | Requires(_) | Value(_) | Consumes | ConsumesIf(_) | Invalidates)
             || matches!(note, CapturedBy(_) | Exclusive | Handle | Retains)
     };

@@ -9,7 +9,8 @@ use crate::plan::op::{
 };
 use crate::plan::{HandleKind, Purpose};
 use crate::signature::{
-    Captor, Expr, ExprKind, Ident, Lender, NoteKind, Param, Record, RecordKind, Type,
+    Captor, Expr, ExprKind, Ident, Lender, NoteKind, Param, Record, RecordKind, Span, Type,
+    TypeKind,
 };
 use std::sync::Arc;
 
@@ -192,7 +193,7 @@ impl Compiler<'_> {
         let exclusive = |note: &NoteKind| *note == NoteKind::Exclusive;
         let record = ty.pointee().map(|pointee| &pointee.kind);
         let of_type = match record {
-            Some(crate::signature::TypeKind::Record(Record { kind, tag: Some(tag), .. })) => {
+            Some(TypeKind::Record(Record { kind, tag: Some(tag), .. })) => {
                 let key = (*kind, Arc::clone(&tag.name));
                 let notes = self.target.scope.record_notes.get(&key);
                 notes.is_some_and(|notes| notes.iter().any(|note| exclusive(&note.kind)))
@@ -215,7 +216,11 @@ impl Compiler<'_> {
 
     /// Whether a parameter points at data that is kept after the call.
     pub(super) fn is_kept(&self, param: &Param) -> bool {
-        captor_of(&param.ty).is_some() && !matches!(self.pointee(&param.ty), Pointee::Opaque(_))
+        let function = matches!(param.ty.pointee().map(|ty| &ty.kind), Some(TypeKind::Function(_)));
+        let pointee = self.pointee(&param.ty);
+        // An integer has no memory that would have to be kept.
+        let data = !function && !matches!(pointee, Pointee::Opaque(_) | Pointee::Cookie);
+        captor_of(&param.ty).is_some() && data
     }
 
     /// Data that native code keeps: a copy goes to it, and to its captor after the call.
@@ -270,7 +275,7 @@ impl Compiler<'_> {
             _ => return None,
         };
         let (size, align) = match scalar_of(pointee) {
-            _ if pointee.kind == crate::signature::TypeKind::Void => (1, 1),
+            _ if pointee.kind == TypeKind::Void => (1, 1),
             None | Some(Scalar::Pointer | Scalar::Bool) => return None,
             Some(_) => {
                 let layout = layout_of(pointee, self.target.scope, self.target.model).ok()?;
@@ -315,7 +320,9 @@ impl Compiler<'_> {
                     self.remembers(pointee, Holder::Made(made));
                 }
             }
-            if let Some((captor, _)) = captor_of(&param.ty) {
+            if let Some((captor, _)) = captor_of(&param.ty)
+                && (self.params[index].handle || self.is_kept(param))
+            {
                 self.captured(index, param, captor);
             }
         }
@@ -357,13 +364,18 @@ impl Compiler<'_> {
             Some(at) => LifeOp::HandOver { at, by },
             None => LifeOp::Capture { slot, by },
         };
-        let phase = if let Keeper::Made(_) = by { &mut self.after.adopt } else { &mut self.after.facts };
+        let phase =
+            if let Keeper::Made(_) = by { &mut self.after.adopt } else { &mut self.after.facts };
         phase.push(Op::Life(op));
     }
 
     fn remembers(&mut self, ty: &Type, of: Holder) {
         for note in &ty.notes {
             let NoteKind::Remember(name, expr) = &note.kind else { continue };
+            if self.remembered == MAX_REMEMBERED {
+                return self.too_many(name);
+            }
+            self.remembered += 1;
             let (Some(name), Some(expr)) = (self.name(name), self.expression(expr, When::After))
             else {
                 continue;
@@ -390,6 +402,10 @@ impl Compiler<'_> {
         if let Some((_, _, at)) = known {
             return Some(*at);
         }
+        if self.recalled.len() == MAX_REMEMBERED {
+            self.too_many(&handle.clone());
+            return None;
+        }
         let to = self.local(16);
         let slot = self.slots[index];
         self.before.life.push(Op::Life(LifeOp::Recall { slot, name, to }));
@@ -397,15 +413,15 @@ impl Compiler<'_> {
         Some(to)
     }
 
+    fn too_many(&mut self, name: &Ident) {
+        let message = format!("more than {MAX_REMEMBERED} integers are remembered here");
+        self.error(name.span, message, "remember fewer");
+    }
+
     /// The index of a name in the plan's table.
     fn name(&mut self, name: &Ident) -> Option<u16> {
         if let Some(index) = self.names.iter().position(|known| *known == name.name) {
             return Some(index_of(index));
-        }
-        if self.names.len() == MAX_REMEMBERED {
-            let message = format!("more than {MAX_REMEMBERED} integers are remembered here");
-            self.error(name.span, message, "remember fewer");
-            return None;
         }
         self.names.push(Arc::clone(&name.name));
         Some(index_of(self.names.len() - 1))
@@ -413,7 +429,7 @@ impl Compiler<'_> {
 }
 
 /// Who keeps what a parameter stands for, and where that is said.
-fn captor_of(ty: &Type) -> Option<(&Captor, crate::signature::Span)> {
+fn captor_of(ty: &Type) -> Option<(&Captor, Span)> {
     ty.notes.iter().find_map(|note| match &note.kind {
         NoteKind::CapturedBy(captor) => Some((captor, note.span)),
         _ => None,

@@ -212,6 +212,8 @@ struct Compiler<'a> {
     names: Vec<Arc<str>>,
     /// Where integers are that handles remember: parameter, name, place.
     recalled: Vec<(usize, u16, At)>,
+    /// How many integers are kept with handles.
+    remembered: usize,
     stack: usize,
     locals: usize,
     /// Of the frame.
@@ -261,6 +263,7 @@ impl<'a> Compiler<'a> {
             kinds: Vec::new(),
             names: Vec::new(),
             recalled: Vec::new(),
+            remembered: 0,
             stack: 0,
             locals: 0,
             align: 16,
@@ -311,7 +314,10 @@ impl<'a> Compiler<'a> {
         let handles = self.before.handles.len() + self.before.taken.len();
         let allocates = !self.after.guest.is_empty();
         let marks = handles > 0
-            && (self.has_exclusive() || allocates || !self.target.leaf || (handles > 1 && !self.before.taken.is_empty()));
+            && (self.has_exclusive()
+                || allocates
+                || !self.target.leaf
+                || (handles > 1 && !self.before.taken.is_empty()));
         // Only an op of its own gives all of a `v128`.
         let after = marks || !self.after.is_empty() || returns == Returns::Vector;
         let returns = if after { self.result_apart(returns) } else { returns };

@@ -286,7 +286,9 @@ impl Compiler<'_> {
         if fate_of(&self.prototype.function.params[index]) == Fate::Consumed {
             self.error(
                 name.span,
-                format!("`{name}` may be gone after the call: it can neither lend nor keep anything"),
+                format!(
+                    "`{name}` may be gone after the call: it can neither lend nor keep anything"
+                ),
                 "name a handle that the call leaves alone",
             );
             return None;

@@ -1,9 +1,9 @@
 //! Parameters: what each one means (DESIGN 5.2), as ops.
 use super::expression::{When, integer_width, width_of};
+use super::life::{is_descriptor, is_descriptor_cell};
 use super::lower::{Crossing, Lowered};
 use super::reads::is_read;
 use super::values::value_note;
-use super::life::{is_descriptor, is_descriptor_cell};
 use super::{Compiler, Range, fate_of};
 use crate::plan::WasmType;
 use crate::plan::abi::Assignment;
@@ -250,6 +250,14 @@ impl Compiler<'_> {
                 self.in_place(index, param, pointee, size, to);
             }
             Pointee::Pointer => {
+                let changes = |note: &NoteKind| {
+                    use NoteKind::{Consumes, ConsumesIf, Retains};
+                    matches!(note, Consumes | ConsumesIf(_) | Retains)
+                };
+                if let Some(note) = param.ty.notes.iter().find(|note| changes(&note.kind)) {
+                    self.later(note.span, "handles behind a pointer that change their owner");
+                    return;
+                }
                 let cell = self.local(8);
                 let null = uncounted_null(&param.ty);
                 let direction = direction(&param.ty, pointee);

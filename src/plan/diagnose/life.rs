@@ -19,7 +19,9 @@ pub(super) fn subject(plan: &Plan, op: LifeOp) -> Subject {
         | LifeOp::Retain { slot }
         | LifeOp::Capture { slot, .. }
         | LifeOp::Remember { of: Holder::Slot(slot), .. } => of_value(plan, plan.param_of(slot)),
-        LifeOp::Keep { param, .. } | LifeOp::FromCookie { param, .. } => of_value(plan, param.into()),
+        LifeOp::Keep { param, .. } | LifeOp::FromCookie { param, .. } => {
+            of_value(plan, param.into())
+        }
         LifeOp::AdoptDescriptor { from, .. } => made_of(plan, from.at),
         LifeOp::Remember { of: Holder::Made(made), .. } => {
             let from = plan.ops.iter().find_map(|op| match *op {
@@ -38,7 +40,8 @@ fn made_of(plan: &Plan, from: At) -> Subject {
         return result(plan);
     }
     let slot = plan.ops.iter().find_map(|op| match *op {
-        Op::PointerCell { slot, cell, .. } | Op::Life(LifeOp::DescriptorCell { slot, cell, .. })
+        Op::PointerCell { slot, cell, .. }
+        | Op::Life(LifeOp::DescriptorCell { slot, cell, .. })
             if cell == from =>
         {
             Some(slot)

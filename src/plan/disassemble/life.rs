@@ -1,7 +1,7 @@
 //! Ops of what outlives a call, as text.
 use super::Printer;
 use super::names::null_name;
-use crate::plan::op::{Fate, Holder, Keeper, LifeOp};
+use crate::plan::op::{At, Fate, Holder, Keeper, LifeOp, Op};
 
 impl Printer<'_> {
     pub(super) fn life(&self, op: LifeOp) -> String {
@@ -42,9 +42,8 @@ impl Printer<'_> {
             LifeOp::FromCookie { from, to, param: _ } => self.moved(from, to),
             LifeOp::AdoptDescriptor { from, to, kind, borrowed, parent } => {
                 let borrowed = if borrowed { ", borrowed" } else { "" };
-                let parent = parent.map_or_else(String::new, |slot| {
-                    format!(", lent by slot {}", slot.number())
-                });
+                let parent = parent
+                    .map_or_else(String::new, |slot| format!(", lent by slot {}", slot.number()));
                 let (from, to) = (self.operand(from), self.at(to));
                 format!("{from} -> {to}, {}, unless negative{borrowed}{parent}", self.kind(kind))
             }
@@ -56,6 +55,12 @@ impl Printer<'_> {
                 format!("{} of {of} = {}", self.name(name), self.at(value))
             }
         }
+    }
+
+    /// Whether what is placed there is a copy that outlives the call.
+    pub(super) fn is_kept(&self, place: At) -> bool {
+        let kept = |op: &Op| matches!(op, Op::Life(LifeOp::Keep { at, .. }) if *at == place);
+        self.plan.ops.iter().any(kept)
     }
 
     fn keeper(&self, by: Keeper) -> String {
@@ -82,7 +87,9 @@ impl Printer<'_> {
             | LifeOp::Retain { slot }
             | LifeOp::Capture { slot, .. }
             | LifeOp::Remember { of: Holder::Slot(slot), .. } => Some(self.param_of(slot)),
-            LifeOp::Keep { param, .. } | LifeOp::FromCookie { param, .. } => Some(self.param(param)),
+            LifeOp::Keep { param, .. } | LifeOp::FromCookie { param, .. } => {
+                Some(self.param(param))
+            }
             LifeOp::HandOver { at, .. } => self.travels(at),
             LifeOp::AdoptDescriptor { .. } | LifeOp::Remember { of: Holder::Made(_), .. } => None,
         }

@@ -66,7 +66,8 @@ impl Printer<'_> {
                 }
                 let _ = write!(text, ", {}", null_name(null));
                 if let Some(extent) = extent {
-                    let _ = write!(text, ", writable, length -> {}", self.at(extent));
+                    let writable = if self.is_kept(to) { "" } else { " writable," };
+                    let _ = write!(text, ",{writable} length -> {}", self.at(extent));
                 }
                 text
             }

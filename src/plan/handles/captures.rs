@@ -223,7 +223,9 @@ impl HandleTable {
         let mut captors: Vec<u32> = self
             .hoards
             .iter()
-            .filter(|(captor, hoard)| holds(captor) && hoard.objects.iter().any(|(i, c)| keeps(i, c)))
+            .filter(|(captor, hoard)| {
+                holds(captor) && hoard.objects.iter().any(|(i, c)| keeps(i, c))
+            })
             .map(|(captor, _)| *captor)
             .collect();
         captors.sort_unstable();

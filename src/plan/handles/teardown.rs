@@ -95,7 +95,11 @@ impl HandleTable {
     /// The living objects that a handle keeps.
     fn kept_by(&self, captor: u32) -> impl Iterator<Item = u32> {
         let objects = self.hoards.get(&captor).map(|hoard: &Hoard| hoard.objects.iter());
-        objects.into_iter().flatten().filter(|(index, one)| self.is_kept(**index, one)).map(|(i, _)| *i)
+        objects
+            .into_iter()
+            .flatten()
+            .filter(|(index, one)| self.is_kept(**index, one))
+            .map(|(i, _)| *i)
     }
 
     fn alive(&self) -> Vec<u32> {
@@ -106,44 +110,90 @@ impl HandleTable {
     /// All living handles, as [`HandleTable::drain`] promises.
     fn order(&self) -> Vec<u32> {
         let alive = self.alive();
-        // What must come first: children, captors.
-        let (mut children, mut captors) =
-            (vec![0_u32; self.entries.len()], vec![0_u32; self.entries.len()]);
+        let mut later: Vec<Vec<u32>> = vec![Vec::new(); self.entries.len()];
         for index in &alive {
-            children[self.entries[*index as usize].parent as usize] += 1;
-            for kept in self.kept_by(*index) {
-                captors[kept as usize] += 1;
-            }
+            let parent = Some(self.entries[*index as usize].parent).filter(|parent| *parent != 0);
+            later[*index as usize].extend(parent.into_iter().chain(self.kept_by(*index)));
+        }
+        // Within a circle only parents count: that order always exists.
+        let circle = circles(&alive, &later);
+        for index in &alive {
+            let parent = self.entries[*index as usize].parent;
+            later[*index as usize].retain(|next| {
+                *next == parent || circle[*next as usize] != circle[*index as usize]
+            });
+        }
+        let mut waits = vec![0_u32; self.entries.len()];
+        for next in alive.iter().flat_map(|index| &later[*index as usize]) {
+            waits[*next as usize] += 1;
         }
         let age = |index: u32| (self.entries[index as usize].serial, index);
-        // `ready` waits for nothing, `stuck` for captors only.
-        let (mut ready, mut stuck) = (BinaryHeap::new(), BinaryHeap::new());
-        let mut done = vec![false; self.entries.len()];
-        for index in &alive {
-            if children[*index as usize] == 0 {
-                let heap = if captors[*index as usize] == 0 { &mut ready } else { &mut stuck };
-                heap.push(age(*index));
-            }
-        }
+        let ready = alive.iter().filter(|index| waits[**index as usize] == 0);
+        let mut ready: BinaryHeap<_> = ready.map(|index| age(*index)).collect();
         let mut order = Vec::with_capacity(alive.len());
-        while let Some((_, index)) = ready.pop().or_else(|| stuck.pop()) {
-            if std::mem::replace(&mut done[index as usize], true) {
-                continue;
-            }
+        while let Some((_, index)) = ready.pop() {
             order.push(index);
-            let parent = self.entries[index as usize].parent;
-            children[parent as usize] -= 1;
-            for kept in self.kept_by(index) {
-                captors[kept as usize] -= 1;
-                if captors[kept as usize] == 0 && children[kept as usize] == 0 {
-                    ready.push(age(kept));
+            for next in &later[index as usize] {
+                waits[*next as usize] -= 1;
+                if waits[*next as usize] == 0 {
+                    ready.push(age(*next));
                 }
-            }
-            if parent != 0 && children[parent as usize] == 0 {
-                let heap = if captors[parent as usize] == 0 { &mut ready } else { &mut stuck };
-                heap.push(age(parent));
             }
         }
         order
     }
 }
+
+/// By index, a number that those share which can be reached from each other: Tarjan's strongly
+/// connected components, without recursion.
+fn circles(alive: &[u32], later: &[Vec<u32>]) -> Vec<u32> {
+    const NEW: u32 = u32::MAX;
+    let (mut found, mut low) = (vec![NEW; later.len()], vec![0; later.len()]);
+    let mut circle = vec![NEW; later.len()];
+    // Those whose circle is not known yet, and the way to the one that is looked at.
+    let (mut open, mut way) = (Vec::new(), Vec::new());
+    let (mut count, mut circles) = (0, 0);
+    for start in alive {
+        if found[*start as usize] != NEW {
+            continue;
+        }
+        way.push((*start, 0));
+        while let Some((index, next)) = way.pop() {
+            let at = index as usize;
+            if next == 0 {
+                (found[at], low[at]) = (count, count);
+                count += 1;
+                open.push(index);
+            }
+            match later[at].get(next) {
+                Some(to) => {
+                    way.push((index, next + 1));
+                    if found[*to as usize] == NEW {
+                        way.push((*to, 0));
+                    } else if circle[*to as usize] == NEW {
+                        low[at] = low[at].min(found[*to as usize]);
+                    }
+                }
+                None => {
+                    if let Some((before, _)) = way.last() {
+                        let before = *before as usize;
+                        low[before] = low[before].min(low[at]);
+                    }
+                    if low[at] == found[at] {
+                        while let Some(member) = open.pop() {
+                            circle[member as usize] = circles;
+                            if member == index {
+                                break;
+                            }
+                        }
+                        circles += 1;
+                    }
+                }
+            }
+        }
+    }
+    circle
+}
+
+#[cfg(test)]
+mod tests;

@@ -164,3 +164,42 @@ fn teardown_goes_from_the_youngest_to_the_oldest() {
     assert_eq!(order, [object(2), object(2), object(1)].map(Argument::Pointer));
     assert_eq!(table.live(), 0);
 }
+
+#[test]
+fn a_descriptor_of_0_is_no_free_slot() {
+    let mut table = HandleTable::new(10);
+    for value in [0, 1, u32::MAX] {
+        let handle = table.adopt_descriptor(value, KIND, false, None, ptr::null()).expect("room");
+        let pointer = table.get(handle, KIND).expect("it is alive").pointer;
+        assert_eq!(descriptor_value(pointer), value);
+    }
+    // One pointer more is no descriptor, although it looks like one.
+    assert_eq!(table.live(), 3);
+}
+
+#[test]
+fn what_a_running_call_may_destroy_is_not_kept() {
+    let mut table = HandleTable::new(10);
+    let parent = owned(&mut table, 1, None);
+    let child = owned(&mut table, 2, Some(parent));
+    assert_eq!(table.check_capturable(child, KIND), Ok(()));
+    table.doom(parent, true);
+    assert_eq!(table.check_capturable(child, KIND), Err(HandleError::Doomed));
+    table.doom(parent, false);
+    assert_eq!(table.check_capturable(child, KIND), Ok(()));
+}
+
+#[test]
+fn a_handle_that_dies_in_somebodys_hands_frees_the_table() {
+    let mut table = HandleTable::new(10);
+    let (one, other) = (owned(&mut table, 1, None), owned(&mut table, 2, None));
+    table.enter(one, KIND).expect("it is alive");
+    table.hold(one, KIND).expect("nobody else has it");
+    assert_eq!(table.check_free(one), Err(HandleError::Busy));
+    assert_eq!(table.check_free(other), Ok(()));
+    table.consume_marked(one);
+    table.give_up(one);
+    assert_eq!(table.exclusive, 0);
+    let again = owned(&mut table, 3, None);
+    assert_eq!(table.check_free(again), Ok(()));
+}

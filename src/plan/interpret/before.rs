@@ -99,9 +99,9 @@ pub unsafe fn step(
                 }
                 let kind = space.plan.handle_kinds[usize::from(kind)].id;
                 let marks = space.plan.facts.marks;
-                let pointer = space.store().with_handles(|handles| {
-                    super::life::enter(handles, value, kind, fate, marks)
-                });
+                let pointer = space
+                    .store()
+                    .with_handles(|handles| super::life::enter(handles, value, kind, fate, marks));
                 let pointer = pointer.map_err(|_| Failure::Check)?;
                 place(space, to, pointer.expose_provenance() as u64);
             }

@@ -101,9 +101,8 @@ pub(super) unsafe fn before(
                 let handle = space.slot32(slot);
                 let kind = space.plan.handle_kinds[usize::from(kind)].id;
                 let marks = space.plan.facts.marks;
-                let entered = space
-                    .store()
-                    .with_handles(|handles| enter(handles, handle, kind, fate, marks));
+                let entered =
+                    space.store().with_handles(|handles| enter(handles, handle, kind, fate, marks));
                 let pointer = entered.map_err(|_| Failure::Check)?;
                 space.write::<u64>(to, descriptor_value(pointer).into());
             }
@@ -216,7 +215,8 @@ pub(super) unsafe fn after(
         match op {
             LifeOp::Retain { slot } => {
                 let handle = space.slot32(slot);
-                let drop = entry_of_slot(space, slot).map_or(ptr::null(), |kind| drop_of(space, kind));
+                let drop =
+                    entry_of_slot(space, slot).map_or(ptr::null(), |kind| drop_of(space, kind));
                 space.store().with_handles(|handles| handles.retain(handle, drop));
             }
             LifeOp::Capture { slot, by } => {
@@ -338,7 +338,9 @@ pub(super) fn abandon_kept(space: &Space<'_>, memory: &mut Option<Box<CallMemory
             })
         };
         let freed = space.plan.ops.iter().any(|op| match *op {
-            Op::Life(LifeOp::HandOver { at, by: Keeper::Made(made) }) => at == of && destroyed(made),
+            Op::Life(LifeOp::HandOver { at, by: Keeper::Made(made) }) => {
+                at == of && destroyed(made)
+            }
             _ => false,
         });
         if freed {

@@ -104,8 +104,9 @@ impl Reader {
             Crossing::Address => return Ok(Argument::Object),
         };
         if has(ty, &NoteKind::Handle) && scalar != Scalar::Pointer {
-            let only_value =
-                find(ty, |kind| matches!(kind, NoteKind::Range(..) | NoteKind::Value(_)).then_some(()));
+            let only_value = find(ty, |kind| {
+                matches!(kind, NoteKind::Range(..) | NoteKind::Value(_)).then_some(())
+            });
             if only_value.is_some() {
                 return Err("the value of a descriptor".to_owned());
             }
@@ -136,7 +137,8 @@ impl Reader {
             return Ok(Argument::Cookie { with });
         }
         let whole = counted(ty).is_some() || is_text(ty);
-        if captor(ty).is_some() && (writable || !whole || scalar_of(pointee) == Some(Scalar::Bool)) {
+        if captor(ty).is_some() && (writable || !whole || scalar_of(pointee) == Some(Scalar::Bool))
+        {
             return Err("data that cannot be kept".to_owned());
         }
         if has(pointee, &NoteKind::Handle) && pointee.pointee().is_none() {
@@ -145,6 +147,13 @@ impl Reader {
                 return Err("a descriptor that native code reads".to_owned());
             }
             return Ok(Argument::DescriptorCell { null });
+        }
+        let changes = |kind| {
+            matches!(kind, &NoteKind::Consumes | &NoteKind::ConsumesIf(_) | &NoteKind::Retains)
+                .then_some(())
+        };
+        if find(ty, changes).is_some() {
+            return Err("handles behind a pointer that change their owner".to_owned());
         }
         if let Some((expr, by_bytes)) = counted(ty) {
             let element = self.element(pointee)?;
@@ -364,10 +373,7 @@ fn cookie(ty: &Type) -> Option<Option<&Ident>> {
 fn refuse_later(ty: &Type) -> Reading<()> {
     let later = |kind: &NoteKind| {
         use NoteKind as N;
-        matches!(
-            kind,
-            N::Boxed | N::TerminatedBy(_)
-        )
+        matches!(kind, N::Boxed | N::TerminatedBy(_))
     };
     let inner = |kind: &NoteKind, level| {
         use NoteKind as N;

@@ -97,7 +97,8 @@ impl<'p> Verifier<'p> {
             }
             LifeOp::Descriptor { slot, to, kind, fate } => {
                 let index = self.place_bytes(slot, to, 8, What::Object)?;
-                let Argument::Descriptor { name, fate: expected } = &self.params[index].wants else {
+                let Argument::Descriptor { name, fate: expected } = &self.params[index].wants
+                else {
                     return Err(self.disagrees("the type", index));
                 };
                 self.agrees(fate == *expected, "the fate", index)?;
@@ -217,10 +218,8 @@ impl<'p> Verifier<'p> {
 
     /// Whether a parameter points at data that outlives the call.
     pub(super) fn is_kept(&self, index: usize) -> bool {
-        let data = matches!(
-            self.params[index].wants,
-            Argument::Text { .. } | Argument::Buffer { .. }
-        );
+        let data =
+            matches!(self.params[index].wants, Argument::Text { .. } | Argument::Buffer { .. });
         data && captor(self.params[index].ty).is_some()
     }
 
@@ -360,7 +359,9 @@ impl<'p> Verifier<'p> {
             if self.is_handle(index) && retains && !self.life.retained[index] {
                 return Err(undone("counts the owners of", index));
             }
-            if captor(param.ty).is_some() && !self.life.captured[index] {
+            // A cookie has no memory that would have to be kept.
+            let keeps = matches!(param.wants, Argument::Handle { .. }) || self.is_kept(index);
+            if keeps && captor(param.ty).is_some() && !self.life.captured[index] {
                 return Err(undone("records who keeps", index));
             }
             if matches!(param.wants, Argument::DescriptorCell { .. })

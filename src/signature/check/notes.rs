@@ -124,7 +124,8 @@ impl<'a> Checker<'a, '_> {
                 (opaque || class == Class::Handle && given, "a handle parameter or an opaque type")
             }
             NoteKind::Borrowed => (
-                (class == Class::Handle || self.is_descriptor(ty)) && (returned && outermost || cell),
+                (class == Class::Handle || self.is_descriptor(ty))
+                    && (returned && outermost || cell),
                 "a handle that is returned",
             ),
             NoteKind::LifetimeBound(_) => {

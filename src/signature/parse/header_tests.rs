@@ -323,7 +323,10 @@ fn contradictions_between_declarations() {
             "`f` destroys a `struct s`, but does not say that it does",
         ),
         ("typedef struct s s __drop(f); int f(int x);", "`f` cannot be what destroys a `struct s`"),
-        ("typedef int s __drop(f);", "`__drop(f)` describes the typedef of an opaque struct"),
+        (
+            "typedef int s __drop(f);",
+            "`__drop(f)` describes the typedef of an opaque struct, or of a `__handle`",
+        ),
         (
             "typedef struct s s __drop(f); typedef struct s t __drop(g); int f(s *__consumes x); int g(s *__consumes x);",
             "`struct s` is destroyed in two ways",

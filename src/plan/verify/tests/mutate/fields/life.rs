@@ -1,6 +1,6 @@
 //! One op of what outlives a call with another value in one of its fields.
-use super::Fields;
 use super::super::{numbers, operands};
+use super::Fields;
 use crate::plan::op::{At, Fate, Holder, Keeper, LifeOp, Op, Slot};
 
 const FATES: [Fate; 3] = [Fate::Kept, Fate::Invalidated, Fate::Consumed];
@@ -49,8 +49,9 @@ impl Fields<'_> {
                 self.each("by", slots(), |by| Op::Life(LifeOp::Capturable { slot, by }));
             }
             LifeOp::Keep { at, extent, shared, param } => {
-                let make =
-                    |at, extent, shared, param| Op::Life(LifeOp::Keep { at, extent, shared, param });
+                let make = |at, extent, shared, param| {
+                    Op::Life(LifeOp::Keep { at, extent, shared, param })
+                };
                 self.moved("operand", |at| make(at, extent, shared, param));
                 self.moved("operand", |extent| make(at, extent, shared, param));
                 self.each("shared", [!shared], |shared| make(at, extent, shared, param));
