@@ -65,3 +65,42 @@ fn negative_bounds_are_refused() {
     let g = world.call("grid_new", &[-4, 3]);
     assert_eq!(world.refused("grid_row", &[g, 64]), Problem::NegativeCount { count: -4 });
 }
+
+/// Each takes room in the frame, which is bounded.
+#[test]
+fn thousands_of_names_are_refused() {
+    use portcullis::plan::HandleTypes;
+    use portcullis::plan::abi::Abi;
+    use portcullis::plan::compile::{CompileError, Target, compile};
+    use portcullis::plan::handles::HandleType;
+    use portcullis::plan::layout::DataModel;
+    use portcullis::signature::{Record, Scope, parse_prototype};
+    struct One;
+    impl HandleTypes for One {
+        fn number(&self, _: &Record) -> HandleType {
+            HandleType(7)
+        }
+    }
+    let many = |each: &dyn Fn(usize) -> String| (0..4000).map(each).collect::<String>();
+    let sets = many(&|_| "__remember(n=1)".to_owned());
+    let reads = many(&|n| format!("+h.n{n}"));
+    for text in [
+        format!("struct grid *{sets} f(void)"),
+        format!("int f(struct grid *h, const char *__counted_by(0{reads}) p)"),
+    ] {
+        let scope = Scope::default();
+        let prototype = parse_prototype(&text, &scope).unwrap_or_else(|e| panic!("{e}"));
+        let target = Target {
+            model: DataModel::Ilp32,
+            abi: Abi::SysvX86_64,
+            leaf: true,
+            scope: &scope,
+            import: None,
+            handle_types: &One,
+            grants: &|_| None,
+        };
+        let error = compile(&std::sync::Arc::new(prototype), &target).expect_err("too many");
+        assert!(matches!(error, CompileError::Prototype(_)), "{error}");
+        assert!(error.to_string().contains("more than 64 integers are remembered here"), "{error}");
+    }
+}

@@ -124,7 +124,7 @@ impl World {
     }
 
     /// Calls an export: integers are converted to its parameters' types.
-    pub fn try_call(&mut self, name: &str, arguments: &[i64]) -> Result<i64, CallError> {
+    pub fn try_call(&mut self, name: &str, arguments: &[i64]) -> Result<i64, Box<CallError>> {
         let function = self.instance.get_func(&mut self.store, name).expect("it is exported");
         let ty = function.ty(&self.store);
         let arguments: Vec<Val> = ty
@@ -142,7 +142,9 @@ impl World {
                 Some(Val::I64(value)) => value,
                 _ => 0,
             }),
-            Err(error) => Err(error.downcast().unwrap_or_else(|e| panic!("{name}: {e:?}"))),
+            Err(error) => {
+                Err(Box::new(error.downcast().unwrap_or_else(|e| panic!("{name}: {e:?}"))))
+            }
         }
     }
 

@@ -121,9 +121,8 @@ impl Compiler<'_> {
     fn incoming(&mut self, ty: &Type, from: At, param: u16) -> Option<At> {
         let to = self.local(8);
         for note in &ty.notes {
-            match note.kind {
-                NoteKind::Boxed => self.later(note.span, "boxed objects"),
-                _ => {}
+            if note.kind == NoteKind::Boxed {
+                self.later(note.span, "boxed objects");
             }
         }
         let lender = ty.notes.iter().find_map(|note| match &note.kind {
