@@ -12,6 +12,7 @@
 //! neither. What the embedder keeps in its data finds the state again for the next instance; it is
 //! not needed for calls, and it may be dropped, moved or swapped at any time.
 #![expect(unsafe_code, reason = "calls native destructors; shares state that a store guards")]
+use super::callbacks::Closures;
 use super::instance::InstanceState;
 use crate::plan::{Limits, StoreBlock};
 use std::cell::RefCell;
@@ -26,6 +27,9 @@ pub(super) struct StoreState {
     pub block: StoreBlock,
     /// By their numbers.
     instances: RefCell<Vec<Weak<InstanceState>>>,
+    /// Guest functions that native code was given. Dropped after the handles: their destructors are the
+    /// last native code of the store.
+    pub closures: RefCell<Closures>,
 }
 
 // SAFETY: the cells inside are read and written only by code that has exclusive access to the
@@ -40,7 +44,11 @@ unsafe impl Sync for StoreState {}
 
 impl StoreState {
     pub(super) fn new(limits: Limits) -> StoreState {
-        StoreState { block: StoreBlock::new(limits), instances: RefCell::new(Vec::new()) }
+        StoreState {
+            block: StoreBlock::new(limits),
+            instances: RefCell::new(Vec::new()),
+            closures: RefCell::default(),
+        }
     }
 
     /// A new instance, which gets the next number.

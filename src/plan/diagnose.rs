@@ -16,6 +16,7 @@ use crate::signature::{NoteKind, Variadic};
 use readings::{readings, readings_but};
 use view::View;
 
+mod callback;
 mod readings;
 mod view;
 
@@ -82,12 +83,10 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         Op::Buffer { param, .. } => of_value(plan, param.into()),
         Op::Format { param, .. } => of_value(plan, param.into()),
         Op::Room { .. } | Op::FitsObject { .. } | Op::StoreObject { .. } => result(plan),
-        Op::Address { .. }
-        | Op::Native(_)
-        | Op::Upcall(_)
-        | Op::Deep(_)
-        | Op::Callback(_)
-        | Op::Life(_) => Subject::Call,
+        Op::Address { .. } | Op::Native(_) | Op::Upcall(_) | Op::Deep(_) | Op::Life(_) => {
+            Subject::Call
+        }
+        Op::Callback(op) => callback::subject(plan, op),
         Op::Apart { text, .. } => text_slot(plan, text),
         Op::Measure { to, .. } => measured(plan, to),
         Op::InsideOr { .. }
@@ -250,6 +249,7 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         Op::Take { extent: TakeExtent::Text(_) | TakeExtent::Object(_), .. } => {
             Some(copy_limit(&view))
         }
+        Op::Callback(op) => callback::problem(plan, op, &view),
         Op::Give { owner: Ownership::Handle { slot }, .. } => lost_lender(plan, &view, slot),
         // These never fail, or leave no trace: see `subject_of`.
         Op::Give { owner: Ownership::Guest | Ownership::Static, .. }
@@ -272,7 +272,6 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         | Op::Native(_)
         | Op::Upcall(_)
         | Op::Deep(_)
-        | Op::Callback(_)
         | Op::Life(_)
         | Op::Consume { .. }
         | Op::InsideOr { .. }

@@ -9,7 +9,13 @@ use std::collections::HashMap;
 use std::ffi::c_void;
 use std::mem;
 use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use thiserror::Error;
+
+mod captures;
+
+use captures::Captures;
 
 /// Number of a handle's type, unique in a process: handles of one type are interchangeable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,6 +115,7 @@ pub struct HandleTable {
     free: Vec<u32>,
     by_pointer: HashMap<(*mut c_void, HandleType), u32, rustc_hash::FxBuildHasher>,
     loans: HashMap<u32, Vec<Loan>, rustc_hash::FxBuildHasher>,
+    captures: Captures,
     limit: u32,
     live: u32,
     reserved: u32,
@@ -125,6 +132,7 @@ impl HandleTable {
             free: Vec::new(),
             by_pointer: HashMap::default(),
             loans: HashMap::default(),
+            captures: Captures::default(),
             limit: limit.min((1 << INDEX_BITS) - 1),
             live: 0,
             reserved: 0,
@@ -337,6 +345,7 @@ impl HandleTable {
                 entry.lends = entry.lends.saturating_sub(1);
             }
             ended.append(&mut self.take_loans(index));
+            self.captures.end(index);
             if lends > 0 {
                 dying.extend(self.children(index));
             }
@@ -389,10 +398,45 @@ impl HandleTable {
             .collect()
     }
 
+    /// Closures that `handle` keeps: `uses` is one more while it lives. Nothing happens when it does not.
+    pub fn capture(&mut self, handle: u32, uses: &Arc<AtomicU32>) {
+        if self.is_live(handle) {
+            self.captures.begin(handle & ((1 << INDEX_BITS) - 1), uses);
+        }
+    }
+
+    /// The handle of an object that native code shows to a callback: the one it has, or a new one,
+    /// which nobody owns, and whether it is new. `None` when there is no room.
+    pub fn show(&mut self, pointer: *mut c_void, kind: HandleType) -> Option<(u32, bool)> {
+        let is_new = !self.by_pointer.contains_key(&(pointer, kind));
+        Some((self.adopt(pointer, kind, true, None, ptr::null())?, is_new))
+    }
+
+    /// Ends a handle that [`HandleTable::show`] has made, unless it has an owner by now. Its slot may be
+    /// used without end: its generations begin anew. Returns the guest copies whose loans have ended.
+    pub fn hide(&mut self, handle: u32) -> Vec<Loan> {
+        let index = handle & ((1 << INDEX_BITS) - 1);
+        let mut ended = Vec::new();
+        if !self.is_live(handle) || self.entries[index as usize].owners > 0 {
+            return ended;
+        }
+        self.kill(index, &mut ended);
+        let entry = &mut self.entries[index as usize];
+        if entry.generation == LAST_GENERATION {
+            entry.generation = 0;
+            self.free.push(index);
+        }
+        ended
+    }
+
     /// Empties the table. Returns what is still owned, the youngest first, with what destroys it.
     pub fn drain(&mut self) -> Vec<(*mut c_void, Destructor)> {
-        let mut owned: Vec<Entry> =
-            self.entries.drain(..).filter(|e| !e.pointer.is_null() && !e.drop.is_null()).collect();
+        let destroyed =
+            |entry: &Entry| !entry.pointer.is_null() && !entry.drop.is_null() && entry.owners > 0;
+        for (index, _) in (0..).zip(&self.entries).filter(|(_, entry)| destroyed(entry)) {
+            self.captures.end(index);
+        }
+        let mut owned: Vec<Entry> = self.entries.drain(..).filter(destroyed).collect();
         owned.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.serial));
         *self = HandleTable::new(self.limit);
         let each = |entry: Entry| (0..entry.owners).map(move |_| (entry.pointer, entry.drop));

@@ -8,6 +8,7 @@
 //! by_value    structs, and scalars of more than 64 bits
 //! native      calls on plain C values, without a guest
 //! upcall      calls that native code makes
+//! callback    guest functions that native code calls
 //! data        symbols that are no functions
 //! params      one op (or two) for each parameter: decode, check, place
 //! values      ranges and computed arguments
@@ -23,6 +24,7 @@
 //! (`signature`).
 mod aggregate;
 mod by_value;
+mod callback;
 mod data;
 mod expression;
 mod format;
@@ -43,7 +45,7 @@ use super::layout::DataModel;
 use super::moves::Move;
 use super::op::{At, Fate, Op, Returns, Stub};
 use super::verify::{VerifyError, verify};
-use super::{Callee, Facts, HandleKind, HandleTypes, Kind, Lowering, Plan};
+use super::{Callback, Callee, Facts, HandleKind, HandleTypes, Kind, Lowering, Plan};
 use crate::signature::{
     Diagnostic, MAX_PARAMS, NoteKind, Param, Prototype, Scope, Span, Type, Variadic,
 };
@@ -205,6 +207,9 @@ struct Compiler<'a> {
     ranges: Vec<super::Intervals>,
     callees: Vec<Callee>,
     kinds: Vec<HandleKind>,
+    callbacks: Vec<Callback>,
+    /// Places of closures that the handle keeps that the call returns.
+    kept_by_result: Vec<At>,
     stack: usize,
     locals: usize,
     /// Of the frame.
@@ -252,6 +257,8 @@ impl<'a> Compiler<'a> {
             ranges: Vec::new(),
             callees: Vec::new(),
             kinds: Vec::new(),
+            callbacks: Vec::new(),
+            kept_by_result: Vec::new(),
             stack: 0,
             locals: 0,
             align: 16,
@@ -364,6 +371,7 @@ impl<'a> Compiler<'a> {
             passed: self.passed.into(),
             callees: self.callees.into(),
             handle_kinds: self.kinds.into(),
+            callbacks: self.callbacks.into(),
             facts,
         }
     }

@@ -212,6 +212,7 @@ impl Parts {
             slots: Box::new([]),
             callees: Box::new([]),
             handle_kinds: Box::new([]),
+            callbacks: Box::new([]),
             facts: Facts { after, ..Facts::default() },
         };
         verify(&plan, parts.abi).map_err(CompileError::Refused)?;

@@ -138,9 +138,20 @@ impl Compiler<'_> {
                 };
                 self.adopts += 1;
                 self.after.adopt.push(Op::Adopt { from, to, kind, borrowed, parent });
+                if usize::from(param) == self.all.len() {
+                    self.keep_by_result(to);
+                }
             }
             Pointee::Later(what) => {
                 self.later(ty.span, what);
+                return None;
+            }
+            Pointee::Record => {
+                self.later(ty.span, "pointers to structs and unions");
+                return None;
+            }
+            Pointee::Code => {
+                self.refuse_code(ty);
                 return None;
             }
             Pointee::Pointer => {

@@ -27,6 +27,10 @@ pub(super) enum Pointee<'t> {
     Pointer,
     /// Bytes of which nothing more is said.
     Bytes,
+    /// A struct or union whose members are known.
+    Record,
+    /// A function.
+    Code,
     /// Something that plans cannot do yet.
     Later(&'static str),
 }
@@ -231,12 +235,16 @@ impl Compiler<'_> {
         for note in &param.ty.notes {
             match note.kind {
                 NoteKind::Cookie | NoteKind::Closure(_) => self.later(note.span, "cookies"),
-                NoteKind::CapturedBy(_) => self.later(note.span, "captures"),
+                NoteKind::CapturedBy(_) if !is_code(&param.ty) => {
+                    self.later(note.span, "captures");
+                }
                 _ => {}
             }
         }
         match self.pointee(&param.ty) {
             Pointee::Opaque(_) => {}
+            Pointee::Code => self.callback(index, param, to),
+            Pointee::Record => self.later(param.span, "pointers to structs and unions"),
             Pointee::Later(what) => self.later(param.span, what),
             Pointee::Bytes => {
                 let name = param.name.as_ref().map_or("the parameter", |name| &*name.name);
@@ -390,13 +398,13 @@ impl Compiler<'_> {
         }
         if let TypeKind::Record(record) = &pointee.kind {
             return if self.is_complete(record) {
-                Pointee::Later("pointers to structs and unions")
+                Pointee::Record
             } else {
                 Pointee::Opaque(record)
             };
         }
         if matches!(pointee.kind, TypeKind::Function(_)) {
-            return Pointee::Later("callbacks");
+            return Pointee::Code;
         }
         if let Some(note) = ty.notes.iter().find(|note| {
             use NoteKind::{CountedBy, CountedByOrNull, SizedBy};
@@ -447,12 +455,16 @@ pub(super) fn is_text(ty: &Type) -> bool {
     ty.has(|n| *n == NoteKind::NullTerminated) || (plain && !ty.has(other))
 }
 
+fn is_code(ty: &Type) -> bool {
+    ty.pointee().is_some_and(|pointee| matches!(pointee.kind, TypeKind::Function(_)))
+}
+
 fn is_byte(scalar: Scalar) -> bool {
     scalar.host_size() == 1
 }
 
 /// What guest 0 means for a pointer without a count.
-fn uncounted_null(ty: &Type) -> Null {
+pub(super) fn uncounted_null(ty: &Type) -> Null {
     if ty.has(|n| *n == NoteKind::Nullable) { Null::Allowed } else { Null::Refused }
 }
 

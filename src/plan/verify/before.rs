@@ -41,6 +41,10 @@ pub(super) struct Made {
     taken: bool,
     /// Handles that were reserved.
     pub(super) reserved: Option<u16>,
+    /// Closures: the parameter, where it is.
+    pub(super) closures: Vec<(usize, At)>,
+    /// Parameters whose closures are kept as annotated.
+    pub(super) kept: Vec<usize>,
 }
 
 impl Made {
@@ -61,6 +65,8 @@ impl Made {
             required: Vec::new(),
             taken: false,
             reserved: None,
+            closures: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -146,13 +152,13 @@ impl Verifier<'_> {
                 Some(_) => Err(Fault::Unasked),
             },
             Op::Format { text, extent, param } => self.format(text, extent, param),
+            Op::Callback(op) => self.callback(op),
             Op::Call { .. }
             | Op::FitsObject { .. }
             | Op::StoreObject { .. }
             | Op::Native(_)
             | Op::Upcall(_)
             | Op::Deep(_)
-            | Op::Callback(_)
             | Op::Life(_)
             | Op::Consume { .. }
             | Op::Measure { .. }
@@ -267,6 +273,7 @@ impl Verifier<'_> {
             Argument::Scalar(_)
             | Argument::Computed(..)
             | Argument::Handle { .. }
+            | Argument::Function { .. }
             | Argument::Text { .. }
             | Argument::Pointer { .. }
             | Argument::Nothing
@@ -299,6 +306,7 @@ impl Verifier<'_> {
             Argument::Scalar(_)
             | Argument::Computed(..)
             | Argument::Handle { .. }
+            | Argument::Function { .. }
             | Argument::Pointer { .. }
             | Argument::Nothing
             | Argument::Two(_)

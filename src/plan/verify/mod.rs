@@ -43,6 +43,9 @@
 //! ended as annotated. What goes out through a cell, and a `long` result, was tested to fit. Room for
 //! new handles is reserved.
 //!
+//! *Callbacks.* See `callback`: how guest functions are passed, and the plans of native code's calls of
+//! them.
+//!
 //! *Tables.* Indices are in bounds, expressions can be evaluated (see `meaning`), callees are
 //! called for their purpose, no entry is unused. Facts agree with the ops.
 //!
@@ -58,6 +61,7 @@ mod after;
 mod before;
 mod by_value;
 mod call;
+mod callback;
 mod conditions;
 mod constant;
 mod crossing;
@@ -94,8 +98,10 @@ use written::Written;
 /// # Errors
 /// The first reason why it may not.
 pub fn verify(plan: &Plan, abi: Abi) -> Result<(), VerifyError> {
-    if plan.kind != Kind::Import {
-        return outside::verify(plan, abi);
+    match plan.kind {
+        Kind::Import => {}
+        Kind::Call | Kind::Closure => return outside::verify(plan, abi),
+        Kind::Callback => return callback::verify(plan, abi),
     }
     let whole = |context| move |fault| VerifyError { op: None, context, fault };
     let mut verifier = Verifier::new(plan, abi).map_err(whole("prototype"))?;
@@ -155,6 +161,7 @@ struct Used {
     callees: Vec<bool>,
     kinds: Vec<bool>,
     moves: Vec<bool>,
+    callbacks: Vec<bool>,
 }
 
 impl<'p> Verifier<'p> {
@@ -228,6 +235,7 @@ impl<'p> Verifier<'p> {
                 callees: vec![false; plan.callees.len()],
                 kinds: vec![false; plan.handle_kinds.len()],
                 moves: vec![false; plan.moves.len()],
+                callbacks: vec![false; plan.callbacks.len()],
             },
             index: 0,
         })
@@ -304,6 +312,7 @@ impl<'p> Verifier<'p> {
             Argument::Handle { .. } => Width::U64,
             Argument::Buffer { .. }
             | Argument::Text { .. }
+            | Argument::Function { .. }
             | Argument::Integer { .. }
             | Argument::Pointer { .. }
             | Argument::Nothing

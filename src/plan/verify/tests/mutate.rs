@@ -7,6 +7,7 @@ use crate::plan::{Callee, Plan, Purpose, WasmType};
 use crate::signature::{BinaryOp, UnaryOp};
 use fields::Fields;
 
+mod callback;
 mod fields;
 
 /// A plan that was tampered with, and what was done to it.
