@@ -30,7 +30,7 @@ pub(super) struct Bound {
     binding: Binding,
     /// Bytes of native stack that must be left.
     stack_reserve: u64,
-    /// Whether the binding's memory need not be looked at before a call.
+    /// Whether the binding's memory need not be looked at before a call, and no guest code runs in it.
     settled: Cell<bool>,
     needs_memory: bool,
     /// Of the store; its instance keeps it alive.
@@ -106,12 +106,12 @@ impl Bound {
         Bound {
             binding: binding(first, &instance),
             stack_reserve: instance.store.block.limits.stack_reserve,
-            settled: Cell::new(alone && !link.needs_memory),
+            settled: Cell::new(alone && !link.needs_memory && runs_alone(&first.plan)),
             needs_memory: link.needs_memory,
             strays: Arc::as_ptr(&instance.store.block.strays),
             may_lag: alone
                 && !memory.may_move
-                && first.plan.facts.leaf
+                && runs_alone(&first.plan)
                 && (!first.plan.facts.after || is_quick(&first.plan)),
             plan: Arc::clone(&first.plan),
             overload: Arc::clone(first),
@@ -323,6 +323,11 @@ impl Bound {
         }
         Ok(memory)
     }
+}
+
+/// Whether no guest code runs inside a call, nor is looked at before it.
+fn runs_alone(plan: &Plan) -> bool {
+    plan.facts.leaf && plan.callbacks.is_empty()
 }
 
 /// A binding for calls of `instance`. Its memory is filled in before a call.

@@ -131,11 +131,11 @@ pub(super) unsafe fn run_in(
         enter_native(plan, binding, frame, stub);
         drop(now);
         let_go(plan, frame, call);
-        let Running { memory, mut kept, entered, .. } = running.read();
-        if entered {
+        let (memory, kept) = ((*running).memory.take(), (*running).kept.take());
+        if (*running).entered {
             guest.refresh(binding);
         }
-        kept = kept.or_else(|| strays((*binding.store).strays.take()));
+        let kept = kept.or_else(|| strays((*binding.store).strays.take()));
         let ended = match kept {
             None if !plan.facts.after => give(returns, &Both::of(&(*frame).record), slots)
                 .map_err(|misfit| stop(plan, binding, frame, call, misfit.into(), true)),
