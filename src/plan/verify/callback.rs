@@ -139,7 +139,7 @@ impl Verifier<'_> {
         };
         self.agrees(right, "the value after a trap", index)?;
         verify(plan, self.reader.abi)
-            .map_err(|error| Fault::Prototype(format!("callback {entry}: {error}")))
+            .map_err(|error| Fault::Callback { index: entry, error: Box::new(error) })
     }
 
     /// Every closure that is to be kept is.
