@@ -1,9 +1,9 @@
 //! Closures: C function pointers backed by Rust closures.
-use super::stubs::{self, Stub};
 use super::{CallPlan, Error, ValueLayout};
 use crate::plan::frame::FrameHead;
 use crate::plan::interpret::Both;
 use crate::plan::interpret::upcall::{self, Context, Lent, Ready};
+use crate::plan::stubs::{self, NoStubs, Stub};
 use std::ffi::c_void;
 use std::fmt;
 use std::mem;
@@ -66,7 +66,7 @@ unsafe impl Sync for Closure {}
 
 /// What a stub finds. It stays when the closure is dropped, so that calls that come too late can be told.
 #[repr(C)]
-pub(super) struct Head {
+struct Head {
     context: Context,
     /// Of the kind that is called by native code; `prototype` owns it.
     plan: *const Ready,
@@ -118,16 +118,17 @@ impl Closure {
             prototype: plan.clone(),
         });
         let head = NonNull::from(Box::leak(head));
-        match stubs::take(head) {
+        // SAFETY: the head was leaked just now.
+        match stubs::take(unsafe { stubs::Head::new(head.cast(), free_head) }) {
             Ok(stub) => {
                 // SAFETY: nobody else knows the head before `as_ptr` gives the stub away.
                 unsafe { (*head.as_ptr()).function = Box::into_raw(Box::new(f)).cast() };
                 Ok(Closure { stub, head, free: free::<F> })
             }
-            Err(error) => {
+            Err(NoStubs { most }) => {
                 // SAFETY: leaked above, and no stub has it.
                 drop(unsafe { Box::from_raw(head.as_ptr()) });
-                Err(error)
+                Err(Error::NoClosureSlots { most })
             }
         }
     }
@@ -155,7 +156,8 @@ impl Drop for Closure {
         head.context.entry.store(upcall::dead_entry().cast_mut(), Ordering::Release);
         // SAFETY: made by `Box::into_raw` of that type; calls are over, says whoever drops.
         unsafe { (self.free)(head.function) };
-        stubs::retire(self.stub, self.head);
+        // SAFETY: `with` has leaked the head.
+        stubs::retire(self.stub, unsafe { stubs::Head::new(self.head.cast(), free_head) });
     }
 }
 
@@ -165,6 +167,13 @@ impl fmt::Debug for Closure {
         let prototype = unsafe { &self.head.as_ref().prototype };
         f.debug_tuple("Closure").field(&prototype.to_string()).finish()
     }
+}
+
+/// # Safety
+/// `head` was leaked by [`Closure::with`], and no stub leads there.
+unsafe fn free_head(head: NonNull<Context>) {
+    // SAFETY: the caller's promise.
+    drop(unsafe { Box::from_raw(head.cast::<Head>().as_ptr()) });
 }
 
 /// # Safety

@@ -51,7 +51,6 @@
 mod closure;
 mod error;
 mod plan;
-mod stubs;
 mod types;
 
 pub use closure::{Arguments, Closure};

@@ -6,13 +6,14 @@
 //! that cannot move, and how long it is: memories only grow, so that a length of yesterday only
 //! makes a check fail that now holds, and then the call is made once more with that of today.
 #![expect(unsafe_code, reason = "hands unchecked wasm values and native addresses to the runner")]
-use super::call::{Host, check_stack, no_memory, select};
+use super::call::{Host, check_stack, no_memory, select, told_strays};
 use super::export::Export;
 use super::instance::InstanceState;
 use super::link::{Link, Overload};
 use super::memory::{GuestMemory, Place};
 use super::stack;
 use super::tier::Runner;
+use crate::plan::binding::Strays;
 use crate::plan::frame::GuestSlot;
 use crate::plan::interpret::{Fallback, Halt, Stop, is_quick, run_quickly};
 use crate::plan::template::Template;
@@ -29,9 +30,11 @@ pub(super) struct Bound {
     binding: Binding,
     /// Bytes of native stack that must be left.
     stack_reserve: u64,
-    /// Whether the binding's memory need not be looked at before a call.
+    /// Whether the binding's memory need not be looked at before a call, and no guest code runs in it.
     settled: Cell<bool>,
     needs_memory: bool,
+    /// Of the store; its instance keeps it alive.
+    strays: *const Strays,
     /// Whether a binding may lag behind its memory: see the module. Not if the memory may move, nor
     /// if work after the call asks whether a pointer is inside the memory.
     may_lag: bool,
@@ -103,10 +106,12 @@ impl Bound {
         Bound {
             binding: binding(first, &instance),
             stack_reserve: instance.store.block.limits.stack_reserve,
-            settled: Cell::new(alone && !link.needs_memory),
+            settled: Cell::new(alone && !link.needs_memory && runs_alone(&first.plan)),
             needs_memory: link.needs_memory,
+            strays: Arc::as_ptr(&instance.store.block.strays),
             may_lag: alone
                 && !memory.may_move
+                && runs_alone(&first.plan)
                 && (!first.plan.facts.after || is_quick(&first.plan)),
             plan: Arc::clone(&first.plan),
             overload: Arc::clone(first),
@@ -144,7 +149,7 @@ impl Bound {
         if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
             // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
             match unsafe { run_quickly(&self.plan, &self.binding, slots.as_mut_ptr().cast()) } {
-                Ok(()) => return Ok(()),
+                Ok(()) => return self.told_strays(),
                 // SAFETY: the plan has just halted like this.
                 Err(halt) => return unsafe { self.go_on(&halt, caller, slots) },
             }
@@ -192,7 +197,7 @@ impl Bound {
         if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
             // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
             match unsafe { template.run(&self.binding, slots.as_mut_ptr().cast()) } {
-                Ok(()) => return Ok(()),
+                Ok(()) => return self.told_strays(),
                 // SAFETY: the template has just fallen back like this.
                 Err(fallback) => return unsafe { self.fall_back(fallback, caller, slots) },
             }
@@ -248,7 +253,7 @@ impl Bound {
             // SAFETY: the caller's promise; the binding is that of the only overload, and its
             // memory is known well enough.
             let stop = match unsafe { host.try_run(&self.overload, &self.binding, slots) } {
-                Ok(()) => return Ok(()),
+                Ok(()) => return self.told_strays(),
                 Err(stop) => stop,
             };
             if self.is_final(&stop, caller) {
@@ -274,12 +279,20 @@ impl Bound {
                 Some(other) => &self.other_bindings[other],
             };
             // SAFETY: likewise; the binding is that of the overload.
-            return unsafe { host.run(overload, binding, slots) };
+            unsafe { host.run(overload, binding, slots)? };
+            return self.told_strays();
         }
         // SAFETY: likewise.
         let outcome = unsafe { host.run(&self.overload, &self.binding, slots) };
         self.settled.set(self.may_lag && self.known_memory.get().is_some());
-        outcome
+        outcome.and_then(|()| self.told_strays())
+    }
+
+    /// Whether a closure of the store was called where none may be: see `told_strays`.
+    #[inline(always)]
+    fn told_strays(&self) -> wasmtime::Result<()> {
+        // SAFETY: the block of the instance's store has it.
+        told_strays(unsafe { &*self.strays }, &self.link.name)
     }
 
     /// Whether a call that stopped would stop again: something has happened, or the memory is what
@@ -310,6 +323,11 @@ impl Bound {
         }
         Ok(memory)
     }
+}
+
+/// Whether no guest code runs inside a call, nor is looked at before it.
+fn runs_alone(plan: &Plan) -> bool {
+    plan.facts.leaf && plan.callbacks.is_empty()
 }
 
 /// A binding for calls of `instance`. Its memory is filled in before a call.

@@ -68,6 +68,8 @@ pub(super) enum Resolved {
     /// The guest's own `free`, which takes a 64-bit address if `wide`. `name` is what errors call
     /// the import.
     GuestFree { wide: bool, name: String },
+    /// Native code is done with a callback.
+    ReleaseCallback,
     /// `errno` of the last call that kept it, in the host's or in WASI's numbering.
     Errno { wasi: bool },
 }
@@ -260,19 +262,23 @@ enum Linked {
     GuestFree(Arc<Prototype>),
 }
 
-/// `portcullis.errno` and `portcullis.wasi_errno`.
+/// `portcullis.errno`, `portcullis.wasi_errno` and `portcullis.release_callback`.
 fn own_import(name: &str, ty: &FuncType) -> Result<Option<Resolved>, LinkProblem> {
-    let wasi = match name {
-        "errno" => false,
-        "wasi_errno" => true,
+    let number = Lowering { params: Vec::new(), results: vec![WasmType::I32] };
+    let (prototype, expected, resolved) = match name {
+        "errno" => ("int errno(void)", number, Resolved::Errno { wasi: false }),
+        "wasi_errno" => ("int wasi_errno(void)", number, Resolved::Errno { wasi: true }),
+        "release_callback" => {
+            let index = Lowering { params: vec![WasmType::I32], results: Vec::new() };
+            ("void release_callback(void (*callback)())", index, Resolved::ReleaseCallback)
+        }
         _ => return Ok(None),
     };
-    let expected = Lowering { params: Vec::new(), results: vec![WasmType::I32] };
     if lowering_of(ty).as_ref() == Some(&expected) {
-        return Ok(Some(Resolved::Errno { wasi }));
+        return Ok(Some(resolved));
     }
     Err(LinkProblem::WasmType {
-        prototype: format!("int {name}(void)"),
+        prototype: prototype.to_owned(),
         expected: expected.to_string(),
         found: describe(ty),
     })
@@ -312,6 +318,18 @@ fn check_instance(
         && link.needs_memory
     {
         return Err(LinkProblem::Memory { reason: reason.clone() });
+    }
+    if link.passes_callbacks
+        && let Err(reason) = view.table()
+    {
+        return Err(LinkProblem::Table { reason });
+    }
+    if link.lends_memory
+        && let Ok(memory) = memory
+        && memory.may_move
+    {
+        let reason = "it may move when it grows, and a function that may call back must not be given pointers into it: give it a maximum within the engine's `memory_reservation`, or mark the function `__leaf` if it never calls back";
+        return Err(LinkProblem::Memory { reason: reason.to_owned() });
     }
     if link.allocates
         && let Some(reason) = view.allocator().why_not_allocate()

@@ -3,10 +3,14 @@
 use super::instance::InstanceState;
 use super::link::{Link, Overload};
 use super::stack;
+use crate::plan::binding::Strays;
 use crate::plan::frame::GuestSlot;
 use crate::plan::handles::Loan;
+use crate::plan::interpret::callback::Closure;
 use crate::plan::interpret::{Guest, GuestStopped, Stop, resume_with};
-use crate::plan::{Binding, CallError, Problem, StoreBlock, Subject};
+use crate::plan::{Binding, CallError, Callback, CallbackProblem, Problem, StoreBlock, Subject};
+use std::ffi::c_void;
+use std::ptr::NonNull;
 use std::slice;
 use wasmtime::{AsContextMut, Caller, Memory, Trap, ValRaw, WasmBacktrace};
 
@@ -57,6 +61,19 @@ pub(super) fn no_memory(import: &str, reason: &str) -> wasmtime::Error {
     call_error(import, Problem::NoMemory { reason: reason.to_owned() })
 }
 
+/// Closures of the store were called where they must not be: whoever hears of it first stops.
+#[inline]
+pub(super) fn told_strays(strays: &Strays, import: &str) -> wasmtime::Result<()> {
+    if strays.is_empty() { Ok(()) } else { Err(stray_error(strays, import)) }
+}
+
+#[cold]
+fn stray_error(strays: &Strays, import: &str) -> wasmtime::Error {
+    let problem = CallbackProblem::Stray { calls: strays.take() };
+    let (import, problem) = (import.to_owned(), Problem::Callback(Box::new(problem)));
+    wasmtime::Error::new(CallError { import, subject: Subject::Call, problem, called: true })
+}
+
 /// One more level of guest code inside native calls, for as long as this lives.
 pub(super) struct Deeper<'b> {
     block: &'b StoreBlock,
@@ -90,10 +107,10 @@ impl Drop for Deeper<'_> {
 ///
 /// It borrows what others hold: values that were written a moment ago are slow to copy.
 pub(super) struct Host<'c, 'h, T: 'static> {
-    caller: &'h mut Caller<'c, T>,
-    link: &'h Link,
-    instance: &'h InstanceState,
-    memory: Option<&'h Memory>,
+    pub(super) caller: &'h mut Caller<'c, T>,
+    pub(super) link: &'h Link,
+    pub(super) instance: &'h InstanceState,
+    pub(super) memory: Option<&'h Memory>,
     /// Why guest code that the call ran has stopped.
     stopped: Option<wasmtime::Error>,
 }
@@ -194,12 +211,41 @@ impl<'c, 'h, T: 'static> Host<'c, 'h, T> {
         }
     }
 
+    /// Asks the allocator of an instance.
+    fn allocate_of(
+        &mut self,
+        instance: &InstanceState,
+        size: u64,
+        align: u32,
+    ) -> Result<u64, GuestStopped> {
+        let _deeper = self.enter_guest()?;
+        let Some(allocator) = instance.allocator(self.caller) else {
+            let reason = "it cannot be reached while the instance is starting".to_owned();
+            let error = call_error(&self.link.name, Problem::Allocator { reason });
+            self.stopped = Some(error);
+            return Err(GuestStopped);
+        };
+        match allocator.allocate(self.caller.as_context_mut(), size, align) {
+            // More than an address of the memory can say: as when there is none left.
+            None => Ok(0),
+            Some(Ok(address)) => Ok(address),
+            Some(Err(error)) => Err(self.stop(error)),
+        }
+    }
+
     /// Before guest code runs.
     fn enter_guest(&mut self) -> Result<Deeper<'h>, GuestStopped> {
         Deeper::enter(&self.instance.store.block, &self.link.name, true).map_err(|error| {
             self.stopped = Some(error);
             GuestStopped
         })
+    }
+
+    /// Keeps why guest code that native code has called stopped, or could not run.
+    #[cold]
+    pub(super) fn stop_with(&mut self, error: wasmtime::Error) -> GuestStopped {
+        self.stopped = Some(error);
+        GuestStopped
     }
 
     /// Keeps why guest code has stopped.
@@ -239,19 +285,7 @@ impl<T: 'static> Guest for Host<'_, '_, T> {
     }
 
     fn allocate(&mut self, size: u64, align: u32) -> Result<u64, GuestStopped> {
-        let _deeper = self.enter_guest()?;
-        let Some(allocator) = self.instance.allocator(self.caller) else {
-            let reason = "it cannot be reached while the instance is starting".to_owned();
-            let error = call_error(&self.link.name, Problem::Allocator { reason });
-            self.stopped = Some(error);
-            return Err(GuestStopped);
-        };
-        match allocator.allocate(self.caller.as_context_mut(), size, align) {
-            // More than an address of the memory can say: as when there is none left.
-            None => Ok(0),
-            Some(Ok(address)) => Ok(address),
-            Some(Err(error)) => Err(self.stop(error)),
-        }
+        self.allocate_of(self.instance, size, align)
     }
 
     fn release(&mut self, loan: Loan) -> Result<(), GuestStopped> {
@@ -269,5 +303,43 @@ impl<T: 'static> Guest for Host<'_, '_, T> {
 
     fn keep_static_copy(&mut self, native: usize, address: u64, size: u64) {
         self.instance.keep_static_copy(native, address, size);
+    }
+
+    fn closure(
+        &mut self,
+        index: u64,
+        callback: &Callback,
+        binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem> {
+        self.find_closure(index, callback, binding)
+    }
+
+    #[inline]
+    unsafe fn enter(
+        &mut self,
+        function: *const c_void,
+        slots: *mut GuestSlot,
+        count: usize,
+    ) -> Result<(), GuestStopped> {
+        // SAFETY: the caller's promise.
+        unsafe { self.enter_function(function, slots, count) }
+    }
+
+    unsafe fn refresh_for(&mut self, function: *const c_void, binding: &Binding) {
+        // SAFETY: the caller's promise.
+        unsafe { self.refresh_function(function, binding) }
+    }
+
+    unsafe fn allocate_for(
+        &mut self,
+        function: *const c_void,
+        size: u64,
+        align: u32,
+    ) -> Result<u64, GuestStopped> {
+        // SAFETY: the caller's promise.
+        match unsafe { self.other_instance(function) } {
+            Some(other) => self.allocate_of(&other, size, align),
+            None => self.allocate(size, align),
+        }
     }
 }

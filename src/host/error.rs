@@ -189,6 +189,12 @@ pub enum LinkProblem {
         /// Why there is none.
         reason: String,
     },
+    /// Function pointers need a function table, and there is none that can be used.
+    #[error("the prototype has pointers to functions, so a function table is needed: {reason}")]
+    Table {
+        /// Why there is none.
+        reason: String,
+    },
     /// Results need the guest's allocator, and there is none that can be used.
     #[error(
         "the guest must export an allocator, `malloc` and `free` or `cabi_realloc`, because {why}: {reason}"

@@ -11,7 +11,7 @@ use crate::plan::Problem;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
-use wasmtime::{AsContext, AsContextMut, Caller, Extern, Instance, Memory};
+use wasmtime::{AsContext, AsContextMut, Caller, Extern, Instance, Memory, Table};
 
 /// What the imports of one instance share. Only used by code that has the store in its hands: see
 /// [`StoreState`].
@@ -22,6 +22,9 @@ pub(super) struct InstanceState {
     pub store: Arc<StoreState>,
     /// What its allocator is called.
     exports: AllocatorExports,
+    /// Its function table.
+    table_export: Option<Export>,
+    table: OnceCell<Table>,
     made_by: MadeBy,
     phase: Cell<Phase>,
     allocator: OnceCell<Allocator>,
@@ -61,12 +64,15 @@ impl InstanceState {
         number: u32,
         store: Arc<StoreState>,
         exports: AllocatorExports,
+        table_export: Option<Export>,
         made_by: MadeBy,
     ) -> InstanceState {
         InstanceState {
             number,
             store,
             exports,
+            table_export,
+            table: OnceCell::new(),
             made_by,
             phase: Cell::new(Phase::Starting),
             allocator: OnceCell::new(),
@@ -101,6 +107,19 @@ impl InstanceState {
         // whose call this may be: what is found now holds for this call only.
         if self.knows_itself() {
             return Some(self.allocator.get_or_init(|| found).clone());
+        }
+        Some(found)
+    }
+
+    /// Its function table. `None` when it has none, or while it is starting and `caller` is not it.
+    pub(super) fn table<T>(&self, caller: &mut Caller<'_, T>) -> Option<Table> {
+        if let Some(known) = self.table.get() {
+            return Some(*known);
+        }
+        let found = self.export(caller, self.table_export.as_ref()?)?.into_table()?;
+        // See `allocator`.
+        if self.knows_itself() {
+            return Some(*self.table.get_or_init(|| found));
         }
         Some(found)
     }

@@ -3,6 +3,7 @@
 use super::bound::{Bound, MemorySource};
 use super::bridge::{Bridge, Resolved};
 use super::call::{Deeper, check_stack, explain_guest_stop};
+use super::callbacks::release_callback;
 use super::errno::wasi_errno;
 use super::error::StoreError;
 use super::instance::{InstanceState, MadeBy};
@@ -97,7 +98,8 @@ impl Bridge {
             state
         });
         let instance = state.add(|number, state| {
-            InstanceState::new(number, state, view.allocator().clone(), MadeBy::Instantiate)
+            let (allocator, table) = (view.allocator().clone(), view.table().ok());
+            InstanceState::new(number, state, allocator, table, MadeBy::Instantiate)
         });
         let imported: Vec<Option<Memory>> = slots.iter().map(Slot::memory).collect();
         let memory = |link: &Link| match view.memory(link.memory.as_deref()) {
@@ -186,6 +188,11 @@ fn make<T: 'static>(
                 let free = move |caller: Caller<'_, T>, address: u32| free(caller, address.into());
                 Func::wrap(store, free)
             }
+        }
+        Resolved::ReleaseCallback => {
+            Func::wrap(store, move |mut caller: Caller<'_, T>, index: u32| {
+                release_callback(&instance, &mut caller, index.into())
+            })
         }
         Resolved::Errno { wasi } => Func::wrap(store, move || -> i32 { errno(&instance, wasi) }),
     }

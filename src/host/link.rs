@@ -15,6 +15,7 @@ use super::tier::Runner;
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
 use crate::plan::layout::DataModel;
+use crate::plan::op::{CallbackOp, Op};
 use crate::plan::{Lowering, Plan};
 use crate::signature::{Diagnostic, Diagnostics, Library, NoteKind, Prototype, Scope};
 use std::path::PathBuf;
@@ -35,6 +36,10 @@ pub(super) struct Link {
     pub needs_memory: bool,
     /// Some overload needs the guest's allocator.
     pub allocates: bool,
+    /// Some overload takes guest functions.
+    pub passes_callbacks: bool,
+    /// Some overload that may call back is given pointers into the guest's memory.
+    pub lends_memory: bool,
 }
 
 impl Link {
@@ -45,7 +50,10 @@ impl Link {
 
     /// Whether calls leave or find something with the instance.
     pub(super) fn needs_instance(&self) -> bool {
-        self.needs_memory || self.allocates || self.overloads.iter().any(|one| one.keeps_errno)
+        self.needs_memory
+            || self.allocates
+            || self.passes_callbacks
+            || self.overloads.iter().any(|one| one.keeps_errno)
     }
 }
 
@@ -171,18 +179,41 @@ fn link(
     overloads: Vec<Arc<Overload>>,
     wrong_type: Option<LinkProblem>,
 ) -> Result<Link, LinkProblem> {
+    let needs_memory = plans(&overloads).any(|plan| plan.facts.memory);
+    let allocates = plans(&overloads).any(|plan| plan.facts.allocates);
+    let lends_memory = plans(&overloads).any(lends_memory);
     match (overloads.first(), wrong_type) {
         (Some(first), _) => Ok(Link {
             name: format!("{}.{symbol}", request.module),
             lowering: first.plan.lowering.clone(),
             memory: request.memory.map(Arc::from),
-            needs_memory: overloads.iter().any(|one| one.plan.facts.memory),
-            allocates: overloads.iter().any(|one| one.plan.facts.allocates),
+            needs_memory,
+            allocates,
+            passes_callbacks: overloads.iter().any(|one| !one.plan.callbacks.is_empty()),
+            lends_memory,
             overloads: overloads.into(),
         }),
         (None, Some(problem)) => Err(problem),
         (None, None) => Err(LinkProblem::Unknown),
     }
+}
+
+/// The plans of overloads, and of the callbacks that they take.
+fn plans(overloads: &[Arc<Overload>]) -> impl Iterator<Item = &Plan> {
+    overloads.iter().flat_map(|one| {
+        let callbacks = one.plan.callbacks.iter().map(|callback| &*callback.plan);
+        std::iter::once(&*one.plan).chain(callbacks)
+    })
+}
+
+/// Whether native code has pointers into the guest's memory while guest code may run.
+fn lends_memory(plan: &Plan) -> bool {
+    let lends = |op: &Op| match op {
+        Op::Buffer { .. } | Op::Text { copy: false, .. } | Op::TextCell { .. } => true,
+        Op::Callback(op) => matches!(op, CallbackOp::ReplyBuffer { .. }),
+        _ => false,
+    };
+    !plan.facts.leaf && plan.ops.iter().any(lends)
 }
 
 /// A prototype and where it comes from.

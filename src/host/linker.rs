@@ -7,7 +7,8 @@
 use super::allocator::AllocatorExports;
 use super::bound::binding;
 use super::bridge::{Bridge, Resolved, Shared};
-use super::call::{Host, check_stack, no_memory, select};
+use super::call::{Host, check_stack, no_memory, select, told_strays};
+use super::callbacks::release_callback;
 use super::error::{LinkError, LinkProblem, StoreError};
 use super::export::Export;
 use super::instance::{InstanceState, MadeBy};
@@ -33,6 +34,7 @@ struct Finder<N> {
     /// The module's usual memory.
     memory: Option<Export>,
     exports: AllocatorExports,
+    table: Option<Export>,
 }
 
 impl Bridge {
@@ -65,6 +67,7 @@ impl Bridge {
                 Place::Import(_) => None,
             }),
             exports: view.allocator().clone(),
+            table: view.table().ok(),
         };
         // The same import may stand in a module twice.
         let mut defined = HashSet::new();
@@ -107,6 +110,14 @@ impl Bridge {
                             move |caller: Caller<'_, T>, address: u32| free(caller, address.into());
                         linker.func_wrap(module, name, free)?;
                     }
+                }
+                Resolved::ReleaseCallback => {
+                    let release = move |mut caller: Caller<'_, T>, index: u32| {
+                        let memory = finder.memory(&mut caller);
+                        let instance = finder.instance(&mut caller, memory)?;
+                        release_callback(&instance, &mut caller, index.into())
+                    };
+                    linker.func_wrap(module, name, release)?;
                 }
                 Resolved::Errno { wasi } => {
                     linker.func_wrap(
@@ -176,7 +187,8 @@ impl<N> Finder<N> {
         let binding = binding(overload, &instance);
         let mut host = Host::new(caller, link, &instance, memory.as_ref());
         // SAFETY: the caller's promise; binding and instance live until the call is over.
-        unsafe { host.run(overload, &binding, slots) }
+        unsafe { host.run(overload, &binding, slots)? };
+        told_strays(&instance.store.block.strays, &link.name)
     }
 
     /// The usual memory of the instance that calls.
@@ -207,7 +219,8 @@ impl<N> Finder<N> {
             state
         });
         let instance = state.add(|number, state| {
-            InstanceState::new(number, state, self.exports.clone(), MadeBy::Linker(memory))
+            let (exports, table) = (self.exports.clone(), self.table.clone());
+            InstanceState::new(number, state, exports, table, MadeBy::Linker(memory))
         });
         // The store owns its state through a function that nobody calls: it goes when the store's
         // functions go.

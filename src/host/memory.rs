@@ -74,7 +74,7 @@ fn checked(engine: &Engine, place: Place, ty: &MemoryType) -> Result<GuestMemory
 /// Whether memories of that type may move when they grow. They never do inside their reservation,
 /// which wasmtime's own code relies on. An imported memory may be smaller than its import allows,
 /// not larger.
-fn may_move(engine: &Engine, ty: &MemoryType) -> bool {
+pub(super) fn may_move(engine: &Engine, ty: &MemoryType) -> bool {
     const ADDRESSABLE: u64 = 1 << 32;
     let declared = ty.maximum().and_then(|pages| pages.checked_mul(ty.page_size()));
     let largest = match (declared, ty.is_64()) {

@@ -8,7 +8,7 @@
 //!               └── denial    or what would allow it
 //! instantiate   one function an import and instance           (add_to_linker: one an import)
 //!               │ call
-//! call          stack, memory, then the plan is run           (stack, allocator)
+//! call          stack, memory, then the plan is run           (stack, allocator, callbacks)
 //! store_block   what the store owns, and its end              (instance, natives)
 //! ```
 //!
@@ -18,6 +18,7 @@ mod bound;
 mod bridge;
 mod builder;
 mod call;
+mod callbacks;
 mod check;
 mod data;
 mod denial;

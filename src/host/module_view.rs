@@ -1,11 +1,12 @@
 //! A guest's module as linking sees it: its memories, its allocator, its prototypes.
 use super::allocator::AllocatorExports;
+use super::export::Export;
 use super::memory::{GuestMemory, memory_of};
 use crate::plan::layout::DataModel;
 use crate::signature::{Prototype, Scope, parse_prototype};
 use std::cell::OnceCell;
 use std::sync::Arc;
-use wasmtime::Module;
+use wasmtime::{ExternType, Module};
 
 /// See the module.
 pub(super) struct ModuleView<'m> {
@@ -34,6 +35,30 @@ impl<'m> ModuleView<'m> {
             let model = self.memory.as_ref().map_or(DataModel::Ilp32, |memory| memory.model);
             AllocatorExports::of(self.module, model)
         })
+    }
+
+    /// The table that function pointers are indices of, or why there is none.
+    pub(super) fn table(&self) -> Result<Export, String> {
+        const USUAL: &str = "__indirect_function_table";
+        let is_table = |name: &str| match self.module.get_export(name)? {
+            ExternType::Table(ty) if ty.element().heap_type().is_func() => {
+                Export::of(self.module, name)
+            }
+            _ => None,
+        };
+        if let Some(found) = is_table(USUAL) {
+            return Ok(found);
+        }
+        let mut all = self.module.exports().filter_map(|export| is_table(export.name()));
+        match (all.next(), all.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => {
+                Err(format!("the module exports several tables, and none as `{USUAL}`"))
+            }
+            (None, _) => Err(format!(
+                "the module exports no function table: export it as `{USUAL}` (wasm-ld: `--export-table`)"
+            )),
+        }
     }
 
     /// The correct prototypes under which it imports functions of that library.

@@ -86,7 +86,7 @@ fn status_of(resolved: Resolved) -> ImportStatus {
             ImportStatus::Native(functions.collect())
         }
         Resolved::GuestFree { .. } => ImportStatus::GuestFree,
-        Resolved::Errno { .. } => ImportStatus::Bridge,
+        Resolved::Errno { .. } | Resolved::ReleaseCallback => ImportStatus::Bridge,
     }
 }
 

@@ -36,6 +36,38 @@ pub(super) fn check(reserve: u64) -> Result<(), Exhausted> {
     if left < bounds.size && left as u64 >= reserve { Ok(()) } else { check_slowly(reserve) }
 }
 
+/// Why guest code cannot be run here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// Too little is left of the stack.
+    Exhausted {
+        /// How many bytes.
+        left: u64,
+    },
+    /// This is not the thread's own stack: a fiber, most likely.
+    OtherStack,
+}
+
+/// Whether guest code may be run: as [`check`], on the thread's own stack.
+#[inline]
+pub(super) fn check_for_guest(reserve: u64) -> Result<(), Unfit> {
+    let bounds = BOUNDS.get();
+    let left = position().wrapping_sub(bounds.low);
+    if left < bounds.size && left as u64 >= reserve { Ok(()) } else { check_guest_slowly(reserve) }
+}
+
+#[cold]
+#[inline(never)]
+fn check_guest_slowly(reserve: u64) -> Result<(), Unfit> {
+    let bounds = known();
+    let left = position().wrapping_sub(bounds.low);
+    match left as u64 {
+        _ if left >= bounds.size => Err(Unfit::OtherStack),
+        left if left < reserve => Err(Unfit::Exhausted { left }),
+        _ => Ok(()),
+    }
+}
+
 /// Whether this code runs on a stack other than the thread's own.
 pub(super) fn on_other_stack() -> bool {
     let bounds = known();

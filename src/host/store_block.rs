@@ -13,6 +13,7 @@
 //! them (`__captured_by` of data that is not `const` is refused). What the embedder keeps in its data finds the state again for the next instance; it is
 //! not needed for calls, and it may be dropped, moved or swapped at any time.
 #![expect(unsafe_code, reason = "calls native destructors; shares state that a store guards")]
+use super::callbacks::Closures;
 use super::instance::InstanceState;
 use crate::plan::handles::{Argument, Leftovers};
 use crate::plan::{Limits, StoreBlock};
@@ -28,6 +29,9 @@ pub(super) struct StoreState {
     pub block: StoreBlock,
     /// By their numbers.
     instances: RefCell<Vec<Weak<InstanceState>>>,
+    /// Guest functions that native code was given. Dropped after the handles: their destructors are the
+    /// last native code of the store.
+    pub closures: RefCell<Closures>,
 }
 
 // SAFETY: the cells inside are read and written only by code that has exclusive access to the
@@ -42,7 +46,11 @@ unsafe impl Sync for StoreState {}
 
 impl StoreState {
     pub(super) fn new(limits: Limits) -> StoreState {
-        StoreState { block: StoreBlock::new(limits), instances: RefCell::new(Vec::new()) }
+        StoreState {
+            block: StoreBlock::new(limits),
+            instances: RefCell::new(Vec::new()),
+            closures: RefCell::default(),
+        }
     }
 
     /// A new instance, which gets the next number.

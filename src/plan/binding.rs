@@ -6,6 +6,8 @@
 use super::handles::{Entry, HandleTable};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// One import of one instance: the native function, and that instance's memory. 48 bytes.
 ///
@@ -45,6 +47,38 @@ pub struct StoreBlock {
     /// The handles. Borrowed only for the length of one operation of the table, never across
     /// guest or native code.
     handles: RefCell<HandleTable>,
+    /// Calls of closures that were not allowed. Closures share it: they outlive the block.
+    pub strays: Arc<Strays>,
+}
+
+/// Calls of a store's closures for which no guest code ran: by another thread, from a function that was
+/// said to be a leaf, or after the closure's time. They wait here until the store's next native call
+/// ends.
+#[derive(Debug, Default)]
+pub struct Strays {
+    pending: AtomicU32,
+}
+
+impl Strays {
+    /// One more. Any thread may say so.
+    pub fn add(&self) {
+        // A number that stands still at its end is better than one that starts anew.
+        let more = |pending: u32| pending.checked_add(1);
+        let _ = self.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+    }
+
+    /// Whether there are any.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.load(Ordering::Relaxed) == 0
+    }
+
+    /// How many there are; they are told now.
+    #[must_use]
+    pub fn take(&self) -> u32 {
+        self.pending.swap(0, Ordering::Relaxed)
+    }
 }
 
 /// Bounds on what one store's guests may use. All can be set when a bridge is built.
@@ -68,6 +102,8 @@ pub struct Limits {
     pub captured_bytes: u64,
     /// Handles that other handles keep at one time, each counted once for each that keeps it.
     pub captures: u32,
+    /// Closures: guest functions that native code was given, one for each function and type.
+    pub callbacks: u32,
 }
 
 impl Default for Limits {
@@ -81,6 +117,7 @@ impl Default for Limits {
             static_copies: 1 << 16,
             captured_bytes: 64 << 20,
             captures: 1 << 20,
+            callbacks: 1 << 20,
         }
     }
 }
@@ -97,6 +134,7 @@ impl StoreBlock {
             handle_entries: Cell::new(entries),
             handle_count: Cell::new(count),
             handles: RefCell::new(handles),
+            strays: Arc::default(),
         }
     }
 
@@ -142,6 +180,7 @@ mod tests {
         assert_eq!(offset_of!(Limits, static_copies), 28);
         assert_eq!(offset_of!(Limits, captured_bytes), 32);
         assert_eq!(offset_of!(Limits, captures), 40);
+        assert_eq!(offset_of!(Limits, callbacks), 44);
         assert_eq!(offset_of!(StoreBlock, depth), 48);
         assert_eq!(offset_of!(StoreBlock, handle_entries), 56);
         assert_eq!(offset_of!(StoreBlock, handle_count), 64);

@@ -16,6 +16,7 @@ use crate::signature::{NoteKind, Variadic};
 use readings::{readings, readings_but};
 use view::View;
 
+mod callback;
 mod life;
 mod readings;
 mod view;
@@ -83,9 +84,8 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         Op::Buffer { param, .. } => of_value(plan, param.into()),
         Op::Format { param, .. } => of_value(plan, param.into()),
         Op::Room { .. } | Op::FitsObject { .. } | Op::StoreObject { .. } => result(plan),
-        Op::Address { .. } | Op::Native(_) | Op::Upcall(_) | Op::Deep(_) | Op::Callback(_) => {
-            Subject::Call
-        }
+        Op::Address { .. } | Op::Native(_) | Op::Upcall(_) | Op::Deep(_) => Subject::Call,
+        Op::Callback(op) => callback::subject(plan, op),
         Op::Life(op) => life::subject(plan, op),
         Op::Apart { text, .. } => text_slot(plan, text),
         Op::Measure { to, .. } => measured(plan, to),
@@ -250,6 +250,7 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         Op::Take { extent: TakeExtent::Text(_) | TakeExtent::Object(_), .. } => {
             Some(copy_limit(&view))
         }
+        Op::Callback(op) => callback::problem(plan, op, &view),
         Op::Give { owner: Ownership::Handle { slot }, .. } => lost_lender(plan, &view, slot),
         Op::Life(op) => life::problem(plan, &view, op),
         // These never fail, or leave no trace: see `subject_of`.
@@ -273,7 +274,6 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
         | Op::Native(_)
         | Op::Upcall(_)
         | Op::Deep(_)
-        | Op::Callback(_)
         | Op::Consume { .. }
         | Op::InsideOr { .. }
         | Op::FreeNative { .. }

@@ -13,6 +13,7 @@ use crate::signature::{UnaryOp, Variadic};
 use names::{binary_name, kind_name, section, width_name};
 use std::fmt::{self, Write as _};
 
+mod callback;
 mod life;
 mod names;
 mod ops;
@@ -59,6 +60,7 @@ impl Printer<'_> {
             Kind::Import => writeln!(text, "import  {}", plan.lowering)?,
             Kind::Call => writeln!(text, "call    on C values in memory")?,
             Kind::Closure => writeln!(text, "closure called by native code")?,
+            Kind::Callback => writeln!(text, "guest   {}", plan.lowering)?,
         }
         let FrameLayout { stack, stack_align, locals, size, align } = plan.frame;
         write!(text, "frame   {size} bytes")?;
@@ -88,7 +90,8 @@ impl Printer<'_> {
                 None => writeln!(text, "{}", line.trim_end())?,
             }
         }
-        self.tables(text)
+        self.tables(text)?;
+        self.callbacks(text)
     }
 
     fn facts(&self) -> String {
@@ -248,7 +251,7 @@ impl Printer<'_> {
     fn stack_start(&self) -> usize {
         match self.plan.kind {
             Kind::Import | Kind::Call => FrameLayout::STACK,
-            Kind::Closure => FrameLayout::CALLER_STACK,
+            Kind::Closure | Kind::Callback => FrameLayout::CALLER_STACK,
         }
     }
 
@@ -336,7 +339,7 @@ impl Printer<'_> {
             }
             // A closure's arguments are lent in order.
             Op::Deep(op) => match op {},
-            Op::Callback(op) => match op {},
+            Op::Callback(op) => self.callback_comment(op),
             Op::Life(op) => self.life_subject(op),
             Op::Upcall(_) if op.phase() == Phase::Before => Some(self.subject(index)),
             Op::Upcall(_) => Some("result".to_owned()),

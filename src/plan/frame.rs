@@ -15,6 +15,8 @@
 //!        +--------------------------------+  224
 //!        | vector registers, 8 x 16       |  xmm0 .. xmm7, low half first
 //!        +--------------------------------+  96
+//!        | running call                   |  what native code's calls of guest functions find
+//!        +--------------------------------+  88
 //!        | integer registers, 9 x 8       |  rdi rsi rdx rcx r8 r9 (AAPCS64: x0 .. x8)
 //!        +--------------------------------+  16
 //!        | binding                        |
@@ -23,6 +25,7 @@
 //! ```
 use super::Binding;
 use super::abi::Location;
+use super::interpret::callback::Running;
 use super::op::At;
 use std::mem::offset_of;
 
@@ -62,8 +65,8 @@ pub struct FrameHead {
     pub binding: *const Binding,
     /// Image of the integer argument registers.
     pub integers: [u64; INTEGER_REGISTERS],
-    /// Keeps the vector images 16-aligned.
-    pub reserved: u64,
+    /// What closures find of the call, in plans that may call back.
+    pub running: *mut Running,
     /// Image of the vector argument registers, low half first. Stubs load only the low halves
     /// where a plan has no 16-byte vectors: a wide load after two narrow stores is slow.
     pub vectors: [[u64; 2]; VECTOR_REGISTERS],
@@ -191,6 +194,7 @@ mod tests {
         assert_eq!(offset_of!(FrameHead, guest), 0);
         assert_eq!(offset_of!(FrameHead, binding), 8);
         assert_eq!(offset_of!(FrameHead, integers), 16);
+        assert_eq!(offset_of!(FrameHead, running), 88);
         assert_eq!(offset_of!(FrameHead, vectors), 96);
         assert_eq!(offset_of!(FrameHead, record), 224);
         assert_eq!(offset_of!(CallRecord, integers), 0);

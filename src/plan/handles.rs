@@ -8,13 +8,16 @@
 //! family       which handle lends which
 //! loans        guest copies that handles lend
 //! captures     what native code keeps for as long as an object lives
+//! closures     guest functions that it keeps
 //! remembered   integers that are kept with a handle
+//! shown        handles for the length of a callback
 //! teardown     what is destroyed when the store goes, and in which order
 //! ```
 //!
 //! Not here: what a call does with handles (the interpreter's ops), and who owns the table (the
 //! host's store block).
 use captures::Hoard;
+use closures::Closures;
 use entry::{FREE, LAST_GENERATION};
 use family::Link;
 use std::collections::HashMap;
@@ -24,10 +27,12 @@ use std::ptr;
 use std::sync::Arc;
 
 mod captures;
+mod closures;
 mod entry;
 mod family;
 mod loans;
 mod remembered;
+mod shown;
 mod teardown;
 
 pub use captures::{Block, keep_for_ever, kept_for_ever};
@@ -54,6 +59,7 @@ pub struct HandleTable {
     loans: HashMap<u32, Vec<Loan>, rustc_hash::FxBuildHasher>,
     /// By captor.
     hoards: HashMap<u32, Hoard, rustc_hash::FxBuildHasher>,
+    closures: Closures,
     remembered: HashMap<u32, Vec<(Arc<str>, i128)>, rustc_hash::FxBuildHasher>,
     captures: u32,
     captured_bytes: u64,
@@ -77,6 +83,7 @@ impl HandleTable {
             by_pointer: HashMap::default(),
             loans: HashMap::default(),
             hoards: HashMap::default(),
+            closures: Closures::default(),
             remembered: HashMap::default(),
             captures: 0,
             captured_bytes: 0,

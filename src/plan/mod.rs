@@ -24,6 +24,7 @@ pub mod layout;
 pub mod moves;
 pub mod op;
 pub mod problem;
+pub mod stubs;
 pub mod template;
 pub mod verify;
 
@@ -37,7 +38,7 @@ use op::{Op, Width};
 use std::sync::Arc;
 
 pub use binding::{Binding, Limits, StoreBlock};
-pub use problem::{CallError, LostLender, Problem, Reading, Subject};
+pub use problem::{CallError, CallbackProblem, LostLender, Problem, Reading, Subject};
 
 /// How one call is made. Immutable; equal prototypes with equal targets have equal plans.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +73,8 @@ pub struct Plan {
     pub handle_kinds: Box<[HandleKind]>,
     /// What handles remember integers as.
     pub names: Box<[Arc<str>]>,
+    /// The types of guest functions that native code is given.
+    pub callbacks: Box<[Callback]>,
     /// What holds for the whole plan.
     pub facts: Facts,
 }
@@ -95,6 +98,18 @@ pub enum Kind {
     Call,
     /// Native code calls: an `ffi` closure.
     Closure,
+    /// Native code calls a guest function.
+    Callback,
+}
+
+/// A type of guest functions that native code is given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Callback {
+    /// How native code's calls of it are made, of the kind [`Kind::Callback`]. Its lowering is the
+    /// wasm type that the guest's function must have.
+    pub plan: Arc<Plan>,
+    /// What native code gets instead of a result when there is none (`__on_trap`, else zero).
+    pub on_trap: i64,
 }
 
 /// Least and greatest values, both included.

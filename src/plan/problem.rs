@@ -219,6 +219,8 @@ pub enum Problem {
         /// How many there are.
         overloads: usize,
     },
+    /// Something about a guest function that native code is given.
+    Callback(Box<CallbackProblem>),
     /// The instance's memory is not known (yet).
     NoMemory {
         /// Why.
@@ -229,20 +231,112 @@ pub enum Problem {
     Changed,
 }
 
-impl fmt::Display for CallError {
+/// What is wrong with a guest function that native code is given, or with native code's call of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallbackProblem {
+    /// The guest's table ends before that index.
+    OutOfTable {
+        /// The index.
+        index: u64,
+        /// How many entries the table has.
+        size: u64,
+    },
+    /// There is no function at that index.
+    NoFunction {
+        /// The index.
+        index: u64,
+    },
+    /// The function there has another wasm type.
+    WrongType {
+        /// The index.
+        index: u64,
+        /// The wasm type that the prototype asks for.
+        expected: String,
+        /// That of the function.
+        found: String,
+    },
+    /// The instance's table is not known (yet).
+    NoTable {
+        /// Why.
+        reason: String,
+    },
+    /// No code is left for closures.
+    NoCode {
+        /// How many closures the process has.
+        most: usize,
+    },
+    /// A check of native code's call of the guest function has failed.
+    Inside {
+        /// The name of the callback.
+        callback: String,
+        /// What of the callback it is about.
+        subject: Subject,
+        /// What is wrong.
+        problem: Problem,
+    },
+    /// Guest functions were called where none may run.
+    Stray {
+        /// How often.
+        calls: u32,
+    },
+    /// wasmtime does not run guest code here.
+    Async,
+}
+
+impl fmt::Display for CallbackProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.import)?;
-        match &self.subject {
-            Subject::Call => {}
+        match self {
+            CallbackProblem::OutOfTable { index, size } => {
+                write!(f, "the function index {index} is past the table of {size} entries")
+            }
+            CallbackProblem::NoFunction { index } => {
+                write!(f, "there is no function at index {index} of the table")
+            }
+            CallbackProblem::WrongType { index, expected, found } => {
+                write!(f, "the function at index {index} of the table is {found}, {expected} is needed")
+            }
+            CallbackProblem::NoTable { reason } => write!(f, "no function table: {reason}"),
+            CallbackProblem::NoCode { most } => write!(
+                f,
+                "all {most} closures of this process are in use, and the system refuses memory for the code of more"
+            ),
+            CallbackProblem::Inside { callback, subject, problem } => {
+                write!(f, "in the callback \"{callback}\": {subject}{problem}")
+            }
+            CallbackProblem::Stray { calls } => {
+                let times = if *calls == 1 { "once".to_owned() } else { format!("{calls} times") };
+                write!(
+                    f,
+                    "native code called a guest function {times} where none may run: from another thread, from a function that was said to be a leaf, or after the function's time; no guest code ran"
+                )
+            }
+            CallbackProblem::Async => f.write_str(
+                "native code called a guest function, which wasmtime does not run under `call_async`; call this function outside of it",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Call => Ok(()),
             Subject::Parameter { number, name: Some(name), ty } => {
-                write!(f, "parameter {number} \"{name}\" ({ty}): ")?;
+                write!(f, "parameter {number} \"{name}\" ({ty}): ")
             }
             Subject::Parameter { number, name: None, ty } => {
-                write!(f, "parameter {number} ({ty}): ")?;
+                write!(f, "parameter {number} ({ty}): ")
             }
-            Subject::Result { ty } => write!(f, "result ({ty}): ")?,
-            Subject::Data { ty } => write!(f, "data ({ty}): ")?,
+            Subject::Result { ty } => write!(f, "result ({ty}): "),
+            Subject::Data { ty } => write!(f, "data ({ty}): "),
         }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.import, self.subject)?;
         write!(f, "{}", self.problem)?;
         if self.called { f.write_str("; the native function did run") } else { Ok(()) }
     }
@@ -331,6 +425,7 @@ impl fmt::Display for Problem {
             Problem::NoOverload { overloads } => {
                 write!(f, "none of the {overloads} granted overloads accepts these arguments")
             }
+            Problem::Callback(problem) => problem.fmt(f),
             Problem::NoMemory { reason } => write!(f, "no guest memory: {reason}"),
             Problem::Changed => {
                 f.write_str("a check failed, and what it saw has changed since; does another thread write there?")

@@ -63,6 +63,9 @@ pub enum Unsupported {
     /// `__errno`
     #[error("keeps errno")]
     Errno,
+    /// The function may call guest functions.
+    #[error("may call back")]
+    CallsBack,
     /// A 64-bit guest memory.
     #[error("64-bit memory")]
     Wide,
@@ -177,6 +180,9 @@ impl Template {
         }
         if plan.facts.errno {
             return Err(Unsupported::Errno);
+        }
+        if !plan.facts.leaf {
+            return Err(Unsupported::CallsBack);
         }
         if plan.facts.wide {
             return Err(Unsupported::Wide);

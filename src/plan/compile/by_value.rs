@@ -16,13 +16,13 @@ impl Compiler<'_> {
     }
 
     /// What a value is made of. Mistakes are kept.
-    fn leaves(&mut self, ty: &Type) -> Option<Vec<Leaf>> {
+    pub(super) fn leaves(&mut self, ty: &Type) -> Option<Vec<Leaf>> {
         let found = leaves(ty, self.sides());
         found.map_err(|error| self.errors.push(error)).ok()
     }
 
     /// Size of a type in the guest's memory.
-    fn guest_size(&mut self, ty: &Type) -> Option<u32> {
+    pub(super) fn guest_size(&mut self, ty: &Type) -> Option<u32> {
         let extent = extent_of(ty, self.target.scope, Memory::Guest(self.target.model)).ok()?;
         u32::try_from(extent.size).ok()
     }

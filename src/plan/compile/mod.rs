@@ -8,6 +8,7 @@
 //! by_value    structs, and scalars of more than 64 bits
 //! native      calls on plain C values, without a guest
 //! upcall      calls that native code makes
+//! callback    guest functions that native code calls
 //! data        symbols that are no functions
 //! life        what outlives the call: cookies, descriptors, captures
 //! params      one op (or two) for each parameter: decode, check, place
@@ -24,6 +25,7 @@
 //! (`signature`).
 mod aggregate;
 mod by_value;
+mod callback;
 mod data;
 mod expression;
 mod format;
@@ -45,7 +47,7 @@ use super::layout::DataModel;
 use super::moves::Move;
 use super::op::{At, Fate, Op, Returns, Stub};
 use super::verify::{VerifyError, verify};
-use super::{Callee, Facts, HandleKind, HandleTypes, Kind, Lowering, Plan};
+use super::{Callback, Callee, Facts, HandleKind, HandleTypes, Kind, Lowering, Plan};
 use crate::signature::{
     Diagnostic, MAX_PARAMS, NoteKind, Param, Prototype, Scope, Span, Type, Variadic,
 };
@@ -214,6 +216,9 @@ struct Compiler<'a> {
     recalled: Vec<(usize, u16, At)>,
     /// How many integers are kept with handles.
     remembered: usize,
+    callbacks: Vec<Callback>,
+    /// Places of closures that the handle keeps that the call returns.
+    kept_by_result: Vec<At>,
     stack: usize,
     locals: usize,
     /// Of the frame.
@@ -264,6 +269,8 @@ impl<'a> Compiler<'a> {
             names: Vec::new(),
             recalled: Vec::new(),
             remembered: 0,
+            callbacks: Vec::new(),
+            kept_by_result: Vec::new(),
             stack: 0,
             locals: 0,
             align: 16,
@@ -381,6 +388,7 @@ impl<'a> Compiler<'a> {
             callees: self.callees.into(),
             handle_kinds: self.kinds.into(),
             names: self.names.into(),
+            callbacks: self.callbacks.into(),
             facts,
         }
     }

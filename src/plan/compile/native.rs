@@ -213,6 +213,7 @@ impl Parts {
             callees: Box::new([]),
             handle_kinds: Box::new([]),
             names: Box::new([]),
+            callbacks: Box::new([]),
             facts: Facts { after, ..Facts::default() },
         };
         verify(&plan, parts.abi).map_err(CompileError::Refused)?;

@@ -143,12 +143,23 @@ impl Compiler<'_> {
                 };
                 self.adopts += 1;
                 self.after.adopt.push(Op::Adopt { from, to, kind, borrowed, parent });
+                if usize::from(param) == self.all.len() {
+                    self.keep_by_result(to);
+                }
             }
             Pointee::Later(what) => {
                 self.later(ty.span, what);
                 return None;
             }
             Pointee::Cookie => self.cookie_back(from, to, param),
+            Pointee::Record => {
+                self.later(ty.span, "pointers to structs and unions");
+                return None;
+            }
+            Pointee::Code => {
+                self.refuse_code(ty);
+                return None;
+            }
             Pointee::Pointer => {
                 self.later(ty.span, "pointers to pointers that native code returns");
                 return None;

@@ -30,6 +30,10 @@ pub(super) enum Pointee<'t> {
     Cookie,
     /// Bytes of which nothing more is said.
     Bytes,
+    /// A struct or union whose members are known.
+    Record,
+    /// A function.
+    Code,
     /// Something that plans cannot do yet.
     Later(&'static str),
 }
@@ -230,6 +234,8 @@ impl Compiler<'_> {
         match self.pointee(&param.ty) {
             Pointee::Opaque(_) => {}
             Pointee::Cookie => self.cookie(index, &param.ty, to),
+            Pointee::Code => self.callback(index, param, to),
+            Pointee::Record => self.later(param.span, "pointers to structs and unions"),
             Pointee::Integer(_) if is_descriptor_cell(&param.ty) => {}
             Pointee::Later(what) => self.later(param.span, what),
             Pointee::Bytes => {
@@ -399,13 +405,13 @@ impl Compiler<'_> {
         }
         if let TypeKind::Record(record) = &pointee.kind {
             return if self.is_complete(record) {
-                Pointee::Later("pointers to structs and unions")
+                Pointee::Record
             } else {
                 Pointee::Opaque(record)
             };
         }
         if matches!(pointee.kind, TypeKind::Function(_)) {
-            return Pointee::Later("callbacks");
+            return Pointee::Code;
         }
         if let Some(note) = ty.notes.iter().find(|note| {
             use NoteKind::{CountedBy, CountedByOrNull, SizedBy};
@@ -454,6 +460,10 @@ pub(super) fn is_text(ty: &Type) -> bool {
         matches!(n, Single | CountedBy(_) | CountedByOrNull(_) | SizedBy(_))
     };
     ty.has(|n| *n == NoteKind::NullTerminated) || (plain && !ty.has(other))
+}
+
+fn is_code(ty: &Type) -> bool {
+    ty.pointee().is_some_and(|pointee| matches!(pointee.kind, TypeKind::Function(_)))
 }
 
 fn is_byte(scalar: Scalar) -> bool {

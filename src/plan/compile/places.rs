@@ -80,6 +80,20 @@ impl Compiler<'_> {
         index_of(self.kinds.len() - 1)
     }
 
+    /// As [`Compiler::kind`], of handles that are never owned: nothing destroys them.
+    pub(super) fn borrowed_kind(&mut self, record: &Record) -> u16 {
+        let id = self.target.handle_types.number(record);
+        if let Some(index) = self.kinds.iter().position(|kind| kind.id == id) {
+            return index_of(index);
+        }
+        let name = match &record.tag {
+            Some(tag) => format!("{} {tag}", record_keyword(record)),
+            None => record_keyword(record).to_owned(),
+        };
+        self.kinds.push(HandleKind { id, name: name.into(), drop: None });
+        index_of(self.kinds.len() - 1)
+    }
+
     /// The index of a callee in the plan's table.
     pub(super) fn callee(&mut self, symbol: &Arc<str>, purpose: Purpose) -> u16 {
         let callee = Callee { symbol: Arc::clone(symbol), purpose };

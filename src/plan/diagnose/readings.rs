@@ -1,7 +1,7 @@
 //! What a condition read, by the names that its author used.
 use super::view::View;
 use crate::plan::frame::FrameLayout;
-use crate::plan::op::{At, LifeOp, Op, Operand};
+use crate::plan::op::{At, CallbackOp, LifeOp, Op, Operand};
 use crate::plan::{Plan, Reading, expression::Step};
 
 /// The integers that an expression reads, in their order, each once. Handles are left out: what an
@@ -50,6 +50,9 @@ fn name_of(plan: &Plan, at: At) -> Option<String> {
         | Op::Int64 { slot, to }
         | Op::Long32 { slot, to }
         | Op::ULong32 { slot, to } => name(plan.param_of(slot)).filter(|_| to == at),
+        Op::Callback(CallbackOp::Scalar { from, slot, .. }) => {
+            name(plan.param_of(slot)).filter(|_| from == at)
+        }
         Op::Value { to, param, .. } => name(param.into()).filter(|_| to == at),
         Op::Cell { slot, cell, .. } => {
             name(plan.param_of(slot)).filter(|_| cell == at).map(|n| format!("*{n}"))

@@ -68,6 +68,7 @@ fn plan(op: Op, types: &[WasmType]) -> Plan {
         ranges: Box::new([]),
         passed: Box::new([]),
         callees: Box::new([]),
+        callbacks: [].into(),
         handle_kinds: Box::new([HandleKind { id: KIND, name: "struct db".into(), drop: None }]),
         names: Box::new([]),
         facts: Facts::default(),

@@ -47,6 +47,20 @@ impl<'a> View<'a> {
         Some(Problem::DoesNotFit { value, width: if signed { Width::I32 } else { Width::U32 } })
     }
 
+    /// What of the value that the pointer at `from` points at does not fit the guest's memory; the moves'
+    /// frame begins `before` bytes before it.
+    pub(super) fn misfit_behind(&self, moves: &[Move], from: At, before: usize) -> Option<Problem> {
+        // SAFETY: the verifier has shown that a pointer is there, and its prototype says that such a value
+        // is where it points.
+        let found = unsafe {
+            let start = self.0.read::<*const u8>(from);
+            misfit(moves, start.wrapping_sub(before))
+        };
+        let (index, value) = found?;
+        let signed = moves.get(index)?.kind == MoveKind::Signed32;
+        Some(Problem::DoesNotFit { value, width: if signed { Width::I32 } else { Width::U32 } })
+    }
+
     /// What is wrong with the format that was placed there.
     pub(super) fn format(&self, text: At, extent: At) -> Option<Problem> {
         let plan = self.0.plan;

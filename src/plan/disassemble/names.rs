@@ -155,7 +155,7 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
             NativeOp::Deliver { .. } => "deliver",
         },
         Op::Deep(op) => match *op {},
-        Op::Callback(op) => match *op {},
+        Op::Callback(op) => super::callback::mnemonic(*op),
         Op::Life(op) => super::life::mnemonic(*op),
         Op::Upcall(op) => match op {
             UpcallOp::Lend { .. } => "lend",

@@ -39,7 +39,7 @@ impl Printer<'_> {
             Op::Native(op) => self.native(op),
             Op::Upcall(op) => self.upcall(op),
             Op::Deep(op) => match op {},
-            Op::Callback(op) => match op {},
+            Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life(op),
             Op::Range { value, set, param: _ } => {
                 let intervals = self.plan.ranges.get(usize::from(set));

@@ -46,7 +46,7 @@ impl Printer<'_> {
     }
 }
 
-fn fetch_name(fetch: Fetch) -> &'static str {
+pub(super) fn fetch_name(fetch: Fetch) -> &'static str {
     match fetch {
         Fetch::Integer(width) => width_name(width),
         Fetch::Bool => "bool",

@@ -41,6 +41,7 @@ impl HandleTable {
             if stays[index as usize] || entry.drop.is_null() {
                 continue;
             }
+            self.closures.end(index);
             let argument = if entry.flags & DESCRIPTOR != 0 {
                 Argument::Descriptor(descriptor_value(entry.pointer))
             } else {

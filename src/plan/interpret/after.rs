@@ -6,13 +6,13 @@
 use super::outgoing::{fits, fits_object, store_cell, store_object};
 use super::result::decode;
 use super::space::{FrameEnvironment, Space};
-use super::{CallMemory, Failure, Guest, Stop, stop, unmark};
+use super::{CallMemory, Failure, Guest, Stop, callback, stop, unmark};
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::expression::evaluate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::{HandleType, Loan};
-use crate::plan::op::{At, Op, Ownership, Returns, TakeExtent};
+use crate::plan::op::{At, Op, Ownership, Phase, Returns, TakeExtent};
 use crate::plan::problem::Problem;
 use std::ffi::c_void;
 use std::mem::transmute;
@@ -38,7 +38,7 @@ struct After<'a> {
     result: Option<GuestSlot>,
 }
 
-/// Runs the whole section.
+/// Runs the whole section. With `kept`, only facts are recorded: the call must not end well.
 ///
 /// # Safety
 /// As [`super::run`]; *before* has run in this frame and the call record is complete.
@@ -48,6 +48,7 @@ pub unsafe fn run(
     frame: *mut FrameHead,
     memory: Option<Box<CallMemory>>,
     guest: &mut dyn Guest,
+    mut kept: Option<Failure>,
 ) -> Result<(), Box<Stop>> {
     let space = Space::new(plan, binding, frame);
     let mut after = After {
@@ -62,8 +63,12 @@ pub unsafe fn run(
     let first = usize::from(plan.call) + 1;
     let mut outcome = Ok(());
     for (offset, op) in plan.ops[first..].iter().enumerate() {
-        // SAFETY: the plan was verified, and the ops before this one have run.
-        if let Err(failure) = unsafe { after.step(op, guest) } {
+        let done = match kept.take_if(|_| op.phase() > Phase::Facts) {
+            Some(failure) => Err(failure),
+            // SAFETY: the plan was verified, and the ops before this one have run.
+            None => unsafe { after.step(op, guest) },
+        };
+        if let Err(failure) = done {
             let trapped = matches!(failure, Failure::Guest);
             // SAFETY: this op and those behind it have not done their work.
             unsafe { after.abandon(first + offset) };
@@ -74,6 +79,11 @@ pub unsafe fn run(
             outcome = Err(unsafe { stop(plan, binding, frame, first + offset, failure, true) });
             break;
         }
+    }
+    if let Some(failure) = kept {
+        let end = plan.ops.len();
+        // SAFETY: all ops have run, for there were only facts.
+        outcome = Err(unsafe { stop(plan, binding, frame, end, failure, true) });
     }
     if outcome.is_ok() {
         // SAFETY: every `Handle` op has run.
@@ -212,8 +222,8 @@ impl After<'_> {
                 | Op::Call { .. }
                 | Op::Native(_)
                 | Op::Upcall(_)
-                | Op::Deep(_)
-                | Op::Callback(_) => {}
+                | Op::Deep(_) => {}
+                Op::Callback(op) => callback::keep(op, &space),
                 Op::Life(op) => super::life::after(op, &space, &mut self.memory)?,
             }
         }
@@ -454,7 +464,7 @@ pub unsafe fn call_with_pointer(function: *const c_void, native: u64) {
 ///
 /// # Safety
 /// There is one at `start`.
-unsafe fn native_text_length(start: *const u8, unit: u8) -> usize {
+pub(super) unsafe fn native_text_length(start: *const u8, unit: u8) -> usize {
     if unit == 1 {
         // SAFETY: the caller's promise.
         return unsafe { std::ffi::CStr::from_ptr(start.cast()) }.count_bytes() + 1;

@@ -1,7 +1,7 @@
 //! The ops of the *before* section: decode, check, place. Nothing outside the frame and the call's
 //! own memory changes here, handles' marks excepted, which are taken back when the call is over.
 use super::space::{FrameEnvironment, Space};
-use super::{CallMemory, Failure};
+use super::{CallMemory, Failure, callback};
 use crate::plan::expression::evaluate;
 use crate::plan::extended::from_binary128;
 use crate::plan::format::{self, Library};
@@ -176,9 +176,9 @@ pub unsafe fn step(
             | Op::Native(_)
             | Op::Upcall(_)
             | Op::Deep(_)
-            | Op::Callback(_)
             | Op::EndLoans { .. }
             | Op::Return { .. } => {}
+            Op::Callback(op) => callback::before(op, space)?,
         }
     }
     Ok(())

@@ -8,19 +8,21 @@
 //! Not here: how a call gets here, native stack limits, memory growth (the host), and what plans
 //! must satisfy (the verifier).
 #![expect(unsafe_code, reason = "the frame and native memory are reached through raw pointers")]
-use super::Plan;
 use super::binding::Binding;
 use super::diagnose::{diagnose, subject_of};
 use super::frame::{CallRecord, FrameHead, FrameLayout, GuestSlot};
 use super::handles::Loan;
 use super::op::{At, Op, Returns, Stub};
 use super::problem::{Problem, Subject};
+use super::{Callback, Plan};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ffi::c_void;
 use std::mem::{MaybeUninit, offset_of};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 mod after;
 mod before;
+pub mod callback;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "closure_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "closure_unsupported.rs")]
 mod closure;
@@ -37,6 +39,7 @@ mod space;
 pub mod upcall;
 
 pub(super) use before::{load_integer, text_length};
+use callback::Closure;
 pub use enter::SUPPORTED;
 pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
 pub use result::Both;
@@ -70,6 +73,52 @@ pub trait Guest {
 
     /// Remembers such a copy.
     fn keep_static_copy(&mut self, native: usize, address: u64, size: u64);
+
+    /// The closure of a function of the guest's table, of the wasm type of that callback.
+    ///
+    /// # Errors
+    /// When there is no such function, or there may be no more closures.
+    fn closure(
+        &mut self,
+        index: u64,
+        callback: &Callback,
+        binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem>;
+
+    /// Calls a guest function. The first slot gets its result.
+    ///
+    /// # Errors
+    /// When it may not run, or traps. The host keeps why.
+    ///
+    /// # Safety
+    /// The function is one of a closure of this store; `slots` are as many as it has parameters, at least
+    /// one, and all parameters have been written.
+    unsafe fn enter(
+        &mut self,
+        function: *const c_void,
+        slots: *mut GuestSlot,
+        count: usize,
+    ) -> Result<(), GuestStopped>;
+
+    /// As [`Guest::refresh`], for the instance of a guest function.
+    ///
+    /// # Safety
+    /// The function is one of a closure of this store.
+    unsafe fn refresh_for(&mut self, function: *const c_void, binding: &Binding);
+
+    /// As [`Guest::allocate`], for the instance of a guest function.
+    ///
+    /// # Errors
+    /// As [`Guest::allocate`].
+    ///
+    /// # Safety
+    /// The function is one of a closure of this store.
+    unsafe fn allocate_for(
+        &mut self,
+        function: *const c_void,
+        size: u64,
+        align: u32,
+    ) -> Result<u64, GuestStopped>;
 }
 
 /// Guest code that a call ran has trapped; the host has the trap.
@@ -99,6 +148,8 @@ enum Failure {
     /// Boxed: a small failure keeps the ops' results in registers.
     Known(Box<Problem>),
     Guest,
+    /// Something of the call as a whole.
+    Kept(Box<(Subject, Problem)>),
 }
 
 impl From<Problem> for Failure {
@@ -195,6 +246,10 @@ unsafe fn run_in(
     slots: *mut GuestSlot,
     guest: &mut dyn Guest,
 ) -> Result<(), Box<Stop>> {
+    if !plan.facts.leaf || !plan.callbacks.is_empty() {
+        // SAFETY: the caller's promise.
+        return unsafe { callback::run_in(frame, plan, binding, slots, guest) };
+    }
     let mut memory = None;
     // SAFETY: the caller's promise.
     let prepared = unsafe { before_call(frame, plan, binding, slots, &mut memory) };
@@ -210,7 +265,7 @@ unsafe fn run_in(
     unsafe {
         enter_native(plan, binding, frame, stub);
         let ended = if plan.facts.after {
-            after::run(plan, binding, frame, memory, guest)
+            after::run(plan, binding, frame, memory, guest, None)
         } else {
             let call = usize::from(plan.call);
             give(returns, &Both::of(&(*frame).record), slots)
@@ -381,7 +436,7 @@ pub unsafe fn resume(
     let (binding, slots) = unsafe { (&*(*frame).binding, (*frame).guest) };
     if plan.facts.after {
         // SAFETY: the caller's promise.
-        let ended = unsafe { after::run(plan, binding, frame, None, guest) };
+        let ended = unsafe { after::run(plan, binding, frame, None, guest, None) };
         // SAFETY: likewise.
         unsafe { keep_errno(plan, binding, frame) };
         return ended;
@@ -476,6 +531,7 @@ unsafe fn stop(
         // SAFETY: the frame is as the failed op left it.
         Failure::Check => unsafe { diagnose(plan, index, frame) },
         Failure::Known(problem) => (subject_of(plan, index), *problem),
+        Failure::Kept(kept) => *kept,
         Failure::Guest => {
             // SAFETY: likewise.
             unsafe { unmark(plan, binding, frame, index) };

@@ -75,7 +75,7 @@ impl Left {
 /// to write them to the guest's memory, and *before* leaves nothing behind when it fails.
 #[must_use]
 pub fn is_quick(plan: &Plan) -> bool {
-    let Facts { after: _, errno, marks, leaf: _, memory: _, allocates: _, wide: _ } = plan.facts;
+    let Facts { after: _, errno, marks, leaf, memory: _, allocates: _, wide: _ } = plan.facts;
     let quick = |op: &Op| {
         matches!(
             op,
@@ -86,7 +86,8 @@ pub fn is_quick(plan: &Plan) -> bool {
                 | Op::Return { .. }
         )
     };
-    !errno
+    leaf && plan.callbacks.is_empty()
+        && !errno
         && !marks
         && usize::from(plan.frame.size) <= SMALL_FRAME
         && plan.frame.align <= 16

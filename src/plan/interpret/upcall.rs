@@ -293,7 +293,7 @@ unsafe fn split(plan: &Plan, moves: u16, frame: *mut u8, result: *const u8) {
 
 /// What the entry must load from the record beside the low halves of all registers: [`LOAD_ST0`],
 /// [`LOAD_ST1`], [`LOAD_WHOLE`].
-fn loads(moves: &[Move]) -> u8 {
+pub(super) fn loads(moves: &[Move]) -> u8 {
     let vectors = offset_of!(FrameHead, record) + offset_of!(CallRecord, vectors);
     let (first, second) = (super::RESULT_X87_AT, super::RESULT_X87_AT + X87_STRIDE);
     moves.iter().fold(0, |loads, one| match one.frame.offset() {
@@ -324,7 +324,12 @@ pub fn entry_of(plan: &Plan) -> *const c_void {
         _ => false,
     };
     let splits = matches!(plan.ops.last(), Some(Op::Upcall(UpcallOp::ReplySplit { .. })));
-    match (splits, plan.ops.iter().any(reads_vector)) {
+    entry(splits, plan.ops.iter().any(reads_vector))
+}
+
+/// The entry that takes results apart if `splits`, and saves vector registers if `vectors`.
+pub(super) fn entry(splits: bool, vectors: bool) -> *const c_void {
+    match (splits, vectors) {
         (true, _) => closure::entry_record as *const c_void,
         (false, true) => closure::entry_all as *const c_void,
         (false, false) => closure::entry_integers as *const c_void,

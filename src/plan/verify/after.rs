@@ -149,6 +149,7 @@ impl<'p> Verifier<'p> {
                 self.gives_result(from, returns)?;
                 once(&mut self.outcome.returned)
             }
+            Op::Callback(op) => self.callback(op),
             Op::Int8 { .. }
             | Op::UInt8 { .. }
             | Op::Int16 { .. }
@@ -171,7 +172,6 @@ impl<'p> Verifier<'p> {
             | Op::Native(_)
             | Op::Upcall(_)
             | Op::Deep(_)
-            | Op::Callback(_)
             | Op::Evaluate { .. }
             | Op::Require { .. }
             | Op::Value { .. }
@@ -459,6 +459,7 @@ impl<'p> Verifier<'p> {
 
     /// Everything that must happen after the call has.
     pub(super) fn done(&self) -> Checked {
+        self.kept_ready()?;
         let undone = |what, index| Fault::Undone { what, subject: self.subject(index) };
         for (index, param) in self.params.iter().enumerate() {
             match &param.wants {
@@ -479,6 +480,7 @@ impl<'p> Verifier<'p> {
                     }
                 }
                 Argument::Scalar(_)
+                | Argument::Function { .. }
                 | Argument::Computed(..)
                 | Argument::Buffer { .. }
                 | Argument::Text { .. }

@@ -41,6 +41,10 @@ pub(super) struct Made {
     taken: bool,
     /// Handles that were reserved.
     pub(super) reserved: Option<u16>,
+    /// Closures: the parameter, where it is.
+    pub(super) closures: Vec<(usize, At)>,
+    /// Parameters whose closures are kept as annotated.
+    pub(super) kept: Vec<usize>,
 }
 
 impl Made {
@@ -61,6 +65,8 @@ impl Made {
             required: Vec::new(),
             taken: false,
             reserved: None,
+            closures: Vec::new(),
+            kept: Vec::new(),
         }
     }
 
@@ -160,6 +166,7 @@ impl Verifier<'_> {
                 Some(_) => Err(Fault::Unasked),
             },
             Op::Format { text, extent, param } => self.format(text, extent, param),
+            Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life_before(op),
             Op::Call { .. }
             | Op::FitsObject { .. }
@@ -167,7 +174,6 @@ impl Verifier<'_> {
             | Op::Native(_)
             | Op::Upcall(_)
             | Op::Deep(_)
-            | Op::Callback(_)
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }
@@ -281,6 +287,7 @@ impl Verifier<'_> {
             Argument::Scalar(_)
             | Argument::Computed(..)
             | Argument::Handle { .. }
+            | Argument::Function { .. }
             | Argument::Text { .. }
             | Argument::Pointer { .. }
             | Argument::Cookie { .. }
@@ -316,6 +323,7 @@ impl Verifier<'_> {
             Argument::Scalar(_)
             | Argument::Computed(..)
             | Argument::Handle { .. }
+            | Argument::Function { .. }
             | Argument::Pointer { .. }
             | Argument::Cookie { .. }
             | Argument::Descriptor { .. }

@@ -41,6 +41,8 @@ pub(super) enum Argument<'p> {
     Text { unit: u32, null: Null, writable: bool },
     /// One integer: in place, if nothing depends on it and the layouts agree, or in a cell.
     Integer { guest: Width, host: Width, direction: Direction, null: Null, writable: bool },
+    /// A guest function.
+    Function { null: Null },
     /// A pointer that native code fills in; with `text` a string goes in.
     Pointer { null: Null, text: bool },
     /// An integer that C carries; NULL when that callback is.
@@ -95,6 +97,10 @@ pub(super) type Reading<T> = Result<T, String>;
 impl Reader {
     /// How the argument of a parameter must be made.
     pub(super) fn argument<'p>(&self, ty: &'p Type, crossing: Crossing) -> Reading<Argument<'p>> {
+        if ty.pointee().is_some_and(|pointee| matches!(pointee.kind, TypeKind::Function(_))) {
+            let null = if has(ty, &NoteKind::Nullable) { Null::Allowed } else { Null::Refused };
+            return Ok(Argument::Function { null });
+        }
         refuse_later(ty)?;
         let scalar = match crossing {
             Crossing::One(scalar) => scalar,
@@ -206,6 +212,9 @@ impl Reader {
             return Ok(Incoming::Descriptor { name: self.descriptor(ty)?, borrowed, lender });
         }
         let pointee = ty.pointee().ok_or("a pointer without a pointee")?;
+        if matches!(pointee.kind, TypeKind::Function(_)) {
+            return Err("a function pointer from native code".to_owned());
+        }
         if cookie(ty).is_some() {
             return Ok(Incoming::Cookie);
         }
@@ -259,7 +268,7 @@ impl Reader {
 
     /// Size and alignment of the elements behind a pointer: scalars that look the same to the
     /// guest and to the host. `void` counts bytes.
-    fn element(&self, ty: &Type) -> Reading<Extent> {
+    pub(super) fn element(&self, ty: &Type) -> Reading<Extent> {
         if ty.kind == TypeKind::Void {
             return Ok(Extent { size: 1, align: 1 });
         }
@@ -277,7 +286,7 @@ impl Reader {
     }
 
     /// Size of the elements of a string.
-    fn text_unit(&self, ty: &Type) -> Reading<u32> {
+    pub(super) fn text_unit(&self, ty: &Type) -> Reading<u32> {
         let scalar = ty.pointee().and_then(scalar_of).ok_or("a string of no characters")?;
         let (guest, host) = (scalar.guest_size(self.model), scalar.host_size());
         if guest == host && host <= 4 && scalar != Scalar::Pointer {
@@ -394,7 +403,7 @@ fn refuse_later(ty: &Type) -> Reading<()> {
     Ok(())
 }
 
-fn has(ty: &Type, kind: &NoteKind) -> bool {
+pub(super) fn has(ty: &Type, kind: &NoteKind) -> bool {
     ty.notes.iter().any(|note| note.kind == *kind)
 }
 
@@ -403,7 +412,7 @@ fn find<'p, T>(ty: &'p Type, f: impl Fn(&'p NoteKind) -> Option<T>) -> Option<T>
 }
 
 /// The annotation that counts what is behind a pointer, and whether it counts bytes.
-fn counted(ty: &Type) -> Option<(&NoteKind, bool)> {
+pub(super) fn counted(ty: &Type) -> Option<(&NoteKind, bool)> {
     find(ty, |kind| match kind {
         NoteKind::CountedBy(_) | NoteKind::CountedByOrNull(_) => Some((kind, false)),
         NoteKind::SizedBy(_) => Some((kind, true)),
@@ -411,7 +420,7 @@ fn counted(ty: &Type) -> Option<(&NoteKind, bool)> {
     })
 }
 
-fn count_of(note: &NoteKind) -> Reading<&Expr> {
+pub(super) fn count_of(note: &NoteKind) -> Reading<&Expr> {
     match note {
         NoteKind::CountedBy(e) | NoteKind::CountedByOrNull(e) | NoteKind::SizedBy(e) => Ok(e),
         _ => Err("a count that is none".to_owned()),
@@ -419,7 +428,7 @@ fn count_of(note: &NoteKind) -> Reading<&Expr> {
 }
 
 /// Whether a pointer is to a string: said so, or `const char *` with nothing said.
-fn is_text(ty: &Type) -> bool {
+pub(super) fn is_text(ty: &Type) -> bool {
     if has(ty, &NoteKind::NullTerminated) {
         return true;
     }
@@ -452,7 +461,7 @@ fn fate(ty: &Type) -> Fate {
     fate
 }
 
-fn name_of(record: &Record) -> String {
+pub(super) fn name_of(record: &Record) -> String {
     let keyword = match record.kind {
         RecordKind::Struct => "struct",
         RecordKind::Union => "union",

@@ -154,6 +154,14 @@ pub enum Fault {
         /// The parameter, or the result.
         subject: String,
     },
+    /// The plan of a callback.
+    #[error("callback {index}: {error}")]
+    Callback {
+        /// Which one.
+        index: usize,
+        /// What is wrong with it.
+        error: Box<VerifyError>,
+    },
     /// A fact that the ops contradict.
     #[error("the fact `{0}` is wrong")]
     Fact(&'static str),

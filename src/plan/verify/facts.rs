@@ -74,6 +74,7 @@ impl Verifier<'_> {
             ("callees", &self.used.callees),
             ("handle kinds", &self.used.kinds),
             ("moves", &self.used.moves),
+            ("callbacks", &self.used.callbacks),
         ] {
             if let Some(index) = used.iter().position(|used| !used) {
                 return Err(Fault::Unused { table, index });

@@ -70,6 +70,7 @@ impl Verifier<'_> {
             Argument::Two(_)
             | Argument::Text { .. }
             | Argument::Nothing
+            | Argument::Function { .. }
             | Argument::Vector
             | Argument::Object
             | Argument::Computed(..)

@@ -43,6 +43,9 @@
 //! ended as annotated. What goes out through a cell, and a `long` result, was tested to fit. Room for
 //! new handles is reserved.
 //!
+//! *Callbacks.* See `callback`: how guest functions are passed, and the plans of native code's calls of
+//! them.
+//!
 //! *What outlives the call.* A cookie is made of the parameter's own integer, and comes back only as one. A
 //! descriptor is never the guest's integer, and reaches the guest only as a handle, or as a negative
 //! number. Each annotation of a handle's owners and captures is recorded once, for the captor that it
@@ -67,6 +70,7 @@ mod after;
 mod before;
 mod by_value;
 mod call;
+mod callback;
 mod conditions;
 mod constant;
 mod crossing;
@@ -79,6 +83,7 @@ mod life;
 mod meaning;
 mod moves;
 mod outside;
+mod shown;
 mod written;
 
 pub use error::{Fault, VerifyError};
@@ -105,8 +110,10 @@ use written::Written;
 /// # Errors
 /// The first reason why it may not.
 pub fn verify(plan: &Plan, abi: Abi) -> Result<(), VerifyError> {
-    if plan.kind != Kind::Import {
-        return outside::verify(plan, abi);
+    match plan.kind {
+        Kind::Import => {}
+        Kind::Call | Kind::Closure => return outside::verify(plan, abi),
+        Kind::Callback => return callback::verify(plan, abi),
     }
     let whole = |context| move |fault| VerifyError { op: None, context, fault };
     let mut verifier = Verifier::new(plan, abi).map_err(whole("prototype"))?;
@@ -167,6 +174,7 @@ struct Used {
     callees: Vec<bool>,
     kinds: Vec<bool>,
     moves: Vec<bool>,
+    callbacks: Vec<bool>,
 }
 
 impl<'p> Verifier<'p> {
@@ -244,6 +252,7 @@ impl<'p> Verifier<'p> {
                 callees: vec![false; plan.callees.len()],
                 kinds: vec![false; plan.handle_kinds.len()],
                 moves: vec![false; plan.moves.len()],
+                callbacks: vec![false; plan.callbacks.len()],
             },
             index: 0,
         })
@@ -320,6 +329,7 @@ impl<'p> Verifier<'p> {
             Argument::Handle { .. } => Width::U64,
             Argument::Buffer { .. }
             | Argument::Text { .. }
+            | Argument::Function { .. }
             | Argument::Integer { .. }
             | Argument::Pointer { .. }
             | Argument::Cookie { .. }

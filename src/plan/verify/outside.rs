@@ -31,7 +31,7 @@ use crate::plan::{Facts, Kind, Lowering, Plan};
 use crate::signature::{Float, Integer, MAX_PARAMS, Scope, TypeKind, Variadic};
 use std::collections::BTreeMap;
 
-mod closure;
+pub(super) mod closure;
 
 /// Decides whether a plan that is not an import's may run.
 pub(super) fn verify(plan: &Plan, abi: Abi) -> Result<(), VerifyError> {
@@ -117,7 +117,7 @@ impl<'p> Outside<'p> {
         let area = whole(self.assignment.stack_size).next_multiple_of(16);
         let start = match self.plan.kind {
             Kind::Import | Kind::Call => FrameLayout::STACK,
-            Kind::Closure => FrameLayout::CALLER_STACK,
+            Kind::Closure | Kind::Callback => FrameLayout::CALLER_STACK,
         };
         part("stack area", area, stack)?;
         part("alignment of the stack area", whole(self.assignment.stack_align), stack_align)?;
@@ -138,6 +138,7 @@ impl<'p> Outside<'p> {
             ("slots", plan.slots.is_empty()),
             ("callees", plan.callees.is_empty()),
             ("handle kinds", plan.handle_kinds.is_empty()),
+            ("callbacks", plan.callbacks.is_empty()),
         ] {
             if !is_empty {
                 return Err(Fault::Unused { table, index: 0 });
@@ -306,7 +307,7 @@ impl<'p> Outside<'p> {
     fn place(&self, piece: Piece, arg: usize) -> Checked<usize> {
         let place = match self.plan.kind {
             Kind::Import | Kind::Call => image(piece.location),
-            Kind::Closure => closure::incoming(piece.location),
+            Kind::Closure | Kind::Callback => closure::incoming(piece.location),
         };
         place.map(At::offset).ok_or_else(|| Fault::Missing(self.subject(arg)))
     }
@@ -397,7 +398,7 @@ impl<'p> Outside<'p> {
         }
         let replies = match self.plan.kind {
             Kind::Import | Kind::Call => self.returned() == Returns::Record,
-            Kind::Closure => {
+            Kind::Closure | Kind::Callback => {
                 self.plan.prototype.function.result.kind != TypeKind::Void
                     && self.assignment.result.extent.size > 0
             }

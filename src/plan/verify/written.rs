@@ -18,6 +18,8 @@ pub(super) enum What {
     Value,
     /// The length of a range in bytes.
     Length,
+    /// The host's name of a closure.
+    Closure,
     /// A pointer that native code has left.
     Native,
     /// What the guest gets instead of a native pointer.

@@ -132,7 +132,7 @@ impl Outside<'_> {
 }
 
 /// Where in the frame a register or stack slot of a call that comes in is.
-pub(super) fn incoming(location: Location) -> Option<At> {
+pub(in crate::plan::verify) fn incoming(location: Location) -> Option<At> {
     match location {
         Location::Integer(number) => FrameLayout::integer(number),
         Location::Vector(number) => FrameLayout::vector(number),

@@ -96,6 +96,22 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "int blit(struct grid *grid, uint8_t *_Out_ __counted_by(grid.width * grid.height) out, \
      int row __range(0, grid.height - 1), struct grid *mask) __requires(mask.width == grid.width)",
     "int variadic(const char *name, ..., double, long, int *_Out_ __counted_by(2))",
+    "void qsort(void *__sized_by(n * size) base, size_t n, size_t size, \
+     int (*compar)(const void *__sized_by(size) a, const void *__sized_by(size) b))",
+    "int scalars(double (*f)(bool a, signed char b, unsigned short c, long d, unsigned long e, \
+     float f, double g, long long h) __on_trap(-3), bool (*_Nullable g)(void))",
+    "void hook(struct db *db, int (*_Nullable f)(int) __captured_by(db), \
+     long (*g)(long) __escapes, struct stmt *s, void (*h)(void) __captured_by(s))",
+    "struct db *with(unsigned char (*f)(struct stmt *s, const char *text, int n, \
+     uint8_t *__counted_by(n + 1) data, const struct point { double x; long y; } *p) \
+     __captured_by(return))",
+    "int back(const char *(*f)(long double l, __int128 i, \
+     float __attribute__((vector_size(16))) v), \
+     struct db *_Nullable (*g)(struct small { short a; int b; long c; } s), \
+     const uint16_t *__counted_by(n) (*h)(int n), struct large { long a[5]; char c; } (*i)(void), \
+     struct both { double x; long y; } (*j)(int m), double *(*k)(int *_In_ i, uint32_t *o))",
+    "int wide(__int128 (*f)(void), long double (*g)(int a, int b, int c, int d, int e, int f, \
+     int g, short h, int *__null_terminated i))",
 ];
 
 /// Those that only leaf functions may have.
@@ -169,5 +185,13 @@ pub(in crate::plan) fn plans() -> Vec<(&'static str, Plan, Abi)> {
         let leaves = if one.leaf { LEAVES } else { &[] };
         PROTOTYPES.iter().chain(leaves).map(move |text| (*text, one.plan(text), one.abi))
     };
-    For::all().flat_map(each).collect()
+    let mut all: Vec<_> = For::all().flat_map(each).collect();
+    let callbacks = |(text, plan, abi): &(&'static str, Plan, Abi)| {
+        let (text, abi) = (*text, *abi);
+        let plans: Vec<Plan> = plan.callbacks.iter().map(|one| Plan::clone(&one.plan)).collect();
+        plans.into_iter().map(move |plan| (text, plan, abi))
+    };
+    let inner: Vec<_> = all.iter().flat_map(callbacks).collect();
+    all.extend(inner);
+    all
 }

@@ -28,6 +28,7 @@ pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
         && one.callees == other.callees
         && one.handle_kinds == other.handle_kinds
         && one.names == other.names
+        && one.callbacks == other.callbacks
         && same_facts(one, other)
         && one.expressions.len() == other.expressions.len()
         && one.expressions.iter().zip(&other.expressions).all(|(a, b)| same_value(a, b))

@@ -6,7 +6,9 @@ use crate::plan::op::{At, Op, Operand, Width};
 use crate::plan::{Callee, Plan, Purpose, WasmType};
 use crate::signature::{BinaryOp, UnaryOp};
 use fields::Fields;
+use std::sync::Arc;
 
+mod callback;
 mod fields;
 
 /// A plan that was tampered with, and what was done to it.
@@ -325,6 +327,19 @@ fn tables(plan: &Plan, all: &mut Vec<Mutant>) {
     }
     with("idle entry", &|m| m.names = [&m.names[..], &["idle".into()]].concat().into());
     with("lost entry", &|m| m.names = m.names.iter().skip(1).cloned().collect());
+    for index in 0..plan.callbacks.len() {
+        with("callback", &|m| m.callbacks[index].on_trap += 1);
+        with("callback", &|m| m.callbacks[index].on_trap = i64::MIN);
+        with("callback", &|m| {
+            m.callbacks = [&m.callbacks[..], &m.callbacks[index..=index]].concat().into();
+        });
+        with("callback", &|m| Arc::make_mut(&mut m.callbacks[index].plan).call += 1);
+        with("callback", &|m| Arc::make_mut(&mut m.callbacks[index].plan).facts.wide ^= true);
+        with("callback", &|m| {
+            Arc::make_mut(&mut m.callbacks[index].plan).kind = crate::plan::Kind::Import;
+        });
+    }
+    with("lost entry", &|m| m.callbacks = m.callbacks.iter().skip(1).cloned().collect());
     with("idle entry", &|m| m.ranges = [&m.ranges[..], &[Box::from([(0, 1)])]].concat().into());
     with("idle entry", &|m| {
         m.callees = [&m.callees[..], std::slice::from_ref(&idle)].concat().into()

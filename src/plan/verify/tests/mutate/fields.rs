@@ -20,7 +20,7 @@ const SCALARS: [fn(u16, At) -> Op; 11] = [
     |slot, to| Op::Float64 { slot, to },
 ];
 
-const RETURNS: [Returns; 13] = [
+pub(super) const RETURNS: [Returns; 13] = [
     Returns::Void,
     Returns::Record,
     Returns::Int8,
@@ -397,7 +397,7 @@ impl Fields<'_> {
             }
             // Plans without a guest are mutated in a test of their own.
             Op::Deep(op) => match op {},
-            Op::Callback(op) => match op {},
+            Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life(op),
             Op::Native(_) | Op::Upcall(_) => {}
             Op::EndLoans { slot } => self.slots(slot, |slot| Op::EndLoans { slot }),

@@ -14,9 +14,11 @@
 //!
 //! Blocks are never given back: whoever calls a closure that is gone is to be told so. A stub that is
 //! given back waits behind all others that were before it is used again.
-use super::Error;
-use super::closure::Head;
-use crate::plan::interpret::upcall::{
+//!
+//! What a closure is, is up to who makes it (`ffi`, and the interpreter's callbacks): here it is a
+//! [`Head`], which begins with a [`Context`].
+#![expect(unsafe_code, reason = "writes code, and owns what its callers have given away")]
+use super::interpret::upcall::{
     Context, STUB_STRIDE, TABLE_STUBS, TableSlot, stub_code, table_slot, table_stub,
 };
 use std::collections::VecDeque;
@@ -27,10 +29,38 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A stub that somebody has.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stub {
+pub struct Stub {
     /// What C calls.
-    pub(super) code: *const c_void,
+    pub code: *const c_void,
     slot: &'static TableSlot,
+}
+
+/// What a stub leads to, and how it is freed.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    context: NonNull<Context>,
+    free: unsafe fn(NonNull<Context>),
+}
+
+// SAFETY: whoever makes one promises that what is behind it may be freed by any thread.
+unsafe impl Send for Head {}
+
+impl Head {
+    /// A head that somebody has leaked.
+    ///
+    /// # Safety
+    /// `free` may be called with `context`, once, by any thread, when no stub leads there any more.
+    #[must_use]
+    pub unsafe fn new(context: NonNull<Context>, free: unsafe fn(NonNull<Context>)) -> Head {
+        Head { context, free }
+    }
+}
+
+/// The system refuses memory for code, and all stubs of the program are in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoStubs {
+    /// How many closures there may be at once.
+    pub most: usize,
 }
 
 // SAFETY: code is the same for every thread, and slots are atomic.
@@ -53,7 +83,7 @@ struct Pool {
     block: Option<(NonNull<u8>, std::ops::Range<usize>)>,
     blocks: usize,
     /// Stubs that were given back, the longest waiting first, with what told late callers so.
-    retired: VecDeque<(Stub, NonNull<Head>)>,
+    retired: VecDeque<(Stub, Head)>,
     map: Map,
 }
 
@@ -67,19 +97,22 @@ fn pool() -> MutexGuard<'static, Pool> {
 }
 
 /// A stub for that closure.
-pub(super) fn take(head: NonNull<Head>) -> Result<Stub, Error> {
+///
+/// # Errors
+/// When there is none.
+pub fn take(head: Head) -> Result<Stub, NoStubs> {
     let taken = pool().take();
     let (stub, before) = taken?;
-    stub.slot.context.store(head.as_ptr().cast::<Context>(), Ordering::Release);
+    stub.slot.context.store(head.context.as_ptr(), Ordering::Release);
     if let Some(before) = before {
-        // SAFETY: leaked by `Closure::new`, and its stub belongs to another closure now.
-        drop(unsafe { Box::from_raw(before.as_ptr()) });
+        // SAFETY: its stub belongs to another closure now.
+        unsafe { (before.free)(before.context) };
     }
     Ok(stub)
 }
 
 /// Gives a stub back. Its slot keeps pointing at the head.
-pub(super) fn retire(stub: Stub, head: NonNull<Head>) {
+pub fn retire(stub: Stub, head: Head) {
     pool().retired.push_back((stub, head));
 }
 
@@ -89,7 +122,7 @@ impl Pool {
     }
 
     /// A stub, and what its slot still points at.
-    fn take(&mut self) -> Result<(Stub, Option<NonNull<Head>>), Error> {
+    fn take(&mut self) -> Result<(Stub, Option<Head>), NoStubs> {
         if let Some(number) = self.table.next() {
             return Ok((Stub { code: table_stub(number), slot: table_slot(number) }, None));
         }
@@ -106,7 +139,7 @@ impl Pool {
             }
         }
         let most = self.table.end + self.blocks * BLOCK_STUBS;
-        let (stub, head) = self.retired.pop_front().ok_or(Error::NoClosureSlots { most })?;
+        let (stub, head) = self.retired.pop_front().ok_or(NoStubs { most })?;
         Ok((stub, Some(head)))
     }
 
@@ -161,8 +194,12 @@ fn map() -> Option<NonNull<u8>> {
 mod tests {
     use super::*;
 
-    fn head(number: usize) -> NonNull<Head> {
-        NonNull::without_provenance(std::num::NonZero::new(number).expect("not zero"))
+    fn head(number: usize) -> Head {
+        unsafe fn free(_: NonNull<Context>) {}
+        let context =
+            NonNull::without_provenance(std::num::NonZero::new(number).expect("not zero"));
+        // SAFETY: freeing it does nothing.
+        unsafe { Head::new(context, free) }
     }
 
     #[test]
@@ -170,14 +207,15 @@ mod tests {
         let mut pool = Pool::new(3, || None);
         let stubs: Vec<Stub> = (0..3).map(|_| pool.take().expect("in the text").0).collect();
         let error = pool.take().expect_err("there are no more");
-        assert!(error.to_string().starts_with("all 3 closures of this process are in use"));
+        assert_eq!(error, NoStubs { most: 3 });
         // The longest waiting first, even when few wait.
         for number in [1, 0, 2] {
             pool.retired.push_back((stubs[number], head(number + 1)));
         }
         for number in [1, 0, 2] {
             let (stub, before) = pool.take().expect("one was given back");
-            assert_eq!((stub.code, before), (stubs[number].code, Some(head(number + 1))));
+            let before = before.map(|head| head.context);
+            assert_eq!((stub.code, before), (stubs[number].code, Some(head(number + 1).context)));
         }
         assert!(pool.take().is_err());
     }
@@ -200,7 +238,8 @@ mod tests {
         for number in 0..QUARANTINE {
             pool.retired.push_back((first, head(number + 2)));
         }
-        assert_eq!(pool.take().expect("it waited").1, Some(head(1)));
+        let before = pool.take().expect("it waited").1;
+        assert_eq!(before.map(|head| head.context), Some(head(1).context));
         assert_eq!(pool.blocks, 2);
     }
 

@@ -1,0 +1,161 @@
+//! What one call of a guest function by native code costs: `cargo bench --bench callbacks`, or with
+//! `-- --quick`.
+//!
+//! `qsort` sorts 10,000 `int`s with a comparator of the guest's; beside it the embedder calls the same
+//! comparator, as often, through `TypedFunc::call`, and C sorts with a comparator of its own. All of them
+//! run interleaved on one core; a figure is the median over all rounds of the time of a comparison, what
+//! `qsort` itself takes included, with its 95 % interval.
+#![expect(unsafe_code, reason = "grants and calls the C library's `qsort`")]
+#[path = "support/machine.rs"]
+#[expect(dead_code, reason = "other benchmarks use more of it")]
+mod machine;
+#[path = "support/statistics.rs"]
+#[expect(dead_code, reason = "other benchmarks use more of it")]
+mod statistics;
+
+use portcullis::host::{Bridge, Natives, Tier};
+use statistics::{Interval, paired};
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::process::ExitCode;
+use std::time::Instant;
+use wasmtime::{Engine, Linker, Module, Store};
+
+const COUNT: usize = 10_000;
+
+const INTERFACE: &str = r#"
+#include "portcullis.h"
+#pragma portcullis library "libc.so.6" module "libc"
+void qsort(void *__sized_by(n * size) base, size_t n, size_t size,
+           int (*compar)(const void *__sized_by(size) a, const void *__sized_by(size) b));
+"#;
+
+const GUEST: &str = r#"(module
+    (import "libc" "qsort" (func $qsort (param i32 i32 i32 i32)))
+    (memory (export "memory") 4)
+    (table (export "__indirect_function_table") 2 funcref)
+    (elem (i32.const 1) func $compare)
+    (func $compare (export "compare") (param $a i32) (param $b i32) (result i32)
+        (local $x i32) (local $y i32)
+        (local.set $x (i32.load (local.get $a)))
+        (local.set $y (i32.load (local.get $b)))
+        (i32.sub (i32.gt_s (local.get $x) (local.get $y)) (i32.lt_s (local.get $x) (local.get $y))))
+    (func (export "sort") (param $n i32)
+        (call $qsort (i32.const 1024) (local.get $n) (i32.const 4) (i32.const 1))))"#;
+
+unsafe extern "C" {
+    fn qsort(
+        base: *mut c_void,
+        n: usize,
+        size: usize,
+        compare: unsafe extern "C" fn(*const c_void, *const c_void) -> c_int,
+    );
+}
+
+thread_local! {
+    static COMPARED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// # Safety
+/// Both are `int`s.
+unsafe extern "C" fn compare(a: *const c_void, b: *const c_void) -> c_int {
+    // SAFETY: the caller's promise.
+    let (a, b) = unsafe { (a.cast::<c_int>().read(), b.cast::<c_int>().read()) };
+    c_int::from(a > b) - c_int::from(a < b)
+}
+
+/// # Safety
+/// As [`compare`].
+unsafe extern "C" fn counting(a: *const c_void, b: *const c_void) -> c_int {
+    COMPARED.set(COMPARED.get() + 1);
+    // SAFETY: the caller's promise.
+    unsafe { compare(a, b) }
+}
+
+fn numbers() -> Vec<i32> {
+    let mut state = 1_u64;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+        i32::try_from(state >> 33).expect("31 bits")
+    };
+    std::iter::repeat_with(next).take(COUNT).collect()
+}
+
+fn timed(f: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    f();
+    start.elapsed().as_secs_f64() * 1e9
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
+    let rounds = match (has("--quick"), has("--bench")) {
+        (true, _) => 51,
+        (false, true) => 301,
+        (false, false) => 1,
+    };
+    let core = match machine::pin(None) {
+        Ok(core) => core,
+        Err(error) => {
+            eprintln!("cannot pin this process to a core: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("core {core} of {}, {rounds} rounds", machine::processor());
+    let engine = Engine::default();
+    // SAFETY: the prototype is that of the C library.
+    let builder = unsafe { Bridge::builder(&engine).grant_interface("qsort.h", INTERFACE) };
+    let bridge =
+        builder.expect("it parses").max_tier(Tier::Interpreter).build().expect("it builds");
+    let module = Module::new(&engine, GUEST).expect("valid");
+    let mut store = Store::new(&engine, Natives::default());
+    let linker = Linker::new(&engine);
+    let instance = bridge.instantiate(&mut store, &linker, &module, |natives| natives);
+    let instance = instance.expect("it links");
+    let memory = instance.get_memory(&mut store, "memory").expect("exported");
+    let sort = instance.get_typed_func::<i32, ()>(&mut store, "sort").expect("exported");
+    let guest =
+        instance.get_typed_func::<(i32, i32), i32>(&mut store, "compare").expect("exported");
+
+    let unsorted = numbers();
+    let bytes: Vec<u8> = unsorted.iter().flat_map(|n| n.to_le_bytes()).collect();
+    let mut own = unsorted.clone();
+    // SAFETY: an array of so many `int`s.
+    unsafe { qsort(own.as_mut_ptr().cast(), COUNT, 4, counting) };
+    let compared = COMPARED.get();
+    let count = i32::try_from(COUNT).expect("small");
+
+    let (mut callback, mut typed, mut native) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        memory.write(&mut store, 1024, &bytes).expect("it fits");
+        callback
+            .push(timed(|| sort.call(&mut store, count).expect("it sorts")) / f64::from(compared));
+        let mut sum = 0;
+        typed.push(
+            timed(|| {
+                for turn in 0..compared {
+                    let at = 1024 + 4 * i32::try_from(turn % 9999).expect("small");
+                    sum += guest.call(&mut store, (at, at + 4)).expect("it compares");
+                }
+            }) / f64::from(compared),
+        );
+        std::hint::black_box(sum);
+        own.copy_from_slice(&unsorted);
+        // SAFETY: as above.
+        let sorts = || unsafe { qsort(own.as_mut_ptr().cast(), COUNT, 4, compare) };
+        native.push(timed(sorts) / f64::from(compared));
+    }
+    let show = |name: &str, interval: Interval| {
+        let Interval { low, median, high } = interval;
+        println!("  {name:<44}{median:>8.1} [{low:.1}, {high:.1}]");
+    };
+    println!("ns a comparison, {compared} comparisons");
+    show("qsort, the guest's comparator", Interval::of(&callback));
+    show("qsort, a C comparator", Interval::of(&native));
+    show("TypedFunc::call of the comparator", Interval::of(&typed));
+    let net = paired(&callback, &native, |callback, native| callback - native);
+    show("one callback, net of qsort and C's comparator", Interval::of(&net));
+    show("  more than TypedFunc::call", Interval::of(&paired(&net, &typed, |a, b| a - b)));
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,234 @@
+//! Guest functions as C function pointers: from an index of the guest's table to a closure, and from a
+//! closure back into the guest.
+//!
+//! A store has one closure for each function, instance and type of callback; it stays until the store
+//! ends. What native code's calls do with their arguments is in `plan::interpret::callback`.
+#![expect(unsafe_code, reason = "calls guest functions with unchecked values; owns closures")]
+use super::call::{Deeper, Host, call_error};
+use super::instance::InstanceState;
+use super::memory::may_move;
+use super::stack::{self, Unfit};
+use super::wasm_type::{describe, lowering_of};
+use crate::plan::frame::GuestSlot;
+use crate::plan::interpret::GuestStopped;
+use crate::plan::interpret::callback::{Closure, Function};
+use crate::plan::{Binding, Callback, CallbackProblem, Problem};
+use rustc_hash::FxBuildHasher;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::ffi::c_void;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use wasmtime::{AsContext, AsContextMut, Caller, Func, Memory, Ref, ValRaw};
+
+/// What closures keep of their function.
+struct HostFunction {
+    func: Func,
+    /// Of its instance, if the callback works on memory.
+    memory: Option<Memory>,
+    /// The instance's number.
+    instance: u32,
+}
+
+/// A guest function, by the address of what wasmtime knows of it, and whose table it came from.
+type Who = (usize, u32);
+
+/// What a callback is, by its plan and what C gets after a trap.
+type Type = (usize, i64);
+
+/// The closures of a store.
+#[derive(Default)]
+pub(super) struct Closures {
+    known: HashMap<(Who, Type), NonNull<Closure>, FxBuildHasher>,
+    by_function: HashMap<Who, Vec<NonNull<Closure>>, FxBuildHasher>,
+}
+
+impl Drop for Closures {
+    fn drop(&mut self) {
+        for closure in self.known.values() {
+            // SAFETY: made by `Closure::new`; the store's calls are over.
+            unsafe { Closure::retire(*closure) };
+        }
+    }
+}
+
+impl<T: 'static> Host<'_, '_, T> {
+    /// The function at that index of the table.
+    fn function_at(&mut self, index: u64) -> Result<Func, Problem> {
+        function_at(self.instance, self.caller, index).map_err(|p| Problem::Callback(Box::new(p)))
+    }
+
+    /// See [`Guest::closure`](crate::plan::interpret::Guest::closure).
+    pub(super) fn find_closure(
+        &mut self,
+        index: u64,
+        callback: &Callback,
+        binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem> {
+        let func = self.function_at(index)?;
+        let instance = self.instance.number;
+        let who = (func.to_raw(self.caller.as_context_mut()).addr(), instance);
+        let ty = (Arc::as_ptr(&callback.plan).addr(), callback.on_trap);
+        let closures = &self.instance.store.closures;
+        if let Some(known) = closures.borrow().known.get(&(who, ty)) {
+            return Ok(*known);
+        }
+        let expected = &callback.plan.lowering;
+        let found = func.ty(&*self.caller);
+        if lowering_of(&found).as_ref() != Some(expected) {
+            let (expected, found) = (expected.to_string(), describe(&found));
+            let problem = CallbackProblem::WrongType { index, expected, found };
+            return Err(Problem::Callback(Box::new(problem)));
+        }
+        let limit = u64::from(self.instance.store.block.limits.callbacks);
+        if closures.borrow().known.len() as u64 >= limit {
+            return Err(Problem::Limit { limit: "callbacks", value: limit });
+        }
+        let memory = self.memory.copied().filter(|_| callback.plan.facts.memory);
+        let may_move = memory.is_some_and(|memory| {
+            let store = self.caller.as_context();
+            may_move(store.engine(), &memory.ty(&store))
+        });
+        let function = Box::into_raw(Box::new(HostFunction { func, memory, instance }));
+        let function = Function {
+            function: function.cast_const().cast(),
+            free: free_function,
+            binding: Binding {
+                target: ptr::null(),
+                store: &raw const self.instance.store.block,
+                memory_base: Cell::new(binding.memory_base.get()),
+                memory_len: Cell::new(binding.memory_len.get()),
+                callees: ptr::null(),
+                instance,
+                errno: Cell::new(0),
+            },
+            may_move,
+        };
+        // SAFETY: plans of links were verified for this host, those of their callbacks with them. The
+        // block is the store's, which retires its closures when it ends.
+        let made = unsafe { Closure::new(callback, function) };
+        let closure = made.map_err(|error| {
+            Problem::Callback(Box::new(CallbackProblem::NoCode { most: error.most }))
+        })?;
+        let mut closures = closures.borrow_mut();
+        closures.known.insert((who, ty), closure);
+        closures.by_function.entry(who).or_default().push(closure);
+        Ok(closure)
+    }
+
+    /// See [`Guest::enter`](crate::plan::interpret::Guest::enter).
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(super) unsafe fn enter_function(
+        &mut self,
+        function: *const c_void,
+        slots: *mut GuestSlot,
+        count: usize,
+    ) -> Result<(), GuestStopped> {
+        const { assert!(align_of::<GuestSlot>() >= align_of::<ValRaw>()) };
+        // SAFETY: the caller's promise: made by `find_closure`, freed with its closure.
+        let function = unsafe { &*function.cast::<HostFunction>() };
+        let block = &self.instance.store.block;
+        if let Err(unfit) = stack::check_for_guest(block.limits.stack_reserve) {
+            return Err(self.refuse(unfit));
+        }
+        let _deeper = match Deeper::enter(block, &self.link.name, true) {
+            Ok(deeper) => deeper,
+            Err(error) => return Err(self.stop_with(error)),
+        };
+        let slots = ptr::slice_from_raw_parts_mut(slots.cast::<ValRaw>(), count);
+        // SAFETY: the function has the wasm type for which the slots were written, and is of this store:
+        // closures are called under calls of their own store only. This is not a fiber of wasmtime's
+        // (`check_for_guest`), on which such a call would not be allowed.
+        let done = unsafe { function.func.call_unchecked(self.caller.as_context_mut(), slots) };
+        done.map_err(|error| {
+            let import = &self.link.name;
+            self.stop_with(error.context(format!("{import}: a callback did not return")))
+        })
+    }
+
+    #[cold]
+    fn refuse(&mut self, unfit: Unfit) -> GuestStopped {
+        let needed = self.instance.store.block.limits.stack_reserve;
+        let problem = match unfit {
+            Unfit::Exhausted { left } => Problem::StackExhausted { left, needed },
+            Unfit::OtherStack => Problem::Callback(Box::new(CallbackProblem::Async)),
+        };
+        self.stop_with(call_error(&self.link.name, problem))
+    }
+
+    /// See [`Guest::refresh_for`](crate::plan::interpret::Guest::refresh_for).
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn refresh_function(&mut self, function: *const c_void, binding: &Binding) {
+        // SAFETY: the caller's promise.
+        let function = unsafe { &*function.cast::<HostFunction>() };
+        if let Some(memory) = function.memory {
+            binding.memory_base.set(memory.data_ptr(&*self.caller));
+            binding.memory_len.set(memory.data_size(&*self.caller) as u64);
+        }
+    }
+
+    /// The instance of a closure's function; `None` when it is the one that calls.
+    ///
+    /// # Safety
+    /// The function is one of a closure of this store.
+    pub(super) unsafe fn other_instance(
+        &self,
+        function: *const c_void,
+    ) -> Option<Arc<InstanceState>> {
+        // SAFETY: the caller's promise.
+        let number = unsafe { (*function.cast::<HostFunction>()).instance };
+        let other = (number != self.instance.number).then_some(number)?;
+        self.instance.store.instance(other)
+    }
+}
+
+/// The function at that index of an instance's table.
+fn function_at<T: 'static>(
+    instance: &InstanceState,
+    caller: &mut Caller<'_, T>,
+    index: u64,
+) -> Result<Func, CallbackProblem> {
+    let table = instance.table(caller).ok_or_else(|| {
+        let reason = "it cannot be reached while the instance is starting".to_owned();
+        CallbackProblem::NoTable { reason }
+    })?;
+    match table.get(caller.as_context_mut(), index) {
+        Some(Ref::Func(Some(func))) => Ok(func),
+        Some(_) => Err(CallbackProblem::NoFunction { index }),
+        None => {
+            let size = table.size(caller.as_context());
+            Err(CallbackProblem::OutOfTable { index, size })
+        }
+    }
+}
+
+/// `portcullis.release_callback`: native code does not call that function any more. When it does all the
+/// same, no guest code runs.
+pub(super) fn release_callback<T: 'static>(
+    instance: &InstanceState,
+    caller: &mut Caller<'_, T>,
+    index: u64,
+) -> wasmtime::Result<()> {
+    let func = function_at(instance, caller, index).map_err(|problem| {
+        call_error("portcullis.release_callback", Problem::Callback(Box::new(problem)))
+    })?;
+    let who = (func.to_raw(caller.as_context_mut()).addr(), instance.number);
+    let closures = instance.store.closures.borrow();
+    for closure in closures.by_function.get(&who).into_iter().flatten() {
+        // SAFETY: closures live as long as their store.
+        unsafe { closure.as_ref() }.forget();
+    }
+    Ok(())
+}
+
+/// # Safety
+/// `function` was made by `find_closure`, and is not used again.
+unsafe fn free_function(function: *const c_void) {
+    // SAFETY: the caller's promise.
+    drop(unsafe { Box::from_raw(function.cast_mut().cast::<HostFunction>()) });
+}

@@ -1,0 +1,102 @@
+//! What is wrong with a guest function that is passed, or with native code's call of one.
+use super::view::View;
+use super::{computed, copy_limit, does_not_fit, of_value, outside, result};
+use crate::plan::op::{CallbackOp, Null, Operand, REMOTE, Reach, Returns, Width};
+use crate::plan::{Plan, Problem, Subject};
+
+/// What an error of that op is about.
+pub(super) fn subject(plan: &Plan, op: CallbackOp) -> Subject {
+    match op {
+        CallbackOp::Pass { slot, .. }
+        | CallbackOp::Scalar { slot, .. }
+        | CallbackOp::Pair { slot, .. }
+        | CallbackOp::Vector { slot, .. }
+        | CallbackOp::Inside { slot, .. }
+        | CallbackOp::Copy { slot, .. }
+        | CallbackOp::Handle { slot, .. }
+        | CallbackOp::Object { slot, .. } => of_value(plan, plan.param_of(slot)),
+        CallbackOp::Room { .. }
+        | CallbackOp::Reply { .. }
+        | CallbackOp::ReplyVector
+        | CallbackOp::ReplySplit { .. }
+        | CallbackOp::ReplyBehind { .. }
+        | CallbackOp::ReplyHandle { .. }
+        | CallbackOp::ReplyText { .. }
+        | CallbackOp::ReplyBuffer { .. } => result(plan),
+        CallbackOp::Enter | CallbackOp::Keep { .. } | CallbackOp::KeepReturned { .. } => {
+            Subject::Call
+        }
+    }
+}
+
+/// The first part of the op's rule that does not hold.
+pub(super) fn problem(plan: &Plan, op: CallbackOp, view: &View<'_>) -> Option<Problem> {
+    match op {
+        CallbackOp::Pass { slot, null, .. } => {
+            (view.slot(slot) == 0 && null != Null::Allowed).then_some(Problem::Null)
+        }
+        CallbackOp::Scalar { from, returns, .. } => {
+            let (held, width) = match returns {
+                Returns::Long32 => (Width::I64, Width::I32),
+                Returns::ULong32 => (Width::U64, Width::U32),
+                Returns::Void
+                | Returns::Record
+                | Returns::Int8
+                | Returns::UInt8
+                | Returns::Int16
+                | Returns::UInt16
+                | Returns::Bool
+                | Returns::Int32
+                | Returns::Int64
+                | Returns::Float32
+                | Returns::Float64
+                | Returns::Vector => return None,
+            };
+            does_not_fit(view.operand(Operand { at: from, width: held }), width)
+        }
+        CallbackOp::Inside { .. } => Some(Problem::Unreachable),
+        CallbackOp::Copy { reach: Reach::Counted { expr, .. }, .. } => {
+            counted(plan, view, expr).or_else(|| Some(copy_limit(view)))
+        }
+        CallbackOp::Copy { from, reach: Reach::Object { moves, .. }, .. } => {
+            let moves = plan.moves.get(usize::from(moves))?;
+            view.misfit_behind(moves, from, REMOTE)
+        }
+        CallbackOp::Object { moves, .. } => view.misfit(plan.moves.get(usize::from(moves))?),
+        CallbackOp::ReplyHandle { kind, null } => {
+            super::handle(plan, view, 0, kind, null, crate::plan::op::Fate::Kept)
+        }
+        CallbackOp::ReplyText { unit, null } => super::text(view, 0, unit, null, false),
+        CallbackOp::ReplyBuffer { expr, size, align, null } => {
+            let count = match expr {
+                None => 1,
+                Some(expr) => match computed(plan, view, expr) {
+                    Ok(count) => count,
+                    Err(problem) => return Some(problem),
+                },
+            };
+            super::buffer(view, 0, count, size, align, null)
+        }
+        CallbackOp::ReplySplit { size, .. } | CallbackOp::ReplyBehind { size, .. } => {
+            outside(view, 0, size.into())
+        }
+        CallbackOp::Keep { .. }
+        | CallbackOp::KeepReturned { .. }
+        | CallbackOp::Pair { .. }
+        | CallbackOp::Vector { .. }
+        | CallbackOp::Copy { reach: Reach::Text(_), .. }
+        | CallbackOp::Handle { .. }
+        | CallbackOp::Room { .. }
+        | CallbackOp::Enter
+        | CallbackOp::Reply { .. }
+        | CallbackOp::ReplyVector => None,
+    }
+}
+
+fn counted(plan: &Plan, view: &View<'_>, expr: u16) -> Option<Problem> {
+    match computed(plan, view, expr) {
+        Ok(count) if count < 0 => Some(Problem::NegativeCount { count }),
+        Ok(_) => None,
+        Err(problem) => Some(problem),
+    }
+}

@@ -1,0 +1,248 @@
+//! Guest functions that native code calls.
+//!
+//! A call that may call back says so to its thread while native code runs ([`Running`]). A closure
+//! (`closure`) that is called looks for it: guest code runs only under a call of the closure's own store
+//! on the same thread. While it runs the call is hidden, so that native code which the guest calls in turn
+//! finds its own call or none. Everything else that calls a closure gets what C gets of a trap, and is
+//! counted ([`Strays`](crate::plan::binding::Strays)).
+//!
+//! A callback that traps cannot unwind native frames: what has happened is kept here, later callbacks of
+//! the same call return at once, and when native code has returned the *after* section records its facts
+//! and gives up.
+use super::space::{CallMemory, Space};
+use super::{Both, Failure, Guest, Stop, after, before_call, enter_native, give, keep_errno, stop};
+use crate::plan::Plan;
+use crate::plan::binding::{Binding, StoreBlock};
+use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::op::{CallbackOp, Null, Op};
+use crate::plan::problem::{CallbackProblem, Problem, Subject};
+use std::cell::Cell;
+use std::fmt;
+use std::mem::transmute;
+use std::ptr;
+
+pub use closure::{Closure, Function};
+
+mod arrive;
+mod call;
+mod closure;
+mod reply;
+
+thread_local! {
+    /// The call whose native code this thread runs, if it may call back.
+    static CURRENT: Cell<*mut Running> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// A call whose native code may call guest functions.
+pub struct Running {
+    /// Of the store whose closures may be called.
+    block: *const StoreBlock,
+    /// The host's side of the call.
+    guest: *mut (dyn Guest + 'static),
+    /// What the call has copied of the guest's memory.
+    memory: Option<Box<CallMemory>>,
+    /// Why a callback has stopped.
+    kept: Option<Kept>,
+    /// Whether guest code has run.
+    entered: bool,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("kept", &self.kept).finish_non_exhaustive()
+    }
+}
+
+/// Why a call must not end well, although native code has returned.
+#[derive(Debug)]
+pub enum Kept {
+    /// Guest code has trapped; the host has the trap.
+    Guest,
+    /// A check has failed.
+    Problem(Box<(Subject, Problem)>),
+}
+
+impl From<Kept> for Failure {
+    fn from(kept: Kept) -> Failure {
+        match kept {
+            Kept::Guest => Failure::Guest,
+            Kept::Problem(problem) => Failure::Kept(problem),
+        }
+    }
+}
+
+/// The call is the thread's current one for as long as this lives.
+struct Now {
+    outer: *mut Running,
+}
+
+impl Now {
+    fn is(running: *mut Running) -> Now {
+        Now { outer: CURRENT.replace(running) }
+    }
+}
+
+impl Drop for Now {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer);
+    }
+}
+
+/// Makes one call of a function that may call back, or is given something to call back later.
+///
+/// # Safety
+/// As [`super::run_in`].
+#[inline(never)]
+pub(super) unsafe fn run_in(
+    frame: *mut FrameHead,
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Box<Stop>> {
+    // SAFETY: only the lifetime changes. Nobody reaches the pointer but through `Running`, which is gone
+    // when this returns.
+    let pointer = unsafe { transmute::<*mut dyn Guest, *mut (dyn Guest + 'static)>(guest) };
+    let mut running =
+        Running { block: binding.store, guest: pointer, memory: None, kept: None, entered: false };
+    let running = &raw mut running;
+    // SAFETY: the caller's promise. `running` is only reached through this pointer until native code has
+    // returned, and `guest` not at all.
+    let prepared = unsafe {
+        (&raw mut (*frame).running).write(running);
+        before_call(frame, plan, binding, slots, &mut (*running).memory)
+    };
+    let (stub, returns) = match prepared {
+        Ok(call) => call,
+        Err((index, failure)) => {
+            // SAFETY: the frame is as the failed op left it.
+            unsafe {
+                let_go(plan, frame, index);
+                return Err(stop(plan, binding, frame, index, failure, false));
+            }
+        }
+    };
+    let call = usize::from(plan.call);
+    // SAFETY: every argument that the function's prototype has is in place, checked; native code runs,
+    // once, and the record holds what it returned. Nobody has the call any more when it has returned.
+    unsafe {
+        // A leaf may be given functions to keep; it calls none.
+        let now = Now::is(if plan.facts.leaf { ptr::null_mut() } else { running });
+        enter_native(plan, binding, frame, stub);
+        drop(now);
+        let_go(plan, frame, call);
+        let (memory, kept) = ((*running).memory.take(), (*running).kept.take());
+        if (*running).entered {
+            guest.refresh(binding);
+        }
+        let kept = kept.or_else(|| strays((*binding.store).strays.take()));
+        let ended = match kept {
+            None if !plan.facts.after => give(returns, &Both::of(&(*frame).record), slots)
+                .map_err(|misfit| stop(plan, binding, frame, call, misfit.into(), true)),
+            kept => after::run(plan, binding, frame, memory, guest, kept.map(Failure::from)),
+        };
+        keep_errno(plan, binding, frame);
+        ended
+    }
+}
+
+/// What becomes of a call during which, or before which, so many closures were called that must not be.
+fn strays(calls: u32) -> Option<Kept> {
+    if calls == 0 {
+        return None;
+    }
+    let problem = Problem::Callback(Box::new(CallbackProblem::Stray { calls }));
+    Some(Kept::Problem(Box::new((Subject::Call, problem))))
+}
+
+/// Ends the uses of closures that the `Pass` ops before `until` have begun.
+///
+/// # Safety
+/// These ops have run in this frame.
+unsafe fn let_go(plan: &Plan, frame: *mut FrameHead, until: usize) {
+    if plan.callbacks.is_empty() {
+        return;
+    }
+    for op in &plan.ops[..until.min(usize::from(plan.call))] {
+        if let Op::Callback(CallbackOp::Pass { closure, .. }) = op {
+            // SAFETY: the op has put it there; closures live as long as their store.
+            unsafe {
+                if let Some(closure) = Closure::at(frame, *closure) {
+                    closure.release();
+                }
+            }
+        }
+    }
+}
+
+/// Runs an op of the *before* section of an import.
+///
+/// # Safety
+/// As [`super::before::step`]; the plan may call back, and its frame says which call this is.
+pub(super) unsafe fn before(op: CallbackOp, space: &Space<'_>) -> Result<(), Failure> {
+    let CallbackOp::Pass { slot, to, callback, null, closure: place, kept } = op else {
+        return Ok(()); // no other is an import's
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        let index = space.pointer(slot);
+        if index == 0 {
+            if null != Null::Allowed {
+                return Err(Failure::Check);
+            }
+            space.write::<u64>(place, 0);
+            space.write::<u64>(to, 0);
+            return Ok(());
+        }
+        let callback = &space.plan.callbacks[usize::from(callback)];
+        let guest = &mut *(*(*space.frame).running).guest;
+        let closure = guest.closure(index, callback, space.binding)?;
+        let closure = closure.as_ref();
+        closure.hold(kept);
+        space.write::<u64>(place, ptr::from_ref(closure).expose_provenance() as u64);
+        space.write::<u64>(to, closure.code().expose_provenance() as u64);
+    }
+    Ok(())
+}
+
+/// Runs an op of the *after* section of an import.
+///
+/// # Safety
+/// As `After::step`.
+pub(super) unsafe fn keep(op: CallbackOp, space: &Space<'_>) {
+    // SAFETY: the caller's promise: a `Pass` has put the closure there, an `Adopt` the handle.
+    unsafe {
+        let (closure, holder) = match op {
+            CallbackOp::Keep { closure, holder: None } => {
+                if let Some(closure) = Closure::at(space.frame, closure) {
+                    closure.escape();
+                }
+                return;
+            }
+            CallbackOp::Keep { closure, holder: Some(slot) } => {
+                (closure, space.slot32(slot.number()))
+            }
+            CallbackOp::KeepReturned { closure, handle } => (closure, space.read::<u32>(handle)),
+            CallbackOp::Pass { .. }
+            | CallbackOp::Scalar { .. }
+            | CallbackOp::Pair { .. }
+            | CallbackOp::Vector { .. }
+            | CallbackOp::Inside { .. }
+            | CallbackOp::Copy { .. }
+            | CallbackOp::Handle { .. }
+            | CallbackOp::Object { .. }
+            | CallbackOp::Room { .. }
+            | CallbackOp::Enter
+            | CallbackOp::Reply { .. }
+            | CallbackOp::ReplyVector
+            | CallbackOp::ReplySplit { .. }
+            | CallbackOp::ReplyBehind { .. }
+            | CallbackOp::ReplyHandle { .. }
+            | CallbackOp::ReplyText { .. }
+            | CallbackOp::ReplyBuffer { .. } => return,
+        };
+        if let Some(closure) = Closure::at(space.frame, closure) {
+            space.store().with_handles(|table| table.keep_closure(holder, closure.uses()));
+        }
+    }
+}

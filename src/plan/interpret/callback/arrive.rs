@@ -1,0 +1,287 @@
+//! What a callback gets that is not one scalar or a pointer to the guest's own memory.
+//!
+//! Native bytes are read first, all of them, then the guest is asked for memory: its allocator is guest
+//! code, which may change what native code has lent.
+use super::Kept;
+use super::call::Call;
+use crate::plan::expression::evaluate;
+use crate::plan::extended::to_binary128;
+use crate::plan::frame::GuestSlot;
+use crate::plan::handles::Loan;
+use crate::plan::interpret::after::native_text_length;
+use crate::plan::interpret::{Failure, FrameEnvironment};
+use crate::plan::moves::{load, misfit, store};
+use crate::plan::op::{CallbackOp, REMOTE, Reach};
+use crate::plan::problem::Problem;
+use std::ptr;
+
+/// What one call of a callback has brought to the guest, and takes back.
+#[derive(Default)]
+pub(super) struct Brought {
+    copies: Vec<Copy>,
+    /// Handles that this call has made.
+    shown: Vec<u32>,
+    /// Bytes of the copies.
+    bytes: u64,
+}
+
+/// Guest memory for the length of a call.
+struct Copy {
+    slot: u16,
+    bytes: Box<[u8]>,
+    /// Where it is; 0 until the guest was asked.
+    address: u64,
+    back: Back,
+}
+
+/// What becomes of what the guest leaves in a copy.
+#[derive(Clone, Copy)]
+enum Back {
+    Dropped,
+    /// Copied to there.
+    Bytes(*mut u8),
+    /// Taken apart.
+    Moves(*mut u8, u16),
+}
+
+impl Call<'_> {
+    fn brought(&mut self) -> &mut Brought {
+        self.brought.get_or_insert_default()
+    }
+
+    fn write(&mut self, slot: u16, low: u64, high: u64) {
+        // SAFETY: the slot is one of the plan's.
+        unsafe { self.slots.add(usize::from(slot)).write(GuestSlot { low, high }) };
+    }
+
+    /// Guest memory with those bytes, whose address goes to `slot`.
+    fn copy(&mut self, slot: u16, bytes: Box<[u8]>, back: Back) -> Result<(), Failure> {
+        let limit = self.space().store().limits.copied_bytes;
+        let brought = self.brought();
+        brought.bytes = brought.bytes.saturating_add(bytes.len() as u64);
+        if brought.bytes > limit {
+            return Err(Problem::Limit { limit: "copied_bytes", value: limit }.into());
+        }
+        brought.copies.push(Copy { slot, bytes, address: 0, back });
+        Ok(())
+    }
+
+    /// Runs an op of the *before* section.
+    ///
+    /// # Safety
+    /// It is one of the closure's plan, which was verified.
+    #[cold]
+    pub(super) unsafe fn arrive(&mut self, op: CallbackOp) -> Result<(), Failure> {
+        let space = self.space();
+        // SAFETY: a verified op stays inside the frame and C's stack arguments.
+        unsafe {
+            match op {
+                CallbackOp::Pair { from, slot, extended } => {
+                    let mut value = space.read::<u128>(from);
+                    if extended {
+                        value = to_binary128(value);
+                    }
+                    self.write(slot, low(value), 0);
+                    self.write(slot + 1, low(value >> 64), 0);
+                    Ok(())
+                }
+                CallbackOp::Vector { from, slot } => {
+                    let [low, high] = space.read::<[u64; 2]>(from);
+                    self.write(slot, low, high);
+                    Ok(())
+                }
+                CallbackOp::Handle { from, slot, kind } => {
+                    self.show(space.read::<u64>(from), slot, kind)
+                }
+                CallbackOp::Object { slot, size, moves } => {
+                    let moves = &space.plan.moves[usize::from(moves)];
+                    if misfit(moves, space.frame.cast()).is_some() {
+                        return Err(Failure::Check);
+                    }
+                    let mut bytes = vec![0; size as usize].into_boxed_slice();
+                    store(moves, space.frame.cast(), bytes.as_mut_ptr());
+                    self.copy(slot, bytes, Back::Dropped)
+                }
+                CallbackOp::Room { size } => {
+                    self.copy(0, vec![0; size as usize].into(), Back::Dropped)
+                }
+                CallbackOp::Copy { from, slot, reach, back } => {
+                    self.bring(space.read::<u64>(from), slot, reach, back)
+                }
+                CallbackOp::Pass { .. }
+                | CallbackOp::Keep { .. }
+                | CallbackOp::KeepReturned { .. }
+                | CallbackOp::Scalar { .. }
+                | CallbackOp::Inside { .. }
+                | CallbackOp::Enter
+                | CallbackOp::Reply { .. }
+                | CallbackOp::ReplyVector
+                | CallbackOp::ReplySplit { .. }
+                | CallbackOp::ReplyBehind { .. }
+                | CallbackOp::ReplyHandle { .. }
+                | CallbackOp::ReplyText { .. }
+                | CallbackOp::ReplyBuffer { .. } => Ok(()),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Call::arrive`]; the native pointer is an object of that kind.
+    unsafe fn show(&mut self, native: u64, slot: u16, kind: u16) -> Result<(), Failure> {
+        let space = self.space();
+        let mut handle = 0;
+        if native != 0 {
+            let kind = space.plan.handle_kinds[usize::from(kind)].id;
+            let pointer = ptr::with_exposed_provenance_mut(usize_of(native));
+            let shown = space.store().with_handles(|table| table.show(pointer, kind));
+            let limit = u64::from(space.store().limits.handles);
+            let Some((shown, is_new)) = shown else {
+                return Err(Problem::Limit { limit: "handles", value: limit }.into());
+            };
+            handle = shown;
+            if is_new {
+                self.brought().shown.push(shown);
+            }
+        }
+        self.write(slot, handle.into(), 0);
+        Ok(())
+    }
+
+    /// # Safety
+    /// As [`Call::arrive`]; the native pointer reaches as far as that says.
+    unsafe fn bring(
+        &mut self,
+        native: u64,
+        slot: u16,
+        reach: Reach,
+        back: bool,
+    ) -> Result<(), Failure> {
+        if let Some(address) = self.inside(native).or_else(|| self.find(native)) {
+            self.write(slot, address, 0);
+            return Ok(());
+        }
+        let space = self.space();
+        let start = ptr::with_exposed_provenance_mut::<u8>(usize_of(native));
+        let len = match reach {
+            // SAFETY: the prototype says that it is a string.
+            Reach::Text(unit) => unsafe { native_text_length(start, unit) as u64 },
+            Reach::Counted { expr, size } => {
+                let expression = &space.plan.expressions[usize::from(expr)];
+                let count = evaluate(expression, &mut FrameEnvironment(space));
+                let count = count.ok().and_then(|count| u64::try_from(count).ok());
+                count.and_then(|count| count.checked_mul(size.into())).ok_or(Failure::Check)?
+            }
+            Reach::Object { size, moves } => {
+                let list = &space.plan.moves[usize::from(moves)];
+                let frame = start.wrapping_sub(REMOTE);
+                let mut bytes = vec![0; size as usize].into_boxed_slice();
+                // SAFETY: the prototype says that such a value is there; the moves' frame begins before
+                // it, and they read only it.
+                unsafe {
+                    if misfit(list, frame).is_some() {
+                        return Err(Failure::Check);
+                    }
+                    store(list, frame, bytes.as_mut_ptr());
+                }
+                let back = if back { Back::Moves(start, moves) } else { Back::Dropped };
+                return self.copy(slot, bytes, back);
+            }
+        };
+        let limit = space.store().limits.copied_bytes;
+        let too_many = || Failure::from(Problem::Limit { limit: "copied_bytes", value: limit });
+        let len = usize::try_from(len).ok().filter(|len| *len as u64 <= limit);
+        // SAFETY: the prototype says that so many bytes are there, and native code does not run meanwhile.
+        let bytes = unsafe { std::slice::from_raw_parts(start, len.ok_or_else(too_many)?) };
+        let back = if back { Back::Bytes(start) } else { Back::Dropped };
+        self.copy(slot, bytes.into(), back)
+    }
+
+    /// Puts what was read into the guest's memory.
+    #[cold]
+    pub(super) fn give(&mut self) -> Result<(), Failure> {
+        const ALIGN: u32 = 16;
+        let closure = self.closure;
+        let count = self.brought().copies.len();
+        for index in 0..count {
+            let wanted = self.brought().copies[index].bytes.len() as u64;
+            // SAFETY: the function is one that the host has made a closure of.
+            let address = unsafe {
+                let guest = self.guest();
+                guest.allocate_for(closure.function(), wanted.max(1), ALIGN)?
+            };
+            self.refresh();
+            let failed = || Failure::from(Problem::Allocation { bytes: wanted, returned: address });
+            if address == 0 {
+                return Err(failed());
+            }
+            let space = self.space();
+            let copy = &mut self.brought().copies[index];
+            copy.address = address;
+            // SAFETY: no slice of guest memory is alive.
+            unsafe { space.write_guest(address, &copy.bytes) }.ok_or_else(failed)?;
+            let slot = copy.slot;
+            self.write(slot, address, 0);
+        }
+        Ok(())
+    }
+
+    /// Where the guest has put its result.
+    pub(super) fn room(&mut self) -> u64 {
+        self.brought().copies.iter().find(|copy| copy.slot == 0).map_or(0, |copy| copy.address)
+    }
+
+    /// Ends what the call has brought: what the guest has left goes back if all went well, then its memory
+    /// is freed. When guest code has trapped, none runs any more.
+    pub(super) fn take_back(&mut self, is_well: bool, trapped: bool) -> Result<(), Kept> {
+        let Some(brought) = self.brought.take() else { return Ok(()) };
+        if is_well {
+            self.refresh();
+            let space = self.space();
+            for copy in &brought.copies {
+                let at = space.inside(copy.address, copy.bytes.len() as u64);
+                let Some(at) = at else { continue };
+                // SAFETY: the bytes are inside the guest's memory. Native code has lent what is written to,
+                // and is what called.
+                unsafe {
+                    match copy.back {
+                        Back::Dropped => {}
+                        Back::Bytes(to) => to.copy_from_nonoverlapping(at, copy.bytes.len()),
+                        Back::Moves(to, moves) => {
+                            let moves = &space.plan.moves[usize::from(moves)];
+                            load(moves, to.wrapping_sub(REMOTE), at);
+                        }
+                    }
+                }
+            }
+        }
+        let space = self.space();
+        let mut ended = Vec::new();
+        for handle in &brought.shown {
+            ended.extend(space.store().with_handles(|table| table.hide(*handle)));
+        }
+        if trapped {
+            return Ok(());
+        }
+        let instance = self.closure.binding().instance;
+        let loans = brought.copies.iter().filter(|copy| copy.address != 0).map(|copy| {
+            let size = copy.bytes.len() as u64;
+            Loan { instance, address: copy.address, size }
+        });
+        for loan in loans.chain(ended) {
+            if self.guest().release(loan).is_err() {
+                return Err(Kept::Guest);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low half is meant")]
+fn low(value: u128) -> u64 {
+    value as u64
+}
+
+/// A native address on a 64-bit host.
+fn usize_of(value: u64) -> usize {
+    usize::try_from(value).expect("bridges exist only on 64-bit hosts")
+}

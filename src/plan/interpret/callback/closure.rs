@@ -1,0 +1,375 @@
+//! A closure: what C has for a guest function.
+use super::call::Call;
+use super::{CURRENT, Now, reply};
+use crate::plan::binding::{Binding, StoreBlock, Strays};
+use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
+use crate::plan::interpret::Both;
+use crate::plan::interpret::upcall::{Context, entry};
+use crate::plan::moves::Move;
+use crate::plan::op::{At, CallbackOp, Fetch, Op};
+use crate::plan::stubs::{self, Head, NoStubs, Stub};
+use crate::plan::{Callback, Plan};
+use rustc_hash::FxBuildHasher;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::ffi::c_void;
+use std::fmt;
+use std::mem::{MaybeUninit, offset_of};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+/// What a closure's stub finds. It stays when its store is gone: native code may have kept the address.
+///
+/// Other threads touch nothing of it but atomics and what never changes.
+#[repr(C)]
+pub struct Closure {
+    context: Context,
+    /// How many calls, handles and registrations allow it to be called.
+    uses: Arc<AtomicU32>,
+    /// The store that it belongs to; null when that is gone. Only compared.
+    block: AtomicPtr<StoreBlock>,
+    /// Of the kind [`Callback`](crate::plan::Kind::Callback), verified.
+    plan: Arc<Plan>,
+    /// The host's own: which function this is.
+    function: *const c_void,
+    /// Of the function's instance; its target is not used.
+    binding: Binding,
+    /// Whether that instance's memory may move when it grows.
+    may_move: bool,
+    /// Whether it was ever passed to be kept.
+    kept: AtomicBool,
+    /// One of the uses is that of a registration without end.
+    escaped: AtomicBool,
+    /// What C gets when there is no result: an integer register, a vector register.
+    on_trap: (u64, u64),
+    strays: Arc<Strays>,
+    /// Set once, before anybody knows the closure.
+    stub: Option<Stub>,
+    /// Strings that a kept closure has returned.
+    texts: RefCell<Texts>,
+    /// Frees the host's own.
+    free: unsafe fn(*const c_void),
+}
+
+// SAFETY: see the struct. What is not atomic is touched by whoever has the store in its hands: closures are
+// entered under a call of their own store only. What the host gives away may be freed by any thread.
+unsafe impl Send for Closure {}
+// SAFETY: as above.
+unsafe impl Sync for Closure {}
+
+/// Each string once.
+#[derive(Default)]
+struct Texts {
+    all: HashSet<Box<[u8]>, FxBuildHasher>,
+    bytes: u64,
+}
+
+/// Where a string of a callback lives.
+pub(super) enum Kept {
+    /// With the closure, there.
+    Closure(*const u8),
+    /// With the running call, which must copy it.
+    Call,
+    /// There are too many.
+    TooMany,
+}
+
+/// Most guest functions take so many arguments at most, for which there is room on the stack.
+const FEW: usize = 8;
+
+/// What the host knows of a guest function.
+#[derive(Debug)]
+pub struct Function {
+    /// What [`Guest::enter`](crate::plan::interpret::Guest::enter) gets.
+    pub function: *const c_void,
+    /// Frees that, on any thread.
+    pub free: unsafe fn(*const c_void),
+    /// Of the function's instance.
+    pub binding: Binding,
+    /// Whether the instance's memory may move when it grows.
+    pub may_move: bool,
+}
+
+impl Closure {
+    /// A closure for a guest function of the wasm type of the callback's plan.
+    ///
+    /// # Errors
+    /// When there is no stub for it.
+    ///
+    /// # Safety
+    /// The callback's plan was verified for this host's ABI. The function's binding is one of a store
+    /// block that lives until [`Closure::retire`].
+    pub unsafe fn new(
+        callback: &Callback,
+        function: Function,
+    ) -> Result<NonNull<Closure>, NoStubs> {
+        let plan = Arc::clone(&callback.plan);
+        let block = function.binding.store;
+        // SAFETY: the caller's promise.
+        let strays = unsafe { Arc::clone(&(*block).strays) };
+        let on_trap = on_trap(&plan, callback.on_trap);
+        let Function { function, free, binding, may_move } = function;
+        let closure = Box::new(Closure {
+            context: Context { entry: AtomicPtr::new(entry_of(&plan).cast_mut()), run, gone },
+            uses: Arc::default(),
+            block: AtomicPtr::new(block.cast_mut()),
+            plan,
+            function,
+            binding,
+            may_move,
+            kept: AtomicBool::new(false),
+            escaped: AtomicBool::new(false),
+            on_trap,
+            strays,
+            stub: None,
+            texts: RefCell::default(),
+            free,
+        });
+        let closure = NonNull::from(Box::leak(closure));
+        // SAFETY: leaked just now; `drop_closure` is for such.
+        match stubs::take(unsafe { Head::new(closure.cast(), drop_closure) }) {
+            Ok(stub) => {
+                // SAFETY: nobody else knows it yet.
+                unsafe { (*closure.as_ptr()).stub = Some(stub) };
+                Ok(closure)
+            }
+            Err(error) => {
+                // SAFETY: leaked above, and no stub has it.
+                unsafe { drop_closure(closure.cast()) };
+                Err(error)
+            }
+        }
+    }
+
+    /// The closure whose address is at that place of a frame.
+    ///
+    /// # Safety
+    /// A `Pass` of a call of a store that lives has put it there.
+    pub(super) unsafe fn at<'a>(frame: *const FrameHead, place: At) -> Option<&'a Closure> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let address = frame.cast::<u8>().add(place.offset()).cast::<u64>().read();
+            ptr::with_exposed_provenance::<Closure>(usize::try_from(address).ok()?).as_ref()
+        }
+    }
+
+    /// What C calls.
+    #[must_use]
+    pub fn code(&self) -> *const c_void {
+        self.stub.map_or(ptr::null(), |stub| stub.code)
+    }
+
+    /// One use more. `kept`: native code may keep it when that ends.
+    pub fn hold(&self, kept: bool) {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        if kept {
+            self.kept.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// One use less.
+    pub fn release(&self) {
+        self.uses.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Native code keeps it until [`Closure::forget`].
+    pub fn escape(&self) {
+        if !self.escaped.swap(true, Ordering::Relaxed) {
+            self.uses.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Native code has been told to forget it.
+    pub fn forget(&self) {
+        if self.escaped.swap(false, Ordering::Relaxed) {
+            self.release();
+        }
+    }
+
+    /// The number of its uses.
+    #[must_use]
+    pub fn uses(&self) -> &Arc<AtomicU32> {
+        &self.uses
+    }
+
+    /// The store has ended: from now on no call of it is allowed. Its stub leads to something else at some
+    /// time, unless native code may still have it.
+    ///
+    /// # Safety
+    /// It was made by [`Closure::new`], and is not used again but by native code.
+    pub unsafe fn retire(closure: NonNull<Closure>) {
+        // SAFETY: the caller's promise.
+        let this = unsafe { closure.as_ref() };
+        this.block.store(ptr::null_mut(), Ordering::Relaxed);
+        // Native code that was given it to keep and was not told otherwise may call it at any time: what it
+        // calls is this, for ever.
+        if let Some(stub) = this.stub
+            && this.uses.load(Ordering::Relaxed) == 0
+        {
+            // SAFETY: leaked in `new`.
+            stubs::retire(stub, unsafe { Head::new(closure.cast(), drop_closure) });
+        }
+    }
+
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(super) fn function(&self) -> *const c_void {
+        self.function
+    }
+
+    pub(super) fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    pub(super) fn may_move(&self) -> bool {
+        self.may_move
+    }
+
+    /// A copy of a string that lives as long as native code may use it.
+    pub(super) fn keep_text(&self, bytes: &[u8], limit: u64) -> Kept {
+        if !self.kept.load(Ordering::Relaxed) {
+            return Kept::Call;
+        }
+        let mut texts = self.texts.borrow_mut();
+        if let Some(known) = texts.all.get(bytes) {
+            return Kept::Closure(known.as_ptr());
+        }
+        let total = texts.bytes.saturating_add(bytes.len() as u64);
+        if total > limit {
+            return Kept::TooMany;
+        }
+        texts.bytes = total;
+        let copy: Box<[u8]> = bytes.into();
+        let start = copy.as_ptr();
+        texts.all.insert(copy);
+        Kept::Closure(start)
+    }
+
+    /// What C gets when there is no result.
+    ///
+    /// # Safety
+    /// `frame` is what the closure's entry has filled.
+    unsafe fn without_result(&self, frame: *mut FrameHead) -> Both {
+        match self.plan.ops.last() {
+            Some(Op::Callback(CallbackOp::ReplySplit { moves, .. })) => {
+                // SAFETY: the frame is ours; its entry loads the record.
+                unsafe { reply::nothing(Some(&self.plan.moves[usize::from(*moves)]), frame) }
+            }
+            // SAFETY: likewise.
+            Some(Op::Callback(CallbackOp::ReplyVector)) => unsafe { reply::nothing(None, frame) },
+            Some(Op::Callback(CallbackOp::ReplyBehind { hidden, moves, .. })) => {
+                let moves = &self.plan.moves[usize::from(*moves)];
+                // SAFETY: C has passed the address of memory for the result there.
+                unsafe { reply::nothing_behind(moves, frame, *hidden) }
+            }
+            _ => Both { integer: self.on_trap.0, vector: f64::from_bits(self.on_trap.1) },
+        }
+    }
+
+    /// Nobody may call it now.
+    #[cold]
+    fn stray(&self) {
+        self.strays.add();
+        tracing::warn!(
+            callback = %self.plan.prototype.name,
+            "native code called a guest function where none may run: from another thread, from a function that was said to be a leaf, or after its time"
+        );
+    }
+}
+
+/// Which entry saves and loads what a plan needs.
+fn entry_of(plan: &Plan) -> *const c_void {
+    let vectors = FrameLayout::vector(0).map_or(0, At::offset)..offset_of!(FrameHead, record);
+    let reads = |op: &Op| match op {
+        Op::Callback(
+            CallbackOp::Scalar { from, .. }
+            | CallbackOp::Vector { from, .. }
+            | CallbackOp::Pair { from, .. },
+        ) => vectors.contains(&from.offset()),
+        Op::Callback(CallbackOp::Object { moves, .. }) => {
+            let moved = |one: &Move| vectors.contains(&one.frame.offset());
+            plan.moves[usize::from(*moves)].iter().any(moved)
+        }
+        _ => false,
+    };
+    let splits = matches!(
+        plan.ops.last(),
+        Some(Op::Callback(CallbackOp::ReplySplit { .. } | CallbackOp::ReplyVector))
+    );
+    entry(splits, plan.ops.iter().any(reads))
+}
+
+/// What registers hold of a value.
+#[expect(clippy::cast_precision_loss, reason = "C converts it likewise")]
+fn on_trap(plan: &Plan, value: i64) -> (u64, u64) {
+    match plan.ops.last() {
+        Some(Op::Callback(CallbackOp::Reply { fetch })) => match fetch {
+            Fetch::Float32 => (0, (value as f32).to_bits().into()),
+            Fetch::Float64 => (0, (value as f64).to_bits()),
+            Fetch::Bool => (u64::from(value != 0), 0),
+            Fetch::Integer(_) | Fetch::Whole => (value.cast_unsigned(), 0),
+        },
+        _ => (0, 0),
+    }
+}
+
+/// # Safety
+/// `context` was leaked by [`Closure::new`], and no stub leads there.
+unsafe fn drop_closure(context: NonNull<Context>) {
+    // SAFETY: the caller's promise.
+    let closure = unsafe { Box::from_raw(context.cast::<Closure>().as_ptr()) };
+    // SAFETY: freed once, with the closure.
+    unsafe { (closure.free)(closure.function) };
+}
+
+/// Never called: closures keep their entry.
+unsafe extern "C" fn gone(_: *const Context) -> ! {
+    std::process::abort()
+}
+
+/// What entries call.
+///
+/// # Safety
+/// `context` is that of a [`Closure`]; `frame` is what its entry has filled.
+unsafe extern "C" fn run(frame: *mut FrameHead, context: *const Context) -> Both {
+    // SAFETY: the caller's promise. Nothing of a closure changes but atomics and cells.
+    let closure = unsafe { &*context.cast::<Closure>() };
+    let running = CURRENT.get();
+    // SAFETY: what is there is alive: see `Now`.
+    let allowed = !running.is_null()
+        && unsafe { (*running).block } == closure.block.load(Ordering::Relaxed).cast_const()
+        && closure.uses.load(Ordering::Relaxed) != 0;
+    // SAFETY: the caller's promise; the running call is one of the closure's store, whose thread this is.
+    unsafe {
+        if !allowed {
+            closure.stray();
+        } else if (*running).kept.is_none() {
+            let hidden = Now::is(ptr::null_mut());
+            let mut few: [MaybeUninit<GuestSlot>; FEW] = [MaybeUninit::uninit(); FEW];
+            let mut many = Vec::new();
+            let count = closure.plan.lowering.params.len().max(1);
+            let slots = if count <= FEW {
+                few.as_mut_ptr().cast::<GuestSlot>()
+            } else {
+                many.resize(count, GuestSlot::default());
+                many.as_mut_ptr()
+            };
+            let outcome = Call::new(closure, running, frame, slots, count).make();
+            drop(hidden);
+            match outcome {
+                Ok(both) => return both,
+                Err(kept) => (*running).kept = Some(kept),
+            }
+        }
+        closure.without_result(frame)
+    }
+}
+
+impl fmt::Debug for Closure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Closure").field(&self.plan.prototype.name.to_string()).finish()
+    }
+}

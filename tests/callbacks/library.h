@@ -1,0 +1,50 @@
+#include "portcullis.h"
+#pragma portcullis library "@LIBRARY@" module "cb" also "libc.so.6"
+
+typedef struct session session __drop(session_close);
+struct point { int x; double y; };
+struct big { long a; double b; int c; long d; };
+struct small { short a; int b; };
+
+void qsort(void *__sized_by(n * size) base, size_t n, size_t size,
+           int (*compar)(const void *__sized_by(size) a, const void *__sized_by(size) b));
+void *bsearch(const void *__sized_by(size) key, const void *__sized_by(n * size) base, size_t n, size_t size,
+              int (*compar)(const void *__sized_by(size) a, const void *__sized_by(size) b));
+
+int apply(int (*f)(int), int x);
+int apply_or(int (*_Nullable f)(int) __on_trap(-7), int x);
+int count_calls(void);
+long many(long (*f)(int, short, signed char, unsigned char, long, float, double, int, int, double, _Bool));
+float apply_float(float (*f)(float, double), float x);
+double apply_double(double (*f)(double), double x);
+unsigned char apply_byte(unsigned char (*f)(unsigned char), int x);
+long apply_long(long (*f)(long), long long x);
+int with_text(int (*f)(const char *text), int which);
+int with_bytes(int (*f)(const unsigned char *__counted_by(n) data, size_t n), int n);
+int fill_bytes(void (*f)(unsigned char *__counted_by(n) data, int n), int n);
+int with_numbers(int (*f)(const int *a, double *b, long *c));
+int with_point(int (*f)(const struct point *p));
+int move_point(int (*f)(struct big *p));
+double by_value(double (*f)(struct point p, struct small s, struct big b));
+long give_struct(struct big (*f)(int), struct point (*g)(int), struct small (*h)(int));
+int text_from(const char *(*f)(int), int n);
+int bytes_from(const unsigned char *__counted_by(n) (*f)(int n), int n);
+long double apply_wide(long double (*f)(long double, __int128), long double x);
+
+session *session_open(void);
+void session_close(session *__consumes s);
+int session_id(session *s);
+int with_session(int (*f)(session *s), session *s);
+int with_new_session(int (*f)(session *s));
+session *pick(session *(*f)(session *s), session *s) __borrowed;
+void session_hook(session *s, int (*f)(int) __captured_by(s));
+session *session_with(int (*f)(int) __captured_by(return));
+int session_fire(session *s, int x);
+
+void keep(int (*f)(int) __escapes __on_trap(-9));
+int fire(int x);
+int fire_leaf(int x) __leaf;
+int fire_thread(int x);
+void keep_text(const char *(*f)(int) __escapes);
+int fire_text(int x);
+int outer_text(int x);

@@ -1,0 +1,10 @@
+//! Guest functions as C function pointers, called by the C library and by a library that gcc compiles.
+mod hostile;
+mod kept;
+mod library;
+mod values;
+
+#[path = "../support/native.rs"]
+mod native;
+#[path = "../support/rng.rs"]
+mod rng;
