@@ -139,6 +139,7 @@ impl<'p> Outside<'p> {
             ("callees", plan.callees.is_empty()),
             ("handle kinds", plan.handle_kinds.is_empty()),
             ("callbacks", plan.callbacks.is_empty()),
+            ("names", plan.names.is_empty()),
         ] {
             if !is_empty {
                 return Err(Fault::Unused { table, index: 0 });
