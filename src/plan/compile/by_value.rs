@@ -33,6 +33,12 @@ impl Compiler<'_> {
             (_, Crossing::Nothing) if !value.pieces.is_empty() || value.indirect.is_some() => {
                 self.later(ty.span, "a struct without members that C passes all the same");
             }
+            // GCC's way with a member after which an array of no large elements stands.
+            (TypeKind::Record(_), Crossing::Scalar(_) | Crossing::Vector)
+                if value.indirect.is_some() =>
+            {
+                self.later(ty.span, "a struct that C returns through memory and wasm as one value");
+            }
             (TypeKind::Record(_), Crossing::Scalar(_) | Crossing::Two(_) | Crossing::Vector) => {
                 let _ = self.leaves(ty);
             }
