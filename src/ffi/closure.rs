@@ -340,9 +340,12 @@ impl Arguments<'_> {
     /// `T` is the Rust type for the argument's C type.
     #[inline]
     #[must_use]
+    #[track_caller]
     pub unsafe fn read<T: Copy>(&self, index: usize) -> T {
         let argument = self.get(index);
-        assert_eq!(self.plan.params()[index].size, size_of::<T>(), "the size of argument {index}");
+        if self.plan.params()[index].size != size_of::<T>() {
+            self.wrong_size::<T>(Some(index));
+        }
         // SAFETY: an argument of that size is there; the rest is the caller's promise.
         unsafe { argument.cast::<T>().read_unaligned() }
     }
@@ -364,10 +367,28 @@ impl Arguments<'_> {
     /// # Safety
     /// `T` is the Rust type for the result's C type.
     #[inline]
+    #[track_caller]
     pub unsafe fn write<T: Copy>(&self, value: T) {
         let size = self.plan.result().map(|ValueLayout { size, .. }| size);
-        assert_eq!(size, Some(size_of::<T>()), "the size of the result");
+        if size != Some(size_of::<T>()) {
+            self.wrong_size::<T>(None);
+        }
         // SAFETY: memory for a result of that size is there; the rest is the caller's promise.
         unsafe { self.result().cast::<T>().write_unaligned(value) }
+    }
+
+    /// Tells which C type a Rust type was taken for; `None`: of the result.
+    #[cold]
+    #[track_caller]
+    fn wrong_size<T>(&self, argument: Option<usize>) -> ! {
+        let what = argument.map_or("the result".to_owned(), |index| format!("argument {index}"));
+        let c_type = self.plan.type_of(argument).map_or_else(String::new, ToString::to_string);
+        let (name, size) = (std::any::type_name::<T>(), size_of::<T>());
+        let layout = match argument {
+            Some(index) => self.plan.params().get(index).copied(),
+            None => self.plan.result(),
+        };
+        let found = layout.map_or(0, |layout| layout.size);
+        panic!("{what} is `{c_type}`, of {found} bytes; `{name}` has {size}");
     }
 }

@@ -21,7 +21,11 @@ pub enum Error {
     #[error("calls without a guest work on x86-64 with the System V ABI, not on this machine")]
     UnsupportedHost,
     /// A call with another number of arguments than the prototype has.
-    #[error("`{prototype}` has {expected} parameters, {found} arguments were given")]
+    #[error(
+        "`{prototype}` has {}, {} given",
+        counted(*expected, "parameter", "parameters"),
+        counted(*found, "argument was", "arguments were")
+    )]
     ArgumentCount {
         /// The prototype.
         prototype: String,
@@ -54,4 +58,8 @@ pub enum Error {
     /// The verifier refused the compiler's work.
     #[error("the plan was refused, which is a bug of Portcullis: {0}")]
     Refused(#[from] VerifyError),
+}
+
+fn counted(count: usize, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }

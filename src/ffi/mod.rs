@@ -42,7 +42,11 @@
 //!
 //! All types of C by value, both ways: scalars, enums, `bool`, pointers, `long double`, `_Complex`,
 //! `__int128`, vectors of 8 and 16 bytes, structs and unions however nested, packed, over-aligned, with
-//! bit-fields and arrays. What compilers disagree on is refused (`struct s { int : 3; }`), and so are vectors
+//! bit-fields and arrays, with tails and members that have no bytes as gcc passes these. A `long double` has 16
+//! bytes, of which 10 are the value; the other six are padding, which a result leaves as it was.
+//! The integer types of `stdint.h`, `stddef.h`, `sys/types.h` and `time.h` are known by name (`uint8_t`, `size_t`,
+//! `off_t`, `time_t`), and so are vectors (`__m128`); for others give the declarations to
+//! [`CallPlan::parse_in`]. What compilers disagree on is refused (`struct s { int : 3; }`), and so are vectors
 //! of 32 and 64 bytes: how those travel depends on whether the callee was compiled for AVX. Arguments may
 //! take up to 4096 bytes of stack. Calls work on x86-64 with the System V ABI; elsewhere plans cannot be
 //! made ([`Error::UnsupportedHost`]).

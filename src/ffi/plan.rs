@@ -7,7 +7,7 @@ use crate::plan::interpret::{self, native, upcall};
 use crate::plan::layout::{Extent, Target, extent_of};
 use crate::plan::{Plan, abi};
 use crate::signature::{
-    Diagnostics, Prototype, Scope, TypeKind, Variadic, parse_declaration, parse_interface,
+    Diagnostics, Prototype, Scope, Type, TypeKind, Variadic, parse_declaration, parse_interface,
 };
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -246,6 +246,17 @@ impl CallPlan {
     }
 
     #[cold]
+    /// The C type of an argument, or of the result.
+    pub(super) fn type_of(&self, argument: Option<usize>) -> Option<&Type> {
+        let function = &self.0.call.plan().prototype.function;
+        let Some(index) = argument else { return Some(&function.result) };
+        let tail = match &function.variadic {
+            Variadic::Typed(tail) => tail.as_slice(),
+            Variadic::No | Variadic::Untyped(_) => &[],
+        };
+        function.params.iter().map(|param| &param.ty).chain(tail).nth(index)
+    }
+
     fn refusal(&self, function: *const c_void, found: usize) -> Error {
         let prototype = self.to_string();
         let expected = self.0.params.len();

@@ -76,6 +76,19 @@ fn types_that_take_forever_to_walk_are_refused() {
 }
 
 #[test]
+fn tails_without_elements_are_laid_out_and_passed() {
+    let list = Type::struct_([Type::INT, Type::DOUBLE.flexible_array()]);
+    let layout = list.layout().expect("it has a layout");
+    assert_eq!((layout.size, layout.align), (8, 8));
+    let odd = Type::struct_([Type::FLOAT, Type::INT.array(0)]);
+    let function =
+        Function::new(odd.clone()).param(list).param(odd).param(Type::struct_([Type::INT; 0]));
+    let plan = CallPlan::of(&function).expect("it has a plan");
+    let sizes: Vec<usize> = plan.params().iter().map(|param| param.size).collect();
+    assert_eq!(sizes, [8, 4, 0]);
+}
+
+#[test]
 fn tails_without_end_are_refused() {
     let empty = Type::struct_([Type::INT; 0]);
     for count in [256, 70_000] {

@@ -88,7 +88,8 @@ impl Type {
         plain(TypeKind::Pointer(Box::new(Type::VOID.0)))
     }
 
-    /// An array, for members of structs: C passes none by value.
+    /// An array, for members of structs: C passes none by value. Of length 0 it is GNU C's array
+    /// without elements.
     ///
     /// ```
     /// use portcullis::ffi::Type;
@@ -100,6 +101,13 @@ impl Type {
         let length = i128::try_from(length).unwrap_or(i128::MAX);
         let length = Expr { kind: ExprKind::Integer(length), span: Span::default() };
         plain(TypeKind::Array { element: Box::new(self.0), length: Some(length) })
+    }
+
+    /// A flexible array member (`T tail[]`), for the end of a struct that has other members. A value
+    /// has none of its elements: C copies as many bytes as `sizeof` says.
+    #[must_use]
+    pub fn flexible_array(self) -> Type {
+        plain(TypeKind::Array { element: Box::new(self.0), length: None })
     }
 
     /// A SIMD vector of so many bytes (`__attribute__((vector_size(16)))`).

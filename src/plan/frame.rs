@@ -151,6 +151,18 @@ impl FrameLayout {
         (offset < MAX_STACK_AREA).then(|| At::new(Self::STACK + offset)).flatten()
     }
 
+    /// Image of the register or stack slot that an argument travels in; `None` for those that frames
+    /// have not.
+    #[must_use]
+    pub fn argument(location: Location) -> Option<At> {
+        match location {
+            Location::Integer(number) => Self::integer(number),
+            Location::Vector(number) => Self::vector(number),
+            Location::Stack(offset) => Self::stack_slot(offset),
+            Location::X87(_) => None,
+        }
+    }
+
     /// The first integer result register in the call record.
     #[must_use]
     pub fn result_integer() -> At {

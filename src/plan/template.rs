@@ -293,6 +293,10 @@ impl Template {
     }
 
     fn double(&mut self, slot: u16, to: At, width: Width) -> Result<(), Unsupported> {
+        // Of a struct that C passes as an integer; the bits are the value.
+        if word_of(to).is_ok() {
+            return self.word(slot, to, width);
+        }
         let number = (0..DOUBLES).find(|n| register(*n, FrameLayout::vector) == Some(to));
         self.doubles[number.ok_or(Unsupported::Doubles)?] = Argument::new(slot, width);
         Ok(())

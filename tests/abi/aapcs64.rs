@@ -5,8 +5,10 @@
 //! load that filled it, is where the piece came from.
 
 use crate::c_types::{self, Generator, Menu, declare};
+use crate::hollow::{Hollow, has_no_elements, holds};
 use portcullis::plan::abi::{Abi, AbiError, Assignment, Location, Piece, Value, assign, describe};
-use portcullis::signature::{Function, Param, Scope, Span, TypeKind, Variadic};
+use portcullis::plan::layout::Target;
+use portcullis::signature::{Function, Param, Record, Scope, Span, Type, TypeKind, Variadic};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::process::Command;
@@ -18,7 +20,7 @@ const MENU: Menu = Menu {
     atomics: false,
     wide: true,
     fields: 4,
-    hollow: false,
+    hollow: true,
     pointers: true,
 };
 const SIGNATURES: usize = 400;
@@ -134,6 +136,22 @@ fn own(register: &str) -> Location {
     }
 }
 
+/// Whether GCC passes it in general-purpose registers and clang perhaps not: an array of no elements
+/// in a record of its own is a member to GCC, to clang it is nothing. GCC is who is followed.
+fn differs_from_clang(function: &Function) -> bool {
+    let is_record = |ty: &Type| {
+        matches!(ty.kind, TypeKind::Record(_)) && c_types::size(ty, Target::Host(Abi::Aapcs64)) == 0
+    };
+    let inner = |ty: &Type| is_record(ty) && holds(ty, &has_no_elements);
+    let differs = |of: &Type| match &of.kind {
+        TypeKind::Record(Record { body: Some(body), .. }) => {
+            body.fields.iter().any(|field| holds(&field.ty, &inner))
+        }
+        _ => false,
+    };
+    c_types::types(function).into_iter().chain([&function.result]).any(differs)
+}
+
 fn expected(value: &Value) -> Vec<Location> {
     match value.indirect {
         Some(location) => vec![location],
@@ -170,11 +188,16 @@ fn functions_compiled_by_clang_take_everything_from_where_we_say() {
         generator.record();
     }
     let mut cases = Vec::new();
-    let mut refused = 0;
+    let (mut refused, mut skipped) = (0, 0);
+    let mut hollow = Hollow::default();
     while cases.len() < SIGNATURES {
         let function = signature(&mut generator);
         match assign(&function, &Scope::default(), Abi::Aapcs64) {
-            Ok(assignment) => cases.push((function, assignment)),
+            Ok(_) if differs_from_clang(&function) => skipped += 1,
+            Ok(assignment) => {
+                c_types::types(&function).into_iter().for_each(|of| hollow.count(of));
+                cases.push((function, assignment));
+            }
             Err(AbiError::Disputed { .. }) => refused += 1,
             Err(error) => panic!("{error}"),
         }
@@ -241,7 +264,10 @@ fn functions_compiled_by_clang_take_everything_from_where_we_say() {
     println!(
         "{compared} values, {unreadable} unreadable; {wrong} of {SIGNATURES} signatures differ"
     );
-    println!("{refused} signatures were refused");
+    println!("{refused} signatures were refused, {skipped} skipped, clang differs from GCC there");
+    println!("values without bytes in places: {hollow:?}");
+    hollow.assert(60);
+    assert!((1..SIGNATURES).contains(&skipped), "{skipped} signatures were skipped");
     assert_eq!(wrong, 0);
     assert!(unreadable < compared / 50 && refused < SIGNATURES / 10);
 }

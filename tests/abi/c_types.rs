@@ -1,7 +1,6 @@
-//! Random C types: as the crate has them, and as text for a C compiler.
-//!
-//! The text is written here and not by the crate's printer, so that a mistake in one of the two
-//! shows.
+//! Random C types: as the crate has them, and as text for a C compiler, which is written here and
+//! not by the crate's printer, so that a mistake in one of the two shows.
+use crate::hollow::FIRST;
 use portcullis::plan::layout::{Target, extent_of, record_on, scalar_of};
 use portcullis::signature::{
     Enum, Expr, ExprKind, Field, Float, Function, Ident, Integer, Param, Qualifiers, Record,
@@ -365,13 +364,14 @@ pub fn value(generator: &mut Generator) -> Type {
     let record = match generator.rng.below(8) {
         0 => generator.rng.below(SPECIAL.len()),
         1..4 => generator.rng.below(generator.records.len()),
+        4 if generator.menu.hollow => FIRST + generator.rng.below(SPECIAL.len() - FIRST),
         _ => return generator.scalar(),
     };
     ty(TypeKind::Record(generator.records[record].clone()))
 }
 
 /// Records that try rules which chance seldom meets: they come first in [`Generator::records`].
-const SPECIAL: [&str; 17] = [
+const SPECIAL: [&str; 26] = [
     "union s0 { long double a; long b[2]; }",
     "union s1 { float a; long double b; }",
     "union s2 { long a; long double b; }",
@@ -389,6 +389,15 @@ const SPECIAL: [&str; 17] = [
     "struct s14 { struct { float a[2]; } b[2]; }",
     "union s15 { double a; float b[2]; }",
     "struct s16 { long double a __attribute__((aligned(32))), b; }",
+    "struct s17 { float a; int b[0]; }",
+    "struct s18 { int a; char b[]; }",
+    "struct s19 { long a; long double b[]; }",
+    "struct s20 { }",
+    "struct s21 { struct { } a[3]; float b; }",
+    "struct s22 { double a; double b[0]; }",
+    "struct s23 { float a; struct { int b[0]; } c; }",
+    "struct s24 { int a; struct { int b[5]; } c[0]; }",
+    "struct s25 { struct { float a; short b[]; } c; }",
 ];
 
 /// The record that a declaration defines.

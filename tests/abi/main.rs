@@ -3,6 +3,7 @@
 //! `PORTCULLIS_SEED` chooses other random types.
 mod aapcs64;
 mod c_types;
+mod hollow;
 mod layouts;
 mod lowering;
 mod properties;

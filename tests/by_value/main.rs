@@ -8,11 +8,14 @@
 #![expect(unsafe_code, reason = "the interfaces are granted, the library is called")]
 #[path = "../abi/c_types.rs"]
 mod c_types;
+#[path = "../abi/hollow.rs"]
+mod hollow;
 #[path = "../support/native.rs"]
 mod native;
 mod values;
 
 use c_types::{Generator, Menu, declare};
+use hollow::Hollow;
 use libloading::Library;
 use portcullis::host::{Bridge, Natives, Tier};
 use portcullis::plan::abi::Abi;
@@ -34,7 +37,7 @@ const MENU: Menu = Menu {
     atomics: false,
     wide: true,
     fields: 5,
-    hollow: false,
+    hollow: true,
     pointers: false,
 };
 const BATCHES: u64 = 100;
@@ -68,6 +71,7 @@ struct Coverage {
     spilled: usize,
     variadic: usize,
     converted: usize,
+    hollow: Hollow,
 }
 
 impl Coverage {
@@ -82,6 +86,8 @@ impl Coverage {
         self.whole += usize::from(format!("{:?}", plan.ops).contains("Whole"));
         self.spilled += usize::from(plan.frame.stack > 0);
         self.variadic += usize::from(case.function.variadic != Variadic::No);
+        c_types::types(&case.function).into_iter().for_each(|of| self.hollow.count(of));
+        self.hollow.count(&case.function.result);
         let moves = format!("{:?}", plan.moves);
         self.converted += usize::from(moves.contains("32") || moves.contains("Extended"));
     }
@@ -398,4 +404,5 @@ fn gcc_receives_and_returns_what_the_guest_has() {
     assert!(
         coverage.spilled >= 20_000 && coverage.variadic >= 5_000 && coverage.converted >= 20_000
     );
+    coverage.hollow.assert(5_000);
 }

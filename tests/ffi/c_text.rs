@@ -123,6 +123,7 @@ impl<'a> Writer<'a> {
             }
             Type::Body(record) => format!("{} {name}", self.body(record, "")),
             Type::Array(element, length) => self.declare(element, &format!("{name}[{length}]")),
+            Type::Tail(element) => self.declare(element, &format!("{name}[]")),
         }
     }
 
@@ -233,7 +234,7 @@ fn collect(ty: &Type, pool: &Pool, needed: &mut BTreeSet<usize>) {
         Type::Body(record) => {
             record.fields.iter().for_each(|field| collect(&field.ty, pool, needed));
         }
-        Type::Array(element, _) => collect(element, pool, needed),
+        Type::Array(element, _) | Type::Tail(element) => collect(element, pool, needed),
     }
 }
 
@@ -250,7 +251,9 @@ pub fn table_index(ty: &Type) -> usize {
     match ty {
         Type::Scalar(number) => *number,
         Type::Record(number) => SCALARS.len() + number,
-        Type::Body(_) | Type::Array(..) => panic!("a function has none of these by value"),
+        Type::Body(_) | Type::Array(..) | Type::Tail(_) => {
+            panic!("a function has none of these by value")
+        }
     }
 }
 
@@ -362,6 +365,7 @@ impl<'a> Members<'a> {
             Type::Scalar(number) => self.lanes(&SCALARS[*number], place, 1),
             Type::Record(_) => self.tagged(ty, place, loose),
             Type::Body(record) => self.record(record, &format!("{place}."), loose),
+            Type::Tail(_) | Type::Array(_, 0) => {}
             Type::Array(element, length) => {
                 let (mut scalar, mut total) = (&**element, *length);
                 while let Type::Array(inner, length) = scalar {

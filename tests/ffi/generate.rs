@@ -1,13 +1,16 @@
 //! Random types and signatures.
 //!
 //! What compilers of one ABI pass in different ways is not made here, the crate refuses it:
-//! flexible and empty arrays, empty records, `_Atomic` members, unnamed bit-fields in unions and
-//! in eightbytes of their own, bit-fields in unions in packed records. `named` tries these.
+//! `_Atomic` members, unnamed bit-fields in unions and in eightbytes of their own, bit-fields in
+//! unions in packed records, over-aligned records without bytes. Flexible array members, arrays of no elements and records without
+//! members are made for gcc alone, which is who the crate follows there.
 use crate::rng::Rng;
 use crate::types::{Facts, Field, MOST_WEIGHT, Record, SCALARS, Scalar, Type, named};
 
 /// The most parameters of a function.
 pub const MOST_PARAMS: usize = 20;
+/// Scalars that are aligned to 16 bytes.
+const LONGEST: Facts = Facts::LONG_DOUBLE.and(Facts::INT128).and(Facts::VECTOR);
 /// Records may be nested so deeply.
 const MOST_DEPTH: usize = 4;
 /// About how large a record may be: twenty of them are passed at once.
@@ -60,14 +63,15 @@ pub struct Menu {
     /// Types with a tag.
     pub types: usize,
     pub cases: usize,
-    /// Whether `__int128` may be among the types.
-    pub int128: bool,
+    /// Whether `__int128` may be among the types, and tails and members without bytes: of both
+    /// clang has its own idea.
+    pub gcc: bool,
 }
 
 /// Makes a batch.
 pub fn batch(number: usize, menu: Menu, rng: &mut Rng) -> Batch {
-    let Menu { types, cases, int128 } = menu;
-    let mut maker = Maker { rng, records: special(int128), int128, names: 0 };
+    let Menu { types, cases, gcc } = menu;
+    let mut maker = Maker { rng, records: special(gcc), gcc, names: 0 };
     while maker.records.len() < types {
         let record = maker.record();
         if record.bulk <= MOST_BULK && record.depth <= MOST_DEPTH {
@@ -79,7 +83,7 @@ pub fn batch(number: usize, menu: Menu, rng: &mut Rng) -> Batch {
 }
 
 /// Records that try rules which chance seldom meets.
-fn special(int128: bool) -> Vec<Record> {
+fn special(gcc: bool) -> Vec<Record> {
     let one = |spelling| Type::Scalar(named(spelling));
     let many = |spelling, length| Type::Array(Box::new(one(spelling)), length);
     let record = |is_union, types: Vec<Type>| {
@@ -96,7 +100,7 @@ fn special(int128: bool) -> Vec<Record> {
         record(false, vec![one("_Complex long double")]),
         record(false, vec![one("_Complex float"), one("float")]),
         record(false, vec![one("float"), one("_Complex float")]),
-        record(false, vec![one(if int128 { "__int128" } else { "long long" })]),
+        record(false, vec![one(if gcc { "__int128" } else { "long long" })]),
         record(false, vec![one("vector_float_16")]),
         record(false, vec![Type::Array(Box::new(float2), 2)]),
         record(true, vec![one("long double"), one("int")]),
@@ -109,6 +113,18 @@ fn special(int128: bool) -> Vec<Record> {
     all[14].packed = true;
     all[15].align = Some(16);
     all[16].align = Some(64);
+    if gcc {
+        let tail = |spelling| Type::Tail(Box::new(one(spelling)));
+        let empty = || Type::Body(Box::new(record(false, vec![])));
+        all.extend([
+            record(false, vec![one("float"), many("int", 0)]),
+            record(false, vec![one("int"), tail("char")]),
+            record(false, vec![one("long"), tail("long double")]),
+            record(false, vec![]),
+            record(false, vec![Type::Array(Box::new(empty()), 3), one("float")]),
+            record(false, vec![one("int"), many("long double", 0)]),
+        ]);
+    }
     all.iter_mut().for_each(|record| record.sum_up(&[]));
     all
 }
@@ -116,7 +132,7 @@ fn special(int128: bool) -> Vec<Record> {
 struct Maker<'r> {
     rng: &'r mut Rng,
     records: Vec<Record>,
-    int128: bool,
+    gcc: bool,
     names: usize,
 }
 
@@ -130,7 +146,7 @@ impl Maker<'_> {
         loop {
             let number = self.rng.below(SCALARS.len());
             let Scalar { weight, facts, .. } = SCALARS[number];
-            let allowed = self.int128 || !facts.any(Facts::INT128);
+            let allowed = self.gcc || !facts.any(Facts::INT128);
             if allowed && self.rng.below(MOST_WEIGHT) < weight {
                 return number;
             }
@@ -142,7 +158,8 @@ impl Maker<'_> {
         match self.rng.below(20) {
             0..=2 if depth < 3 => {
                 let element = self.member(depth + 1, packed);
-                Type::Array(Box::new(element), 1 + self.rng.below(4))
+                let least = usize::from(!(self.gcc && self.rng.chance(1, 4)));
+                Type::Array(Box::new(element), least * (1 + self.rng.below(4)))
             }
             3..=7 => {
                 let number = self.rng.below(self.records.len());
@@ -152,6 +169,9 @@ impl Maker<'_> {
                     return Type::Scalar(self.scalar());
                 }
                 Type::Record(number)
+            }
+            9 if self.gcc && self.rng.chance(1, 3) => {
+                Type::Body(Box::new(Record::new(false, Vec::new(), &self.records)))
             }
             8 if depth < 2 => Type::Body(Box::new(self.body(depth + 1, packed))),
             _ => Type::Scalar(self.scalar()),
@@ -187,7 +207,7 @@ impl Maker<'_> {
             return;
         }
         let ty = self.member(depth, packed);
-        let is_body = matches!(ty, Type::Body(_));
+        let is_body = matches!(&ty, Type::Body(record) if !record.fields.is_empty());
         let name = if is_body && self.rng.chance(1, 2) { None } else { self.name() };
         // `_Alignas` may not lower what a type asks for; no scalar asks for more than 16.
         let raise = self.rng.chance(1, 25) && name.is_some();
@@ -246,6 +266,11 @@ impl Maker<'_> {
         while fields.len() < count || fields.iter().all(|field| field.bits == Some(0)) {
             self.field(&mut fields, 0, packed, is_union);
         }
+        let has_name = fields.iter().any(|field| field.name.is_some());
+        if self.gcc && !is_union && has_name && self.rng.chance(1, 10) {
+            let ty = Type::Tail(Box::new(Type::Scalar(self.scalar())));
+            fields.push(Field { name: self.name(), ty, bits: None, align: None });
+        }
         let mut record = self.finish(is_union, fields);
         record.packed = packed;
         if self.rng.chance(1, 10) {
@@ -259,7 +284,11 @@ impl Maker<'_> {
     /// The type of a parameter or result: a record every other time.
     fn value(&mut self) -> Type {
         if self.rng.chance(1, 2) {
-            return Type::Record(self.rng.below(self.records.len()));
+            let ty = Type::Record(self.rng.below(self.records.len()));
+            // Without bytes and aligned to more than the stack gcc disagrees with itself.
+            if ty.bulk(&self.records) > 0 || !ty.facts(&self.records).any(Facts::ALIGNED) {
+                return ty;
+            }
         }
         Type::Scalar(self.scalar())
     }
@@ -272,7 +301,9 @@ impl Maker<'_> {
             _ => {
                 let facts = ty.facts(&self.records);
                 let wide = facts.any(Facts::INT128.and(Facts::VECTOR));
-                let aligned = facts.any(Facts::ALIGNED) || facts.any(Facts::UNION) && wide;
+                let unused = facts.any(Facts::UNION.and(Facts::HOLLOW));
+                let wide = wide || facts.any(Facts::HOLLOW) && facts.any(LONGEST);
+                let aligned = facts.any(Facts::ALIGNED) || unused && wide;
                 ty.bulk(&self.records) > 16 || !aligned
             }
         }

@@ -13,7 +13,8 @@ const FOREIGN: Facts = Facts::UNION
     .and(Facts::PACKED)
     .and(Facts::ALIGNED)
     .and(Facts::VECTOR)
-    .and(Facts::INT128);
+    .and(Facts::INT128)
+    .and(Facts::HOLLOW);
 
 pub struct Libffi;
 
@@ -90,7 +91,9 @@ impl Types {
             Type::Scalar(number) => self.scalar(SCALARS[*number].spelling),
             Type::Record(number) => self.record(&pool[*number], pool),
             Type::Body(record) => self.record(record, pool),
-            Type::Array(..) => panic!("arrays are in records, which repeat their elements"),
+            Type::Array(..) | Type::Tail(_) => {
+                panic!("arrays are in records, which repeat their elements")
+            }
         }
     }
 

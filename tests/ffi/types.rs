@@ -79,9 +79,17 @@ impl Facts {
     pub const INTEGER: Facts = Facts(1 << 16);
     /// Records in records in records in records.
     pub const DEPTH_4: Facts = Facts(1 << 17);
+    /// Flexible array members.
+    pub const FLEXIBLE: Facts = Facts(1 << 18);
+    /// Arrays of no elements.
+    pub const NO_ELEMENTS: Facts = Facts(1 << 19);
+    /// Records without members.
+    pub const EMPTY: Facts = Facts(1 << 20);
+    /// What clang passes in other ways than gcc, here and there.
+    pub const HOLLOW: Facts = Facts::FLEXIBLE.and(Facts::NO_ELEMENTS).and(Facts::EMPTY);
 
     /// With their names, for what the test says of its coverage.
-    pub const NAMED: [(Facts, &'static str); 18] = [
+    pub const NAMED: [(Facts, &'static str); 21] = [
         (Facts::POINTER, "pointers"),
         (Facts::LONG, "long"),
         (Facts::UNION, "unions"),
@@ -100,6 +108,9 @@ impl Facts {
         (Facts::FLOATING, "float and double"),
         (Facts::INTEGER, "integers"),
         (Facts::DEPTH_4, "records nested to depth 4"),
+        (Facts::FLEXIBLE, "flexible array members"),
+        (Facts::NO_ELEMENTS, "arrays of no elements"),
+        (Facts::EMPTY, "records without members"),
     ];
 
     pub const fn and(self, other: Facts) -> Facts {
@@ -211,6 +222,8 @@ pub enum Type {
     /// A record without a tag, inside another.
     Body(Box<Record>),
     Array(Box<Type>, usize),
+    /// A flexible array member.
+    Tail(Box<Type>),
 }
 
 /// A struct or union.
@@ -250,7 +263,9 @@ impl Type {
             Type::Scalar(number) => SCALARS[*number].facts,
             Type::Record(number) => pool[*number].facts,
             Type::Body(record) => record.facts,
+            Type::Array(element, 0) => element.facts(pool).and(Facts::NO_ELEMENTS),
             Type::Array(element, _) => element.facts(pool).and(Facts::ARRAY),
+            Type::Tail(element) => element.facts(pool).and(Facts::FLEXIBLE),
         }
     }
 
@@ -260,7 +275,7 @@ impl Type {
             Type::Scalar(_) => 0,
             Type::Record(number) => pool[*number].depth,
             Type::Body(record) => record.depth,
-            Type::Array(element, _) => element.depth(pool),
+            Type::Array(element, _) | Type::Tail(element) => element.depth(pool),
         }
     }
 
@@ -276,6 +291,7 @@ impl Type {
             Type::Record(number) => pool[*number].bulk,
             Type::Body(record) => record.bulk,
             Type::Array(element, length) => element.bulk(pool) * length,
+            Type::Tail(_) => 0,
         }
     }
 }
@@ -301,6 +317,9 @@ impl Record {
     /// Computes depth, bulk and facts anew.
     pub fn sum_up(&mut self, pool: &Pool) {
         let mut facts = Facts::RECORD;
+        if self.fields.is_empty() {
+            facts.add(Facts::EMPTY);
+        }
         (self.depth, self.bulk) = (1, 0);
         let mut depends = false;
         for field in &self.fields {

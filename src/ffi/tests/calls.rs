@@ -256,7 +256,7 @@ fn what_is_wrong_is_told_and_nothing_is_called() {
     };
     let mut result = 0_i32;
     let to = (&raw mut result).cast();
-    assert_eq!(told(never, &[], to), "`int f(int a)` has 1 parameters, 0 arguments were given");
+    assert_eq!(told(never, &[], to), "`int f(int a)` has 1 parameter, 0 arguments were given");
     assert_eq!(told(ptr::null(), &[at(&a)], to), "the function `int f(int a)` is a null pointer");
     let no_room = told(never, &[at(&a)], ptr::null_mut());
     assert_eq!(no_room, "`int f(int a)` has a result, and the pointer to its memory is null");

@@ -1,5 +1,6 @@
 //! Closures, called by C and by plans.
 use super::*;
+use std::sync::{Arc, Mutex};
 
 fn closure(plan: &CallPlan, f: impl Fn(Arguments<'_>) + Send + Sync + 'static) -> Closure {
     Closure::new(plan, f).unwrap_or_else(|error| panic!("{error}"))
@@ -306,4 +307,38 @@ fn a_call_after_the_drop_aborts_and_says_so() {
     let expected = "portcullis: the closure for `struct l f(int a, double b)` was called after it was \
         dropped; aborting";
     assert!(said.contains(expected), "{said}");
+}
+
+#[test]
+fn a_wrong_size_names_both_types() {
+    let plan = CallPlan::parse("int f(short a)").expect("a plan");
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&told);
+    let closure = Closure::new(&plan, move |args| {
+        let wrong = |read: &dyn Fn()| {
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+            *caught.expect_err("the size is wrong").downcast::<String>().expect("a text")
+        };
+        // SAFETY: neither reads or writes anything, the sizes are wrong.
+        let read = wrong(&|| assert_eq!(unsafe { args.read::<i64>(0) }, 0));
+        // SAFETY: likewise.
+        let write = wrong(&|| unsafe { args.write(1_u8) });
+        kept.lock().expect("nobody panics with it").extend([read, write]);
+        // SAFETY: the result is an `int`.
+        unsafe { args.write(0_i32) }
+    });
+    let closure = closure.expect("a closure");
+    let (argument, mut result) = (1_i16, 1_i32);
+    // SAFETY: the closure has that prototype.
+    let called = unsafe {
+        plan.call(closure.as_ptr(), &[(&raw const argument).cast()], (&raw mut result).cast())
+    };
+    called.expect("it is called");
+    assert_eq!(
+        *told.lock().expect("nobody panics with it"),
+        [
+            "argument 0 is `short`, of 2 bytes; `i64` has 8",
+            "the result is `int`, of 4 bytes; `u8` has 1"
+        ]
+    );
 }

@@ -255,6 +255,11 @@ impl<'a> Types<'a> {
                 }
                 one(Base::Vector(*bytes))
             }
+            // GCC calls no aggregate with such an array homogeneous. So does clang, but where the
+            // array is all that an inner record has.
+            TypeKind::Array { length, .. } if self.layouts.is_hollow(length.as_ref())? => {
+                Members::Mixed
+            }
             TypeKind::Array { element, .. } => match self.members(element)? {
                 Members::Some { base, .. } => exactly(base, extent.size),
                 other => other,
@@ -277,6 +282,9 @@ impl<'a> Types<'a> {
             let more = match place.bits {
                 Some(bits) if bits.width == 0 => continue,
                 Some(_) => Members::Mixed,
+                None if matches!(field.ty.kind, TypeKind::Array { length: None, .. }) => {
+                    Members::Mixed
+                }
                 None => self.members(&field.ty)?,
             };
             members = match (members, more) {

@@ -222,11 +222,11 @@ impl<'a> Classifier<'a> {
     /// Classes of the eightbytes of the whole value, as far as the part of it at `offset`, of type
     /// `ty`, says.
     fn classify(&mut self, ty: &'a Type, offset: u64) -> Result<Classes, Refusal> {
-        let mut classes = [Class::Nothing; MAX_EIGHTBYTES];
         let extent = self.layouts.extent(ty)?;
         if extent.size == 0 {
-            return Ok(classes);
+            return self.no_bytes(ty, offset);
         }
+        let mut classes = [Class::Nothing; MAX_EIGHTBYTES];
         match &ty.kind {
             TypeKind::Record(record) => return self.record(record, ty.span, offset),
             TypeKind::Array { element, .. } => {
@@ -275,6 +275,30 @@ impl<'a> Classifier<'a> {
         Ok(classes)
     }
 
+    /// Classes of what has no bytes. An array of no elements that ends in the middle of an
+    /// eightbyte gives it the class that its first element would have there: GCC's way, which
+    /// clang does not share (`struct { float f; int none[0]; }` is an integer to GCC). A flexible
+    /// array member never counts to GCC, see [`Self::fields`].
+    fn no_bytes(&mut self, ty: &'a Type, offset: u64) -> Result<Classes, Refusal> {
+        let mut classes = [Class::Nothing; MAX_EIGHTBYTES];
+        let within = offset % 8;
+        if within == 0 {
+            return Ok(classes);
+        }
+        match &ty.kind {
+            TypeKind::Record(record) => return self.record(record, ty.span, offset),
+            TypeKind::Array { element, .. } => {
+                let size = self.layouts.extent(element)?.size;
+                if within + size > 16 {
+                    return Err(Refusal::Memory); // more than two eightbytes, none of a vector
+                }
+                classes[small(offset / 8)] = self.classify(element, within)?[0];
+            }
+            _ => {}
+        }
+        Ok(classes)
+    }
+
     fn record(&mut self, record: &'a Record, span: Span, offset: u64) -> Result<Classes, Refusal> {
         let body = body_of(record, self.scope, span)?;
         let key = (std::ptr::from_ref(body), offset);
@@ -303,6 +327,8 @@ impl<'a> Classifier<'a> {
             let start = offset + place.offset;
             match (&field.ty.kind, place.bits) {
                 (_, Some(BitRange { width: 0, .. })) => {}
+                // clang passes the whole record in memory.
+                (TypeKind::Array { length: None, .. }, None) => {}
                 // Of 2, 4 or 8 bytes and aligned in its own record, it is a plain member to GCC,
                 // which a packed record around that one may have moved.
                 (_, Some(BitRange { shift: 0, width: width @ (16 | 32 | 64) }))

@@ -180,12 +180,15 @@ fn x87_registers_hold_results_only() {
 fn what_compilers_disagree_on_is_refused() {
     for (text, what) in [
         ("void f(struct s { _Atomic int a; } x)", "a record with `_Atomic` members"),
-        ("void f(struct s { int a; char b[]; } x)", "a struct with a flexible array member"),
         (
-            "void f(struct s { int a; int b[sizeof(int) - 4]; } x)",
-            "a record with an array of no elements",
+            "void f(struct s { int : 3; } x)",
+            "a record that has nothing but unnamed bit-fields (to gcc it is an argument, to clang \
+             it is none)",
         ),
-        ("void f(struct s { int : 3; } x)", "a record without named members"),
+        (
+            "void f(struct __attribute__((aligned(32))) s { } x)",
+            "a record without bytes that is aligned to more than 16",
+        ),
         ("void f(union u { int a; int : 3; } x)", "a union with unnamed bit-fields"),
     ] {
         for abi in Abi::ALL {
@@ -198,6 +201,39 @@ fn what_compilers_disagree_on_is_refused() {
     // Here its eightbyte is an integer either way.
     let agreed = "void f(struct s { int a; unsigned : 32; } x)";
     assert_eq!(lines(agreed, Abi::SysvX86_64)[0], "x 8 bytes in rdi");
+}
+
+#[test]
+fn arrays_without_elements_count_as_gcc_has_it() {
+    let no_elements = "struct a { float x; int none[0]; }";
+    let text = format!(
+        "{no_elements} f({no_elements} odd, struct b {{ float x, y; int none[0]; }} even, \
+         struct c {{ int x; struct {{ int y[4]; }} none[0]; }} large, struct d {{ }} empty, \
+         struct e {{ long x; long double tail[]; }} tail, struct g {{ float x; char tail[]; }} last)"
+    );
+    let expected = [
+        "odd 4 bytes in rdi",
+        "even 8 bytes in xmm0",
+        "large 4 bytes in stack+0",
+        "empty nothing",
+        "tail 8 bytes in rsi",
+        "last 4 bytes in xmm1",
+        "result 4 bytes in rax",
+    ];
+    assert_eq!(lines(&text, Abi::SysvX86_64), expected);
+    // No aggregate with such an array is homogeneous; others without bytes are nothing.
+    let text = format!(
+        "{no_elements} f(int first, struct e {{ long x; long double tail[]; }} tail, \
+         struct g {{ double x; double tail[]; }} last, struct h {{ float x; struct {{ }} e[2]; }} h)"
+    );
+    let expected = [
+        "first 4 bytes in x0",
+        "tail bytes 0..8 in x2, bytes 8..16 in x3",
+        "last 8 bytes in x4",
+        "h 4 bytes in v0",
+        "result 4 bytes in x0",
+    ];
+    assert_eq!(lines(&text, Abi::Aapcs64), expected);
 }
 
 #[test]

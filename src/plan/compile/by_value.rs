@@ -3,10 +3,10 @@ use super::Compiler;
 use super::aggregate::{in_pieces, in_place};
 use super::leaves::{Leaf, Sides, leaves};
 use super::lower::Crossing;
-use crate::plan::abi::{Abi, Location, Value};
+use crate::plan::abi::{Abi, Value};
 use crate::plan::frame::FrameLayout;
 use crate::plan::layout::{Scalar, Target as Memory, extent_of};
-use crate::plan::op::{At, Op};
+use crate::plan::op::Op;
 use crate::signature::{Float, Param, Type, TypeKind};
 
 impl Compiler<'_> {
@@ -32,6 +32,12 @@ impl Compiler<'_> {
         match (&ty.kind, crossing) {
             (_, Crossing::Nothing) if !value.pieces.is_empty() || value.indirect.is_some() => {
                 self.later(ty.span, "a struct without members that C passes all the same");
+            }
+            // GCC's way with a member after which an array of no large elements stands.
+            (TypeKind::Record(_), Crossing::Scalar(_) | Crossing::Vector)
+                if value.indirect.is_some() =>
+            {
+                self.later(ty.span, "a struct that C returns through memory and wasm as one value");
             }
             (TypeKind::Record(_), Crossing::Scalar(_) | Crossing::Two(_) | Crossing::Vector) => {
                 let _ = self.leaves(ty);
@@ -73,7 +79,7 @@ impl Compiler<'_> {
         let Some(leaves) = self.leaves(&param.ty) else { return };
         let Some(size) = self.guest_size(&param.ty) else { return };
         let moves = match value.indirect {
-            None => match in_pieces(&leaves, value, image, true, param.span) {
+            None => match in_pieces(&leaves, value, FrameLayout::argument, true, param.span) {
                 Ok(moves) => moves,
                 Err(error) => return self.errors.push(error),
             },
@@ -101,7 +107,7 @@ impl Compiler<'_> {
             Some(location) => {
                 let host = value.extent.size;
                 let Some(of) = self.area(value.extent, ty.span) else { return };
-                let Some(to) = image(location) else { return };
+                let Some(to) = FrameLayout::argument(location) else { return };
                 let Ok(zeroed) = u16::try_from(host) else { return };
                 self.before.pointers.push(Op::Address { of, to, zeroed });
                 in_place(&leaves, of, host, false)
@@ -111,15 +117,5 @@ impl Compiler<'_> {
         self.before.pointers.push(Op::Room { slot: 0, size });
         self.after.checks.push(Op::FitsObject { moves });
         self.after.store.push(Op::StoreObject { slot: 0, moves });
-    }
-}
-
-/// Where in the frame an argument's register or stack slot is.
-fn image(location: Location) -> Option<At> {
-    match location {
-        Location::Integer(number) => FrameLayout::integer(number),
-        Location::Vector(number) => FrameLayout::vector(number),
-        Location::Stack(offset) => FrameLayout::stack_slot(offset),
-        Location::X87(_) => None,
     }
 }

@@ -327,7 +327,7 @@ impl<'a> Compiler<'a> {
                 || (handles > 1 && !self.before.taken.is_empty()));
         // Only an op of its own gives all of a `v128`.
         let after = marks || !self.after.is_empty() || returns == Returns::Vector;
-        let returns = if after { self.result_apart(returns) } else { returns };
+        let returns = if after { self.result_apart(returns, &assignment.result) } else { returns };
         let before = self.before;
         let mut ops = [
             before.scalars,

@@ -32,7 +32,7 @@ pub fn compile_call(
     let mut parts = Parts::of(prototype, scope, abi)?;
     let assignment = parts.assignment.clone();
     if let Some(location) = assignment.result.indirect {
-        let to = parts.register(image(location), prototype.function.result.span);
+        let to = parts.register(FrameLayout::argument(location), prototype.function.result.span);
         parts.push(to.map(|to| Op::Native(NativeOp::Destination { to })));
     }
     for (arg, (ty, value)) in
@@ -163,11 +163,11 @@ impl Parts {
             self.register(None, span);
         }
         if let (Some(scalar), [piece]) = (value.scalar, value.pieces.as_slice()) {
-            let to = self.register(image(piece.location), span)?;
+            let to = self.register(FrameLayout::argument(piece.location), span)?;
             let fetch = fetch(scalar, self.abi);
             return Some(NativeOp::Fetch { arg, to, fetch });
         }
-        let moves = self.travels(value, image, span)?;
+        let moves = self.travels(value, FrameLayout::argument, span)?;
         match *moves {
             [] => None,
             [Move { memory: 0, frame: to, kind: MoveKind::Bytes(8) }] => {
@@ -255,16 +255,6 @@ fn used(piece: &Piece) -> u32 {
     match piece.location {
         Location::X87(_) => piece.size.min(10),
         Location::Integer(_) | Location::Vector(_) | Location::Stack(_) => piece.size,
-    }
-}
-
-/// Where in the frame an argument's register or stack slot is.
-fn image(location: Location) -> Option<At> {
-    match location {
-        Location::Integer(number) => FrameLayout::integer(number),
-        Location::Vector(number) => FrameLayout::vector(number),
-        Location::Stack(offset) => FrameLayout::stack_slot(offset),
-        Location::X87(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use super::life::is_descriptor;
 use super::lower::{Crossing, Lowered};
 use super::params::{Pointee, is_text};
 use super::{Compiler, fate_of};
-use crate::plan::abi::Value;
+use crate::plan::abi::{Location, Piece, Value};
 use crate::plan::frame::FrameLayout;
 use crate::plan::layout::{DataModel, Scalar, layout_of, scalar_of};
 use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
@@ -53,7 +53,9 @@ impl Compiler<'_> {
                 Returns::Record
             }
             Crossing::Scalar(scalar) if is_descriptor(result) => self.descriptor_back(scalar),
-            Crossing::Scalar(scalar) => self.scalar_result(scalar, &lowered.lowering),
+            Crossing::Scalar(scalar) => {
+                self.scalar_result(scalar, &lowered.lowering, is_in_integers(value))
+            }
             Crossing::Vector => Returns::Vector,
             Crossing::Two(_) | Crossing::Address => {
                 self.result_by_address(result, value);
@@ -62,11 +64,14 @@ impl Compiler<'_> {
         }
     }
 
-    fn scalar_result(&mut self, scalar: Scalar, lowering: &Lowering) -> Returns {
+    fn scalar_result(&mut self, scalar: Scalar, lowering: &Lowering, in_integers: bool) -> Returns {
         let signed = self.target.abi.is_signed(scalar);
         let narrow = lowering.results.first() == Some(&WasmType::I32);
         match (scalar, scalar.host_size()) {
             (Scalar::Bool, _) => Returns::Bool,
+            // The bits are the value, wherever they are.
+            (Scalar::Float(Float::Float), _) if in_integers => Returns::Int32,
+            (Scalar::Float(Float::Double), _) if in_integers => Returns::Int64,
             (Scalar::Float(Float::Float), _) => Returns::Float32,
             (Scalar::Float(Float::Double), _) => Returns::Float64,
             (_, 1) if signed => Returns::Int8,
@@ -307,7 +312,7 @@ impl Compiler<'_> {
     }
 
     /// Splits the result off the call op, for plans with an *after* section.
-    pub(super) fn result_apart(&mut self, returns: Returns) -> Returns {
+    pub(super) fn result_apart(&mut self, returns: Returns, value: &Value) -> Returns {
         let (integer, vector) = (FrameLayout::result_integer(), FrameLayout::result_vector());
         let param = super::index_of(self.params.len());
         let mut fits = |from, width| {
@@ -322,6 +327,7 @@ impl Compiler<'_> {
             Returns::Void | Returns::Record => return returns,
             Returns::Long32 => fits(Width::I64, Width::I32),
             Returns::ULong32 => fits(Width::U64, Width::U32),
+            Returns::Vector if is_in_integers(value) => (integer, returns),
             Returns::Float32 | Returns::Float64 | Returns::Vector => (vector, returns),
             Returns::Int8
             | Returns::UInt8
@@ -334,6 +340,12 @@ impl Compiler<'_> {
         self.after.result.push(Op::Return { from, returns: decode });
         Returns::Record
     }
+}
+
+/// Whether a result comes in integer registers, as a struct of one floating member does that has an
+/// array of no elements beside it (`plan::abi`).
+fn is_in_integers(value: &Value) -> bool {
+    matches!(value.pieces.first(), Some(Piece { location: Location::Integer(_), .. }))
 }
 
 /// `const char *` with nothing said about who lends it: the library's own, for ever, unless it

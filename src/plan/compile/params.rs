@@ -462,10 +462,6 @@ pub(super) fn is_text(ty: &Type) -> bool {
     ty.has(|n| *n == NoteKind::NullTerminated) || (plain && !ty.has(other))
 }
 
-fn is_code(ty: &Type) -> bool {
-    ty.pointee().is_some_and(|pointee| matches!(pointee.kind, TypeKind::Function(_)))
-}
-
 fn is_byte(scalar: Scalar) -> bool {
     scalar.host_size() == 1
 }

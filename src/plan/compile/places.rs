@@ -12,12 +12,7 @@ use std::sync::Arc;
 impl Compiler<'_> {
     /// The image of an argument's register or stack slot.
     pub(super) fn place(&mut self, location: Location, param: &Param) -> Option<At> {
-        let at = match location {
-            Location::Integer(number) => FrameLayout::integer(number),
-            Location::Vector(number) => FrameLayout::vector(number),
-            Location::Stack(offset) => FrameLayout::stack_slot(offset),
-            Location::X87(_) => None,
-        };
+        let at = FrameLayout::argument(location);
         if at.is_none() {
             self.error(
                 param.span,

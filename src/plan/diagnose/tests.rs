@@ -1,5 +1,4 @@
-//! Every rule that can be broken, broken: hand-made plans over a real memory, frame and handle
-//! table.
+//! Every rule that can be broken, broken: hand-made plans over a real memory, frame and handles.
 #![expect(unsafe_code, reason = "diagnose takes a frame by its address")]
 use super::*;
 use crate::plan::binding::{Binding, Limits, StoreBlock};
@@ -16,7 +15,6 @@ use std::sync::Arc;
 
 const MEMORY: u64 = 0x1_0000;
 const KIND: HandleType = HandleType(3);
-/// A local of the frame of these plans.
 const LOCAL: usize = FrameLayout::STACK;
 
 fn at(offset: usize) -> At {

@@ -10,7 +10,7 @@
 #![expect(unsafe_code, reason = "the frame and native memory are reached through raw pointers")]
 use super::binding::Binding;
 use super::diagnose::{diagnose, subject_of};
-use super::frame::{CallRecord, FrameHead, FrameLayout, GuestSlot};
+use super::frame::{CallRecord, FrameHead, GuestSlot};
 use super::handles::Loan;
 use super::op::{At, Op, Returns, Stub};
 use super::problem::{Problem, Subject};
@@ -36,6 +36,7 @@ mod outgoing;
 mod quick;
 mod result;
 mod space;
+mod stub;
 pub mod upcall;
 
 pub(super) use before::{load_integer, text_length};
@@ -465,39 +466,10 @@ unsafe fn enter_native(plan: &Plan, binding: &Binding, frame: *mut FrameHead, st
         unsafe { *libc::__errno_location() = 0 };
     }
     // SAFETY: the caller's promise.
-    unsafe { enter_with(plan, binding, frame, stub) };
+    unsafe { stub::enter(plan, binding.target, frame, stub) };
     if plan.facts.errno {
         // SAFETY: likewise, before anything else can change it; the frame is ours.
         unsafe { (&raw mut (*frame).record.errno).write(*libc::__errno_location()) };
-    }
-}
-
-/// # Safety
-/// As [`enter_native`].
-#[inline(always)]
-unsafe fn enter_with(plan: &Plan, binding: &Binding, frame: *mut FrameHead, stub: Stub) {
-    // SAFETY: the register images that this stub loads have been written where the prototype has
-    // arguments; the rest are registers that the callee does not read.
-    unsafe {
-        match stub {
-            Stub::Integers => enter::integers(frame, binding.target),
-            Stub::Registers => enter::registers(frame, binding.target),
-            Stub::Stack => enter::stack(
-                frame,
-                binding.target,
-                frame.cast::<u8>().add(FrameLayout::STACK).cast(),
-                usize::from(plan.frame.stack) / 8,
-            ),
-            Stub::Whole { x87 } => enter::whole(
-                frame,
-                binding.target,
-                frame.cast::<u8>().add(FrameLayout::STACK).cast(),
-                usize::from(plan.frame.stack) / 8,
-                plan.frame.stack_align.into(),
-                x87.into(),
-            ),
-            Stub::Data(datum) => data::read(frame, binding.target, datum),
-        }
     }
 }
 

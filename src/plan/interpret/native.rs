@@ -5,9 +5,9 @@
 //! code is entered through the same stubs as for guests. There is no allocation in a call.
 use super::SmallFrame;
 use super::result::Both;
-use super::{data, enter};
+use super::{enter, stub};
 use crate::plan::Plan;
-use crate::plan::frame::{FrameHead, FrameLayout, MAX_STACK_AREA};
+use crate::plan::frame::{FrameHead, MAX_STACK_AREA};
 use crate::plan::moves::{copy, load, store};
 use crate::plan::op::{Fetch, NativeOp, Op, Stub, Width};
 use std::ffi::c_void;
@@ -262,18 +262,7 @@ unsafe fn enter_slowly(
     let plan = &ready.plan;
     // SAFETY: the caller's promise.
     unsafe {
-        let area = frame.cast::<u8>().add(FrameLayout::STACK).cast::<u64>();
-        let slots = usize::from(plan.frame.stack) / 8;
-        match ready.stub {
-            Stub::Integers => enter::integers(frame, target),
-            Stub::Registers => enter::registers(frame, target),
-            Stub::Stack => enter::stack(frame, target, area, slots),
-            Stub::Whole { x87 } => {
-                let align = plan.frame.stack_align.into();
-                enter::whole(frame, target, area, slots, align, x87.into());
-            }
-            Stub::Data(datum) => data::read(frame, target, datum),
-        }
+        stub::enter(plan, target, frame, ready.stub);
         let Both { integer, vector } = Both::of_first(&raw const (*frame).record);
         match ready.source {
             Source::Integer if ready.is_bool => write_word(integer & 1, 1, result.cast()),

@@ -6,8 +6,8 @@
 use super::outgoing::{fits, fits_object, store_cell, store_object};
 use super::result::{Both, Misfit, decode, give};
 use super::space::Space;
-use super::{Failure, enter};
-use super::{Guest, HeapFrame, SMALL_FRAME, SmallFrame, Stop, before_call, enter_with, resume};
+use super::{Failure, enter, stub};
+use super::{Guest, HeapFrame, SMALL_FRAME, SmallFrame, Stop, before_call, resume};
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::op::{Op, Returns, Stub};
@@ -113,17 +113,17 @@ pub unsafe fn run_quickly(
     // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
     unsafe {
         let prepared = before_call(frame, plan, binding, slots, &mut memory);
-        let (stub, returns) = prepared.map_err(|_| Halt::Before)?;
+        let (way, returns) = prepared.map_err(|_| Halt::Before)?;
         if plan.facts.after {
-            enter_with(plan, binding, frame, stub);
+            stub::enter(plan, binding.target, frame, way);
             return after(plan, binding, frame, slots)
                 .map_err(|_| Halt::After(Left::of(plan, frame)));
         }
-        let both = match stub {
+        let both = match way {
             Stub::Integers => enter::quick_integers(frame, binding.target),
             Stub::Registers => enter::quick_registers(frame, binding.target),
             Stub::Stack | Stub::Whole { .. } | Stub::Data(_) => {
-                enter_with(plan, binding, frame, stub);
+                stub::enter(plan, binding.target, frame, way);
                 Both::of(&(*frame).record)
             }
         };

@@ -97,12 +97,25 @@ impl<'a> Calculator<'a> {
         span: Span,
     ) -> Result<Extent, LayoutError> {
         let element = self.extent(element)?;
-        let length = constant::evaluate(length, &mut |ty| self.extent(ty).map(|e| e.size))?;
+        let length = self.length(length)?;
         if length < 0 {
             return Err(LayoutErrorKind::NegativeLength(length).at(span));
         }
         let size = u64::try_from(length).ok().and_then(|length| length.checked_mul(element.size));
         self.sized(size, element.align, span)
+    }
+
+    fn length(&mut self, length: &'a Expr) -> Result<i128, LayoutError> {
+        constant::evaluate(length, &mut |ty| self.extent(ty).map(|extent| extent.size))
+    }
+
+    /// Whether an array of that length has no elements: `[0]`, and the `[]` of a flexible array
+    /// member.
+    pub(in crate::plan) fn is_hollow(
+        &mut self,
+        length: Option<&'a Expr>,
+    ) -> Result<bool, LayoutError> {
+        length.map_or(Ok(true), |length| Ok(self.length(length)? == 0))
     }
 
     /// An extent, if it is not too large.

@@ -5,7 +5,6 @@ use super::meaning::Tree;
 use super::written::What;
 use super::{Checked, Verifier};
 use crate::plan::Purpose;
-use crate::plan::frame::FrameLayout;
 use crate::plan::layout::DataModel;
 use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
 use crate::signature::{Expr, Ident, NoteKind};
@@ -440,8 +439,7 @@ impl<'p> Verifier<'p> {
                     }
                     _ => direct,
                 };
-                let at = self.integer_result().map(|operand| operand.at);
-                (at.unwrap_or_else(FrameLayout::result_vector), decoded)
+                (self.result_register(), decoded)
             }
             None => {
                 let at = self.outcome.guest[index].ok_or(Fault::Unasked)?;

@@ -5,7 +5,7 @@ use super::written::What;
 use super::{Checked, Verifier};
 use crate::plan::abi::Location;
 use crate::plan::frame::FrameLayout;
-use crate::plan::op::{Op, Returns, Stub};
+use crate::plan::op::{At, Op, Returns, Stub};
 
 impl Verifier<'_> {
     /// Checks the call itself.
@@ -29,11 +29,21 @@ impl Verifier<'_> {
             Some(operand) => Some((operand.at, What::Integer(operand.width))),
             None if self.result.is_some() => Some((FrameLayout::result_integer(), What::Native)),
             None if matches!(self.returned, Crossing::One(_)) => {
-                Some((FrameLayout::result_vector(), What::Float))
+                Some((self.result_register(), What::Float))
             }
             None => None,
         };
         what.map_or(Ok(()), |(at, what)| self.written.add(at, 8, what, self.index))
+    }
+
+    /// The first result register that has a part of the result; a vector register without any.
+    pub(super) fn result_register(&self) -> At {
+        match self.assignment.result.pieces.first().map(|piece| piece.location) {
+            Some(Location::Integer(_)) => FrameLayout::result_integer(),
+            Some(Location::Vector(_) | Location::X87(_) | Location::Stack(_)) | None => {
+                FrameLayout::result_vector()
+            }
+        }
     }
 
     /// The stub that loads every register that has an argument, and no more than must be.
@@ -71,7 +81,15 @@ impl Verifier<'_> {
             }
         };
         let wasm = self.plan.lowering.results.first();
-        let returns = wasm.and_then(|wasm| self.reader.returns(scalar, *wasm));
+        let mut returns = wasm.and_then(|wasm| self.reader.returns(scalar, *wasm));
+        if self.result_register() == FrameLayout::result_integer() {
+            // In an integer register the bits of a floating value are those of an integer.
+            returns = match returns {
+                Some(Returns::Float32) => Some(Returns::Int32),
+                Some(Returns::Float64) => Some(Returns::Int64),
+                other => other,
+            };
+        }
         returns.map(Some).ok_or_else(|| Fault::Lowering(self.subject(self.params.len())))
     }
 }

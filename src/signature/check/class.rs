@@ -1,6 +1,6 @@
 //! What kind of thing a type is for the rules of DESIGN 5.2.
 use super::super::parse::Names;
-use super::super::{Integer, NoteKind, Type, TypeKind};
+use super::super::{Expr, ExprKind, Field, Integer, NoteKind, Type, TypeKind};
 use super::Checker;
 
 /// Types by what the rules distinguish.
@@ -124,6 +124,22 @@ pub(in super::super) fn is_string(pointer: &Type) -> bool {
 impl Checker<'_, '_> {
     pub(super) fn class(&self, ty: &Type) -> Class {
         Class::of(ty, self.names)
+    }
+
+    /// Whether a type has no bytes: nothing in it has a name but arrays of no elements. A pointer to
+    /// it says nothing of how much is there. Lengths that have to be computed count as some.
+    pub(super) fn is_hollow(&self, ty: &Type) -> bool {
+        match &ty.kind {
+            TypeKind::Array { element, length } => {
+                let none = matches!(length, Some(Expr { kind: ExprKind::Integer(0), .. }) | None);
+                none || self.is_hollow(element)
+            }
+            TypeKind::Record(record) => self.names.body(record).is_some_and(|body| {
+                let is_padding = |field: &Field| field.bits.is_some() && field.name.is_none();
+                body.fields.iter().all(|field| is_padding(field) || self.is_hollow(&field.ty))
+            }),
+            _ => false,
+        }
     }
 
     /// Whether native code may write through this pointer what the guest then sees.

@@ -275,7 +275,8 @@ impl<'a> Checker<'a, '_> {
     /// Lengths of arrays inside of types are part of the layout.
     fn array_length(&mut self, length: &'a Expr) {
         match &length.kind {
-            ExprKind::Integer(n) if *n > 0 && *n <= i128::from(u32::MAX) => {}
+            // `[0]` is GNU C.
+            ExprKind::Integer(n) if (0..=i128::from(u32::MAX)).contains(n) => {}
             ExprKind::Integer(n) => {
                 let error = format!("an array of {n} elements");
                 self.report(Diagnostic::new(length.span, error));
@@ -311,13 +312,16 @@ impl<'a> Checker<'a, '_> {
                 );
                 continue;
             }
+            let is_padding = |field: &Field| field.bits.is_some() && field.name.is_none();
+            let alone = body.fields[..at].iter().all(is_padding);
             if let TypeKind::Array { length: None, .. } = ty.kind
-                && (at != last || at == 0 || kind == RecordKind::Union)
+                && (at != last || alone || kind == RecordKind::Union)
             {
-                self.report(Diagnostic::new(
-                    ty.span,
-                    "only the last of several fields of a struct may be an array without length",
-                ));
+                let error = "only the last of several fields of a struct may be an array without \
+                             length";
+                self.report(
+                    Diagnostic::new(ty.span, error).help("an array of no elements is `[0]`"),
+                );
             }
             if let Some(bits) = bits {
                 self.bit_field(ty, *bits, name.as_ref());

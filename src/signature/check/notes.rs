@@ -212,6 +212,13 @@ impl<'a> Checker<'a, '_> {
             (None, NoteKind::Consumes | NoteKind::Borrowed | NoteKind::Invalidates) if !handle => {
                 error.help("a handle is a pointer to a struct without a body: retype it to one")
             }
+            (
+                None,
+                NoteKind::CountedBy(_) | NoteKind::CountedByOrNull(_) | NoteKind::SizedBy(_),
+            ) if is_tail(ty, site) => error.help(
+                "a pointer to this struct is one of it without its tail: leave the annotation \
+                 out, and where the tail matters retype the pointer, `void *__sized_by(e)`",
+            ),
             (None, _) => error,
         });
     }
@@ -451,4 +458,9 @@ pub(in super::super) fn bare(ty: &Type) -> String {
         inner.notes.clear();
     }
     ty.as_written().to_string()
+}
+
+/// Whether it is an array at the end of a struct, of any number of elements.
+fn is_tail(ty: &Type, site: &Site<'_>) -> bool {
+    site.place == Place::Field && matches!(ty.kind, TypeKind::Array { .. })
 }

@@ -1,7 +1,8 @@
 //! Pointers that say too little: nobody could tell what native code may touch.
 use super::super::parse::is_unknown;
 use super::super::{
-    Diagnostic, Expr, ExprKind, Function, Ident, Note, NoteKind, Param, Span, Type, TypeKind,
+    Diagnostic, Expr, ExprKind, Function, Ident, Note, NoteKind, Param, RecordKind, Span, Type,
+    TypeKind,
 };
 use super::class::{Class, Direction, direction, has_extent, is_string};
 use super::{Checker, Frame};
@@ -49,6 +50,7 @@ impl Checker<'_, '_> {
             self.no_size(ty, at, who, name);
         }
         let Some(pointee) = ty.pointee() else { return };
+        self.points_at_something(pointee, who, name);
         if class != Class::Indirect {
             return;
         }
@@ -58,6 +60,26 @@ impl Checker<'_, '_> {
             Direction::Out => self.returned(pointee, at, &inner, None),
             Direction::In | Direction::Inout => self.given(pointee, at, &inner, None),
         }
+    }
+
+    /// A pointer to a struct without members is most likely meant to be opaque, and "one of it"
+    /// would let native code have a pointer to anything.
+    fn points_at_something(&mut self, pointee: &Type, who: &str, name: Option<&Ident>) {
+        if !self.is_hollow(pointee) {
+            return;
+        }
+        let TypeKind::Record(record) = &pointee.kind else { return };
+        let keyword = match record.kind {
+            RecordKind::Struct => "struct",
+            RecordKind::Union => "union",
+        };
+        let tag = record.tag.as_ref().map_or("name", |tag| &*tag.name);
+        let span = name.map_or(pointee.span, |name| name.span);
+        self.report(
+            Diagnostic::new(span, format!("{who} points at a type without bytes"))
+                .label(format!("nothing in `{}` has a size", super::notes::bare(pointee)))
+                .help(format!("for an opaque type leave out the braces: `{keyword} {tag}`")),
+        );
     }
 
     fn no_size(&mut self, ty: &Type, at: usize, who: &str, name: Option<&Ident>) {
@@ -98,6 +120,9 @@ impl Checker<'_, '_> {
         let class = self.class(ty);
         if !class.is_data_pointer() || is_string(ty) {
             return;
+        }
+        if let Some(pointee) = ty.pointee() {
+            self.points_at_something(pointee, who, name);
         }
         let has = |f: fn(&NoteKind) -> bool| ty.has(f);
         if has(|k| matches!(k, NoteKind::Cookie | NoteKind::Closure(_))) {

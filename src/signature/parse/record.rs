@@ -38,7 +38,7 @@ impl Parser<'_, '_> {
             self.spend(&ty, span)?;
             return Ok(ty);
         }
-        let body = self.record_body(kind, tag.as_ref(), &mut attributes, span)?;
+        let body = self.record_body(kind, &mut attributes, span)?;
         if let Some(tag) = &tag {
             self.define_record(kind, tag, &body);
         }
@@ -65,7 +65,6 @@ impl Parser<'_, '_> {
     fn record_body(
         &mut self,
         kind: RecordKind,
-        tag: Option<&Ident>,
         attributes: &mut Attributes,
         span: Span,
     ) -> Parse<Arc<RecordBody>> {
@@ -101,14 +100,6 @@ impl Parser<'_, '_> {
         // `struct { ... } __attribute__((packed))`; other annotations belong to the declaration.
         while self.is_word("__attribute__") {
             self.annotations(attributes);
-        }
-        if fields.is_empty() {
-            let what = tag.map_or(String::new(), |tag| format!(" {tag}"));
-            let error = format!("`{kind}{what}` has no fields");
-            self.report(
-                Diagnostic::new(span, error)
-                    .help(format!("for an opaque type leave out the braces: `{kind}{what}`")),
-            );
         }
         self.resolve_fields(&mut fields);
         let packed = attributes.packed.is_some();
