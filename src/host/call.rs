@@ -80,6 +80,7 @@ pub(super) struct Deeper<'b> {
 }
 
 impl<'b> Deeper<'b> {
+    #[inline]
     pub(super) fn enter(
         block: &'b StoreBlock,
         import: &str,
@@ -87,13 +88,17 @@ impl<'b> Deeper<'b> {
     ) -> wasmtime::Result<Deeper<'b>> {
         let depth = block.depth.get();
         if depth >= block.limits.depth {
-            let problem = Problem::Limit { limit: "depth", value: block.limits.depth.into() };
-            let (import, subject) = (import.to_owned(), Subject::Call);
-            let error = CallError { import, subject, problem, called };
-            return Err(wasmtime::Error::new(error));
+            return Err(Deeper::too_deep(block, import, called));
         }
         block.depth.set(depth + 1);
         Ok(Deeper { block })
+    }
+
+    #[cold]
+    fn too_deep(block: &StoreBlock, import: &str, called: bool) -> wasmtime::Error {
+        let problem = Problem::Limit { limit: "depth", value: block.limits.depth.into() };
+        let (import, subject) = (import.to_owned(), Subject::Call);
+        wasmtime::Error::new(CallError { import, subject, problem, called })
     }
 }
 

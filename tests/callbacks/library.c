@@ -65,6 +65,7 @@ int text_from(const char *(*f)(int), int n) {
 }
 int bytes_from(const unsigned char *(*f)(int), int n) {
     const unsigned char *a = f(n);
+    if (!a) return -1; // what C gets of a callback that trapped
     int sum = 0;
     for (int i = 0; i < n; i++) sum += a[i];
     return sum;

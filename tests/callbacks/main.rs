@@ -1,7 +1,9 @@
 //! Guest functions as C function pointers, called by the C library and by a library that gcc compiles.
+mod embedding;
 mod hostile;
 mod kept;
 mod library;
+mod random;
 mod values;
 
 #[path = "../support/native.rs"]

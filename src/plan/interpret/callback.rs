@@ -27,6 +27,7 @@ mod arrive;
 mod call;
 mod closure;
 mod reply;
+mod simple;
 
 thread_local! {
     /// The call whose native code this thread runs, if it may call back.

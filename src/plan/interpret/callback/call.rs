@@ -119,10 +119,9 @@ impl<'a> Call<'a> {
         if native == 0 {
             return Some(0);
         }
-        let binding = self.closure.binding();
-        let offset = native.wrapping_sub(binding.memory_base.get().addr() as u64);
-        let last = if self.closure.plan().facts.wide { u64::MAX } else { u64::from(u32::MAX) };
-        (offset <= binding.memory_len.get().min(last)).then_some(offset)
+        let (base, len) = self.closure.memory();
+        let offset = native.wrapping_sub(base);
+        (offset <= len).then_some(offset)
     }
 
     /// As [`Call::inside`], when it is not where it was looked for.

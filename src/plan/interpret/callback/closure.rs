@@ -1,5 +1,6 @@
 //! A closure: what C has for a guest function.
 use super::call::Call;
+use super::simple::Simple;
 use super::{CURRENT, Now, reply};
 use crate::plan::binding::{Binding, StoreBlock, Strays};
 use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
@@ -41,6 +42,8 @@ pub struct Closure {
     kept: AtomicBool,
     /// One of the uses is that of a registration without end.
     escaped: AtomicBool,
+    /// The short way, unless the memory may move.
+    simple: Option<Simple>,
     /// What C gets when there is no result: an integer register, a vector register.
     on_trap: (u64, u64),
     strays: Arc<Strays>,
@@ -109,6 +112,7 @@ impl Closure {
         // SAFETY: the caller's promise.
         let strays = unsafe { Arc::clone(&(*block).strays) };
         let on_trap = on_trap(&plan, callback.on_trap);
+        let simple = Simple::of(&plan).filter(|_| !function.may_move);
         let Function { function, free, binding, may_move } = function;
         let closure = Box::new(Closure {
             context: Context { entry: AtomicPtr::new(entry_of(&plan).cast_mut()), run, gone },
@@ -120,6 +124,7 @@ impl Closure {
             may_move,
             kept: AtomicBool::new(false),
             escaped: AtomicBool::new(false),
+            simple,
             on_trap,
             strays,
             stub: None,
@@ -222,6 +227,14 @@ impl Closure {
 
     pub(super) fn binding(&self) -> &Binding {
         &self.binding
+    }
+
+    /// First byte of the memory, and its length as far as a pointer of the guest reaches.
+    #[inline(always)]
+    pub(super) fn memory(&self) -> (u64, u64) {
+        let last = if self.plan.facts.wide { u64::MAX } else { u64::from(u32::MAX) };
+        let base = self.binding.memory_base.get().addr() as u64;
+        (base, self.binding.memory_len.get().min(last))
     }
 
     pub(super) fn may_move(&self) -> bool {
@@ -357,7 +370,12 @@ unsafe extern "C" fn run(frame: *mut FrameHead, context: *const Context) -> Both
                 many.resize(count, GuestSlot::default());
                 many.as_mut_ptr()
             };
-            let outcome = Call::new(closure, running, frame, slots, count).make();
+            let simple = closure.simple.as_ref();
+            let quickly = simple.and_then(|s| s.run(closure, running, frame, slots, count));
+            let outcome = match quickly {
+                Some(outcome) => outcome,
+                None => make(Call::new(closure, running, frame, slots, count)),
+            };
             drop(hidden);
             match outcome {
                 Ok(both) => return both,
@@ -366,6 +384,12 @@ unsafe extern "C" fn run(frame: *mut FrameHead, context: *const Context) -> Both
         }
         closure.without_result(frame)
     }
+}
+
+/// Apart, so that the short way needs little room.
+#[inline(never)]
+fn make(call: Call<'_>) -> Result<Both, super::Kept> {
+    call.make()
 }
 
 impl fmt::Debug for Closure {
