@@ -9,13 +9,14 @@
 use super::frame::{FrameHead, FrameLayout};
 use super::handles::{HandleError, HandleType, INDEX_BITS};
 use super::op::{
-    At, Count, Fate, Null, Op, Operand, Ownership, Ranged, Returns, TakeExtent, Width,
+    At, Count, DeepOp, Fate, Null, Op, Operand, Ownership, Ranged, Returns, TakeExtent, Width,
 };
 use super::{LostLender, Plan, Problem, Subject, WasmType};
 use crate::signature::{NoteKind, Variadic};
 use readings::{readings, readings_but};
 use view::View;
 
+pub(super) mod deep;
 mod readings;
 mod view;
 
@@ -85,9 +86,12 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         Op::Address { .. }
         | Op::Native(_)
         | Op::Upcall(_)
-        | Op::Deep(_)
+        | Op::Deep(DeepOp::Settle | DeepOp::Commit)
         | Op::Callback(_)
         | Op::Life(_) => Subject::Call,
+        Op::Deep(DeepOp::Copy { param, .. } | DeepOp::Take { param, .. }) => {
+            of_value(plan, param.into())
+        }
         Op::Apart { text, .. } => text_slot(plan, text),
         Op::Measure { to, .. } => measured(plan, to),
         Op::InsideOr { .. }
@@ -102,7 +106,7 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
 
 /// The parameter at that position (counted from 0, those of a typed tail after the named ones);
 /// any position past the last one means the result.
-fn of_value(plan: &Plan, index: usize) -> Subject {
+pub(super) fn of_value(plan: &Plan, index: usize) -> Subject {
     let function = &plan.prototype.function;
     let tail = match &function.variadic {
         Variadic::Typed(tail) => tail.as_slice(),

@@ -7,12 +7,13 @@ use super::abi::{Abi, Location, Role};
 use super::expression::{Expression, Step};
 use super::format::Passed;
 use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS, X87_STRIDE};
-use super::op::{At, NativeOp, Op, Operand, Phase};
+use super::op::{At, DeepOp, NativeOp, Op, Operand, Phase};
 use super::{Callee, Kind, Plan, Purpose};
 use crate::signature::{UnaryOp, Variadic};
 use names::{binary_name, kind_name, section, width_name};
 use std::fmt::{self, Write as _};
 
+mod deep;
 mod names;
 mod ops;
 mod outside;
@@ -131,6 +132,7 @@ impl Printer<'_> {
                 writeln!(text, "{index:>4}  {}", self.moved_bytes(one))?;
             }
         }
+        self.shapes(text)?;
         if !plan.passed.is_empty() {
             writeln!(text, "passed")?;
         }
@@ -268,6 +270,10 @@ impl Printer<'_> {
             Step::Constant(value) => value.to_string(),
             Step::Large(value) => value.to_string(),
             Step::Load(operand) => format!("[{}]", self.operand(operand)),
+            Step::Field { offset, width } => format!("[{} field+{offset}]", width_name(width)),
+            Step::Behind { at, offset, width } => {
+                format!("[{} behind {}+{offset}]", width_name(width), self.at(at))
+            }
             Step::Unary(op) => match op {
                 UnaryOp::Negate => "negate",
                 UnaryOp::Complement => "~",
@@ -334,7 +340,10 @@ impl Printer<'_> {
                 Some("result".to_owned())
             }
             // A closure's arguments are lent in order.
-            Op::Deep(op) => match op {},
+            Op::Deep(DeepOp::Copy { param, .. } | DeepOp::Take { param, .. }) => {
+                Some(self.param(param))
+            }
+            Op::Deep(DeepOp::Settle | DeepOp::Commit) => None,
             Op::Callback(op) => match op {},
             Op::Life(op) => match op {},
             Op::Upcall(_) if op.phase() == Phase::Before => Some(self.subject(index)),

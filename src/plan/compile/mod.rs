@@ -10,6 +10,7 @@
 //! upcall      calls that native code makes
 //! data        symbols that are no functions
 //! params      one op (or two) for each parameter: decode, check, place
+//! deep        what pointers lead to, where it must be copied
 //! values      ranges and computed arguments
 //! format      formats, and what they may ask for
 //! outcome     what happens after the call: out values, results, handles
@@ -24,6 +25,7 @@
 mod aggregate;
 mod by_value;
 mod data;
+mod deep;
 mod expression;
 mod format;
 mod leaves;
@@ -136,6 +138,7 @@ pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, 
     compiler.tell_apart();
     compiler.format(&assignment);
     let returns = compiler.outcome(&assignment.result, &lowered);
+    compiler.give_back();
     let stub = compiler.data_stub().unwrap_or_else(|| Compiler::stub(&assignment));
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
@@ -151,6 +154,8 @@ struct Before {
     scalars: Vec<Op>,
     handles: Vec<Op>,
     cells: Vec<Op>,
+    /// Copies that expressions read.
+    read: Vec<Op>,
     ranges: Vec<Op>,
     values: Vec<Op>,
     computed: Vec<Op>,
@@ -192,8 +197,9 @@ struct Compiler<'a> {
     after: After,
     texts: Vec<Range>,
     writable: Vec<Range>,
-    /// Strings that native code may write to; they are among `writable` too.
-    writable_texts: Vec<(At, Span)>,
+    shapes: deep::Shapes<'a>,
+    /// Some parameter is passed as a copy of all that it leads to.
+    copies: bool,
     /// All parameters, those of a typed tail after the named ones.
     all: Arc<[Param]>,
     /// The first guest slot of each.
@@ -220,6 +226,8 @@ struct Placed {
     value: Option<super::op::Operand>,
     /// What it points at, in the call's own memory.
     pointee: Option<super::op::Operand>,
+    /// Where the address of its copy is, whose integers can be read.
+    copy: Option<At>,
     /// Whether it is a handle.
     handle: bool,
 }
@@ -246,7 +254,8 @@ impl<'a> Compiler<'a> {
             after: After::default(),
             texts: Vec::new(),
             writable: Vec::new(),
-            writable_texts: Vec::new(),
+            shapes: deep::Shapes::default(),
+            copies: false,
             passed: Vec::new(),
             expressions: Vec::new(),
             ranges: Vec::new(),
@@ -312,6 +321,7 @@ impl<'a> Compiler<'a> {
             before.handles,
             before.taken,
             before.cells,
+            before.read,
             before.values,
             before.ranges,
             before.computed,
@@ -360,6 +370,9 @@ impl<'a> Compiler<'a> {
             expressions: self.expressions.into(),
             ranges: self.ranges.into(),
             moves: self.moves.into(),
+            shapes: self.shapes.all.into_iter().flatten().collect(),
+            roots: self.shapes.roots.into(),
+            records: self.shapes.records.into(),
             slots: self.slots,
             passed: self.passed.into(),
             callees: self.callees.into(),
@@ -369,16 +382,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// A call that writes over the end of a string that it reads runs out of the memory: what it
-    /// only reads is told apart from what it writes to, by a copy if need be. What it reads and
-    /// writes cannot be copied, so that it must be all that the call writes to.
+    /// only reads is told apart from what it writes to, by a copy if need be.
     fn tell_apart(&mut self) {
-        for (at, span) in std::mem::take(&mut self.writable_texts) {
-            if !self.target.leaf {
-                self.later(span, "a string that a function which may call back writes to");
-            } else if self.writable.iter().any(|other| other.at != at) {
-                self.later(span, "a string that is written to beside something else that is");
-            }
-        }
         for text in &self.texts {
             for buffer in &self.writable {
                 self.before.pointers.push(Op::Apart {
@@ -418,6 +423,7 @@ fn touches_memory(op: &Op) -> bool {
         | Op::Inside { .. }
         | Op::InsideOr { .. }
         | Op::Give { .. }
+        | Op::Deep(_)
         | Op::StoreCell { .. } => true,
         Op::Int8 { .. }
         | Op::UInt8 { .. }
@@ -453,7 +459,6 @@ fn touches_memory(op: &Op) -> bool {
         | Op::Return { .. }
         | Op::Native(_)
         | Op::Upcall(_)
-        | Op::Deep(_)
         | Op::Callback(_)
         | Op::Life(_) => false,
     }

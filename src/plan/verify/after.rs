@@ -7,7 +7,7 @@ use super::{Checked, Verifier};
 use crate::plan::Purpose;
 use crate::plan::frame::FrameLayout;
 use crate::plan::layout::DataModel;
-use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
+use crate::plan::op::{At, DeepOp, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
 use crate::signature::{Expr, Ident, NoteKind};
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -114,6 +114,12 @@ impl<'p> Verifier<'p> {
             }
             Op::StoreCell { slot, from, width } => self.store(slot, from, width),
             Op::EndLoans { slot } => self.record(slot, Fate::Invalidated),
+            Op::Deep(op) => match op {
+                DeepOp::Settle => self.settle(),
+                DeepOp::Take { .. } => self.take_deep(op),
+                DeepOp::Commit => self.commit(),
+                DeepOp::Copy { .. } => Err(Fault::Unasked),
+            },
             Op::FitsObject { moves } => {
                 self.result_moves(moves)?;
                 once(&mut self.outcome.fits[self.params.len()])
@@ -152,7 +158,6 @@ impl<'p> Verifier<'p> {
             | Op::Range { .. }
             | Op::Native(_)
             | Op::Upcall(_)
-            | Op::Deep(_)
             | Op::Callback(_)
             | Op::Life(_)
             | Op::Evaluate { .. }
@@ -227,7 +232,7 @@ impl<'p> Verifier<'p> {
     }
 
     /// Whose native pointer is at `from`: a parameter's, or the result (one past the last).
-    fn source(&self, from: At) -> Checked<usize> {
+    pub(super) fn source(&self, from: At) -> Checked<usize> {
         if self.written.at(from) != Some(What::Native) {
             return Err(Fault::Unknown { what: "native pointer", at: from });
         }
@@ -235,7 +240,7 @@ impl<'p> Verifier<'p> {
         Ok(cell.unwrap_or(self.params.len()))
     }
 
-    fn incoming(&self, index: usize) -> Option<&Incoming<'p>> {
+    pub(super) fn incoming(&self, index: usize) -> Option<&Incoming<'p>> {
         match self.params.get(index) {
             Some(param) => param.incoming.as_ref(),
             None => self.result.as_ref(),
@@ -281,6 +286,11 @@ impl<'p> Verifier<'p> {
         };
         self.agrees(same, "the extent", index)?;
         self.unless(index, owner, unless)?;
+        self.taken_as(index, take)
+    }
+
+    /// Notes that a copy was taken under that number.
+    pub(super) fn taken_as(&mut self, index: usize, take: u8) -> Checked {
         if take != self.outcome.takes || self.outcome.taken[index].is_some() {
             return Err(Fault::Sequence("under a number that is not the next one"));
         }
@@ -459,6 +469,7 @@ impl<'p> Verifier<'p> {
                 Argument::Scalar(_)
                 | Argument::Computed(..)
                 | Argument::Buffer { .. }
+                | Argument::Copied
                 | Argument::Text { .. }
                 | Argument::Nothing
                 | Argument::Two(_)
@@ -476,6 +487,7 @@ impl<'p> Verifier<'p> {
         if self.returns_by_address() && !self.outcome.stored[self.params.len()] {
             return Err(undone("stores", self.params.len()));
         }
+        self.copies_done()?;
         let direct = self.direct()?;
         let record = self.result.is_some()
             || direct == Some(Returns::Vector)

@@ -117,7 +117,8 @@ impl Verifier<'_> {
             }
             Op::TextCell { slot, to, cell, null, extent } => {
                 let index = self.pointer_cell(slot, to, cell, null, true)?;
-                self.agrees(self.plan.facts.leaf, "whether it is copied", index)?;
+                let in_place = self.plan.facts.leaf && !self.copies();
+                self.agrees(in_place, "whether it is copied", index)?;
                 self.made.texts.push((cell, extent));
                 self.written.add_local(extent, 8, What::Length, self.index)
             }
@@ -145,13 +146,13 @@ impl Verifier<'_> {
                 None => Ok(()),
                 Some(_) => Err(Fault::Unasked),
             },
+            Op::Deep(op) => self.deep_before(op),
             Op::Format { text, extent, param } => self.format(text, extent, param),
             Op::Call { .. }
             | Op::FitsObject { .. }
             | Op::StoreObject { .. }
             | Op::Native(_)
             | Op::Upcall(_)
-            | Op::Deep(_)
             | Op::Callback(_)
             | Op::Life(_)
             | Op::Consume { .. }
@@ -269,6 +270,7 @@ impl Verifier<'_> {
             | Argument::Handle { .. }
             | Argument::Text { .. }
             | Argument::Pointer { .. }
+            | Argument::Copied
             | Argument::Nothing
             | Argument::Two(_)
             | Argument::Vector
@@ -300,6 +302,7 @@ impl Verifier<'_> {
             | Argument::Computed(..)
             | Argument::Handle { .. }
             | Argument::Pointer { .. }
+            | Argument::Copied
             | Argument::Nothing
             | Argument::Two(_)
             | Argument::Vector
@@ -325,7 +328,7 @@ impl Verifier<'_> {
         };
         self.agrees(u32::from(unit) == u, "the element", index)?;
         self.agrees(null == n, "the meaning of 0", index)?;
-        let needs_copy = !writable && !self.plan.facts.leaf;
+        let needs_copy = !writable && (!self.plan.facts.leaf || self.copies());
         self.agrees(copy == needs_copy, "whether it is copied", index)?;
         if writable {
             self.agrees(self.plan.facts.leaf, "whether it is copied", index)?;
@@ -337,6 +340,12 @@ impl Verifier<'_> {
             self.made.texts.push((to, extent));
         }
         self.written.add_local(extent, 8, What::Length, self.index)
+    }
+
+    /// Whether something is copied with all that it leads to. Native code may write to the guest's
+    /// memory through what is in it: nothing else is then read in place.
+    fn copies(&self) -> bool {
+        self.params.iter().any(|param| matches!(param.wants, Argument::Copied))
     }
 
     fn pointer_cell(

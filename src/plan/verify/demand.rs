@@ -40,6 +40,8 @@ pub(super) enum Argument<'p> {
     Text { unit: u32, null: Null, writable: bool },
     /// One integer: in place, if nothing depends on it and the layouts agree, or in a cell.
     Integer { guest: Width, host: Width, direction: Direction, null: Null, writable: bool },
+    /// A copy of all that it leads to.
+    Copied,
     /// A pointer that native code fills in; with `text` a string goes in.
     Pointer { null: Null, text: bool },
 }
@@ -65,6 +67,8 @@ pub(super) enum Reach<'p> {
     Text(u32),
     Counted(&'p Expr, u64),
     Object(u64),
+    /// As its shape says.
+    Shape,
 }
 
 /// Who owns a guest copy.
@@ -149,14 +153,21 @@ impl Reader {
 
     /// How a pointer of that type, from native code, becomes the guest's. `is_result`: it is the
     /// function's result.
-    pub(super) fn incoming<'p>(&self, ty: &'p Type, is_result: bool) -> Reading<Incoming<'p>> {
+    pub(super) fn incoming<'p>(
+        &self,
+        ty: &'p Type,
+        is_result: bool,
+        is_shaped: bool,
+    ) -> Reading<Incoming<'p>> {
         refuse_later(ty)?;
         let pointee = ty.pointee().ok_or("a pointer without a pointee")?;
         let lender = find(ty, |kind| match kind {
             NoteKind::LifetimeBound(lender) => Some(lender),
             _ => None,
         });
-        if let TypeKind::Record(record) = &pointee.kind {
+        if let TypeKind::Record(record) = &pointee.kind
+            && !is_shaped
+        {
             let lender = match lender {
                 Some(Lender::Param(name)) => Some(name),
                 Some(Lender::Static) | None => None,
@@ -177,7 +188,9 @@ impl Reader {
             }
             (None, None) => return Ok(Incoming::Inside),
         };
-        let extent = if let Some((note, by_bytes)) = counted(ty) {
+        let extent = if is_shaped {
+            Reach::Shape
+        } else if let Some((note, by_bytes)) = counted(ty) {
             let size = if by_bytes { 1 } else { self.element(pointee)?.size };
             Reach::Counted(count_of(note)?, size)
         } else if is_text(ty) {
@@ -303,7 +316,6 @@ fn refuse_later(ty: &Type) -> Reading<()> {
                 | N::Retains
                 | N::Exclusive
                 | N::Remember(..)
-                | N::TerminatedBy(_)
                 | N::Handle
         )
     };
@@ -317,16 +329,16 @@ fn refuse_later(ty: &Type) -> Reading<()> {
     Ok(())
 }
 
-fn has(ty: &Type, kind: &NoteKind) -> bool {
+pub(super) fn has(ty: &Type, kind: &NoteKind) -> bool {
     ty.notes.iter().any(|note| note.kind == *kind)
 }
 
-fn find<'p, T>(ty: &'p Type, f: impl Fn(&'p NoteKind) -> Option<T>) -> Option<T> {
+pub(super) fn find<'p, T>(ty: &'p Type, f: impl Fn(&'p NoteKind) -> Option<T>) -> Option<T> {
     ty.notes.iter().find_map(|note| f(&note.kind))
 }
 
 /// The annotation that counts what is behind a pointer, and whether it counts bytes.
-fn counted(ty: &Type) -> Option<(&NoteKind, bool)> {
+pub(super) fn counted(ty: &Type) -> Option<(&NoteKind, bool)> {
     find(ty, |kind| match kind {
         NoteKind::CountedBy(_) | NoteKind::CountedByOrNull(_) => Some((kind, false)),
         NoteKind::SizedBy(_) => Some((kind, true)),
@@ -334,7 +346,7 @@ fn counted(ty: &Type) -> Option<(&NoteKind, bool)> {
     })
 }
 
-fn count_of(note: &NoteKind) -> Reading<&Expr> {
+pub(super) fn count_of(note: &NoteKind) -> Reading<&Expr> {
     match note {
         NoteKind::CountedBy(e) | NoteKind::CountedByOrNull(e) | NoteKind::SizedBy(e) => Ok(e),
         _ => Err("a count that is none".to_owned()),
@@ -342,7 +354,7 @@ fn count_of(note: &NoteKind) -> Reading<&Expr> {
 }
 
 /// Whether a pointer is to a string: said so, or `const char *` with nothing said.
-fn is_text(ty: &Type) -> bool {
+pub(super) fn is_text(ty: &Type) -> bool {
     if has(ty, &NoteKind::NullTerminated) {
         return true;
     }
@@ -375,7 +387,7 @@ fn fate(ty: &Type) -> Fate {
     fate
 }
 
-fn name_of(record: &Record) -> String {
+pub(super) fn name_of(record: &Record) -> String {
     let keyword = match record.kind {
         RecordKind::Struct => "struct",
         RecordKind::Union => "union",

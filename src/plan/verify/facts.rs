@@ -90,6 +90,7 @@ fn uses_memory(op: &Op) -> bool {
         | Op::Inside { .. }
         | Op::InsideOr { .. }
         | Op::Give { .. }
+        | Op::Deep(_)
         | Op::StoreCell { .. } => true,
         Op::Int8 { .. }
         | Op::UInt8 { .. }
@@ -110,7 +111,6 @@ fn uses_memory(op: &Op) -> bool {
         | Op::FitsObject { .. }
         | Op::Native(_)
         | Op::Upcall(_)
-        | Op::Deep(_)
         | Op::Callback(_)
         | Op::Life(_)
         | Op::Range { .. }

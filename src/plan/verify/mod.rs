@@ -62,6 +62,7 @@ mod conditions;
 mod constant;
 mod crossing;
 mod data;
+mod deep;
 mod demand;
 mod error;
 mod facts;
@@ -84,6 +85,7 @@ use crate::signature::{Expr, Function, MAX_PARAMS, Scope, Type, TypeKind, Variad
 use after::Outcome;
 use before::Made;
 use crossing::{Crossing, all_params};
+use deep::{Copies, Data};
 use demand::{Argument, Incoming, Owner, Reader};
 use meaning::{Names, Tree};
 use std::sync::Arc;
@@ -131,6 +133,8 @@ struct Verifier<'p> {
     written: Written,
     made: Made,
     outcome: Outcome,
+    copies: Copies,
+    data: Data<'p>,
     used: Used,
     /// The op that is being read.
     index: usize,
@@ -171,6 +175,7 @@ impl<'p> Verifier<'p> {
         let assignment = assign(function, &Scope::default(), abi)
             .map_err(|error| Fault::Prototype(error.to_string()))?;
         let types = all_params(function);
+        let data = Data::new(plan, reader);
         let crossings = types.iter().map(|ty| reader.crossing(ty)).collect::<Result<Vec<_>, _>>();
         let crossings = crossings.map_err(Fault::Prototype)?;
         let returned = reader.crossing(&function.result).map_err(Fault::Prototype)?;
@@ -192,21 +197,28 @@ impl<'p> Verifier<'p> {
                 }
                 _ => None,
             };
-            let wants = reader.argument(ty, crossings[index]).map_err(Fault::Prototype)?;
+            let wants = match (crossings[index], data.argument(index).map_err(Fault::Prototype)?) {
+                (Crossing::One(_), Some(wants)) => wants,
+                (crossing, _) => reader.argument(ty, crossing).map_err(Fault::Prototype)?,
+            };
             if place.is_none() && !matches!(wants, Argument::Nothing | Argument::Object) {
                 return Err(Fault::Prototype(format!("no place for `{ty}`")));
             }
             let incoming = match (&wants, ty.pointee()) {
-                (Argument::Pointer { .. }, Some(inner)) => {
-                    Some(reader.incoming(inner, false).map_err(Fault::Prototype)?)
-                }
+                (Argument::Pointer { .. }, Some(inner)) => Some(
+                    reader
+                        .incoming(inner, false, data.is_shaped(inner))
+                        .map_err(Fault::Prototype)?,
+                ),
                 _ => None,
             };
             params.push(Parameter { ty, slot: slots[index], place, wants, incoming });
         }
         let result = match function.result.kind {
             TypeKind::Pointer(_) => {
-                Some(reader.incoming(&function.result, true).map_err(Fault::Prototype)?)
+                let shaped = data.is_shaped(&function.result);
+                let incoming = reader.incoming(&function.result, true, shaped);
+                Some(incoming.map_err(Fault::Prototype)?)
             }
             _ => None,
         };
@@ -222,6 +234,8 @@ impl<'p> Verifier<'p> {
             written: Written::new(plan.frame),
             made: Made::new(count),
             outcome: Outcome::new(count),
+            copies: Copies::new(plan, count),
+            data,
             used: Used {
                 expressions: vec![false; plan.expressions.len()],
                 ranges: vec![false; plan.ranges.len()],
@@ -303,6 +317,7 @@ impl<'p> Verifier<'p> {
             }
             Argument::Handle { .. } => Width::U64,
             Argument::Buffer { .. }
+            | Argument::Copied
             | Argument::Text { .. }
             | Argument::Integer { .. }
             | Argument::Pointer { .. }
@@ -463,6 +478,10 @@ impl Names for Scene<'_, '_> {
 
     fn behind(&self, name: &str) -> Option<Operand> {
         self.verifier.cell_of(self.index(name)?)
+    }
+
+    fn data(&self, expr: &Expr) -> Option<Tree> {
+        self.behind_copy(expr)
     }
 
     fn result(&self) -> Option<Operand> {

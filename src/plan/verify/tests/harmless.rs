@@ -11,7 +11,7 @@
 use crate::plan::Plan;
 use crate::plan::expression::{Environment, EvaluationError, Expression, evaluate};
 use crate::plan::moves::{load, store};
-use crate::plan::op::{Op, Operand};
+use crate::plan::op::{At, Op, Operand, Width};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -130,6 +130,17 @@ impl Environment for Seeded {
     fn load(&self, operand: Operand) -> i128 {
         let (low, high) = operand.width.bounds();
         self.draw(operand, low.max(i64::MIN.into()), high.min(u64::MAX.into()))
+    }
+
+    fn field(&self, offset: u32, width: Width) -> i128 {
+        let (low, high) = width.bounds();
+        self.draw(("field", offset, width), low.max(i64::MIN.into()), high.min(u64::MAX.into()))
+    }
+
+    fn behind(&self, at: At, offset: u32, width: Width) -> Result<i128, EvaluationError> {
+        let (low, high) = width.bounds();
+        let (low, high) = (low.max(i64::MIN.into()), high.min(u64::MAX.into()));
+        Ok(self.draw((at, offset, width), low, high))
     }
 
     fn call(&mut self, callee: u16, arguments: &[i128]) -> Result<i128, EvaluationError> {

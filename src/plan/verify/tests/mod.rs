@@ -143,12 +143,13 @@ fn every_fault_is_found() {
                     Fault::Unasked => "unasked",
                     Fault::Expression { .. } => "expression",
                     Fault::Fact(_) => "fact",
+                    Fault::Shape { .. } => "shape",
                 };
                 *found.entry(fault).or_default() += 1;
             }
         }
     }
-    assert_eq!(found.len(), 20, "{found:#?}");
+    assert_eq!(found.len(), 21, "{found:#?}");
 }
 
 #[test]
