@@ -9,6 +9,7 @@ mod model;
 #[path = "../support/native.rs"]
 mod native;
 #[path = "../support/rng.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
 mod rng;
 mod types;
 
@@ -32,7 +33,7 @@ use types::{Field, Generator, Pointee, Scalar, Struct};
 const BATCHES: u64 = 12;
 const SIGNATURES: usize = 100;
 const VALUES: usize = 12;
-const MEMORY: usize = 1 << 18;
+const MEMORY: usize = 1 << 17;
 
 struct OneType;
 impl HandleTypes for OneType {
@@ -236,6 +237,9 @@ fn try_case(
     }
     // SAFETY: the memory is that large, and native code has returned.
     let found = unsafe { std::slice::from_raw_parts(start, MEMORY) };
+    if found == after {
+        return Ok(());
+    }
     if let Some(wrong) = (0..MEMORY).find(|at| found[*at] != after[*at]) {
         let near = wrong & !7..(wrong & !7) + 16;
         return Err(format!(
@@ -260,7 +264,7 @@ fn c_sees_and_leaves_what_the_model_says() {
         let cases: Vec<Case> =
             (0..SIGNATURES).map(|number| Case::new(&mut rng, &mut next, number)).collect();
         let name = format!("libdeep{batch}.so");
-        let path = native::compile(folder.path(), &name, &source(&cases), &["-O1"]);
+        let path = native::compile(folder.path(), &name, &source(&cases), &["-O0"]);
         // SAFETY: it has no constructors.
         let library = unsafe { Library::new(&path) }.unwrap_or_else(|error| panic!("{error}"));
         let symbol = |name: &str| {

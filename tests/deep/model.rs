@@ -226,6 +226,7 @@ impl Model<'_> {
             Scalar::Bool => u64::from(seen == 0),
             _ => unsigned ^ 1,
         };
-        self.put(at, bytes, if w { &changed.to_le_bytes()[..size] } else { bytes });
+        let changed = changed.to_le_bytes();
+        self.put(at, bytes, if w { &changed[..size] } else { bytes });
     }
 }
