@@ -132,7 +132,8 @@ fn source(cases: &[Case]) -> String {
             format!("h = w{s}((struct s{s} *)p, {w}, h);")
         };
         let params = if case.counted { "const void *p, int n" } else { "const void *p" };
-        let _ = writeln!(text, "uint64_t c{number}({params}) {{ uint64_t h = 5; {body} return h; }}");
+        let _ =
+            writeln!(text, "uint64_t c{number}({params}) {{ uint64_t h = 5; {body} return h; }}");
     }
     text
 }

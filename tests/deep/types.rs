@@ -80,7 +80,11 @@ pub enum Field {
     Array(Scalar, usize),
     Nested(Struct),
     NestedArray(Struct, usize),
-    Pointer { to: Pointee, constant: bool, nullable: bool },
+    Pointer {
+        to: Pointee,
+        constant: bool,
+        nullable: bool,
+    },
     Handle,
 }
 
@@ -184,9 +188,10 @@ impl Struct {
                         Pointee::Scalar(scalar) => (scalar.name().to_owned(), "__single "),
                         Pointee::Scalars(scalar) => (scalar.name().to_owned(), counted.as_str()),
                         Pointee::Text => ("char".to_owned(), "__null_terminated "),
-                        Pointee::Texts => {
-                            (format!("{constant}char *__null_terminated"), "_In_ __null_terminated ")
-                        }
+                        Pointee::Texts => (
+                            format!("{constant}char *__null_terminated"),
+                            "_In_ __null_terminated ",
+                        ),
                     };
                     let constant = if matches!(to, Pointee::Texts) { "" } else { constant };
                     let null = if *nullable { "_Nullable " } else { "" };
@@ -209,7 +214,8 @@ impl Struct {
             }
         }
         let number = self.number;
-        let _ = writeln!(text, "static uint64_t w{number}(struct s{number} *p, int w, uint64_t h) {{");
+        let _ =
+            writeln!(text, "static uint64_t w{number}(struct s{number} *p, int w, uint64_t h) {{");
         for (index, field) in self.fields.iter().enumerate() {
             let at = format!("p->f{index}");
             let count = format!("p->f{}", index.wrapping_sub(1));

@@ -10,7 +10,12 @@ use crate::plan::layout::{
 use crate::plan::moves::MoveKind;
 use crate::plan::op::{At, DeepOp, Direction, Null, Op, Ownership};
 use crate::plan::shape::{Carry, Link, Reach, Shape, Target, Test};
-use crate::signature::{Expr, ExprKind, Float, Note, NoteKind, Record, Type, TypeKind};
+use crate::signature::{
+    Expr, ExprKind, Float, Note, NoteKind, Prototype, Record, RecordBody, RecordKind, Scope, Type,
+    TypeKind,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The largest object that is copied, in bytes: plans are checked byte by byte.
 const MAX_OBJECT: u64 = 256 << 10;
@@ -379,8 +384,8 @@ impl<'a> Compiler<'a> {
         self.shapes.types.push(ty);
         self.shapes.all.push(None);
         if let TypeKind::Record(Record { kind, tag: Some(tag), body: None }) = &ty.kind {
-            let key = (*kind, std::sync::Arc::clone(&tag.name));
-            let body = self.target.scope.records.get(&key).map(std::sync::Arc::clone);
+            let key = (*kind, Arc::clone(&tag.name));
+            let body = self.target.scope.records.get(&key).map(Arc::clone);
             self.shapes.records.push(Record { kind: *kind, tag: Some(tag.clone()), body });
         }
         let guest_memory = Memory::Guest(self.target.model);
@@ -487,6 +492,36 @@ impl<'a> Compiler<'a> {
             | ExprKind::Call(..) => None,
         }
     }
+}
+
+/// The records with tags that a prototype has bodies of and its interface has not.
+pub(super) fn own_records(
+    prototype: &Prototype,
+    scope: &Scope,
+) -> HashMap<(RecordKind, Arc<str>), Arc<RecordBody>> {
+    let mut found = HashMap::new();
+    let function = &prototype.function;
+    let params = function.params.iter().map(|param| &param.ty);
+    let mut next: Vec<&Type> = params.chain([&function.result]).collect();
+    while let Some(ty) = next.pop() {
+        match &ty.kind {
+            TypeKind::Pointer(inner) => next.push(inner),
+            TypeKind::Array { element, .. } => next.push(element),
+            TypeKind::Record(Record { kind, tag, body: Some(body) }) => {
+                if let Some(tag) = tag {
+                    let key = (*kind, Arc::clone(&tag.name));
+                    if scope.records.contains_key(&key)
+                        || found.insert(key, Arc::clone(body)).is_some()
+                    {
+                        continue;
+                    }
+                }
+                next.extend(body.fields.iter().map(|field| &field.ty));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Whether nothing says how far a pointer in a struct reaches: only native code sets it.

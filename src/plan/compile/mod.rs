@@ -119,6 +119,19 @@ const MAX_AREA: usize = 16 << 10;
 /// # Errors
 /// See [`CompileError`]; all mistakes of a prototype at once.
 pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, CompileError> {
+    // A struct that the prototype defines itself may mention itself by its tag.
+    let own = deep::own_records(prototype, target.scope);
+    if own.is_empty() {
+        return compile_in_scope(prototype, target);
+    }
+    let mut scope = target.scope.clone();
+    scope.records.extend(own);
+    let Target { model, abi, leaf, scope: _, import, handle_types, grants } = *target;
+    let target = Target { model, abi, leaf, scope: &scope, import, handle_types, grants };
+    compile_in_scope(prototype, &target)
+}
+
+fn compile_in_scope(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, CompileError> {
     let mut compiler = Compiler::new(prototype, target);
     compiler.refuse_too_many();
     compiler.refuse_what_comes_later();
