@@ -78,7 +78,7 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "int flags(bool *_Inout_ __counted_by(n) all, int n, const long *__null_terminated more)",
     "struct tm2 { int sec; long off; const char *_Nullable zone; } *__lifetimebound(static) now(\
      const struct pair { int a, b; } *one, const struct pair *two)",
-    "int made(struct db *_Out_ *__counted_by(n) all, int n)",
+    "int made(struct db **_Out_ __counted_by(n) all, int n)",
     "int plain(struct pair { int a, b; } *only, double d)",
     "void upper(char *__null_terminated _Inout_ text, char *_Out_ __counted_by(n) b, int n)",
     "extern FILE *stdout",

@@ -27,6 +27,8 @@ pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
         && one.passed == other.passed
         && one.callees == other.callees
         && one.handle_kinds == other.handle_kinds
+        && one.shapes == other.shapes
+        && one.roots == other.roots
         && same_facts(one, other)
         && one.expressions.len() == other.expressions.len()
         && one.expressions.iter().zip(&other.expressions).all(|(a, b)| same_value(a, b))
