@@ -123,7 +123,7 @@ fn computed(plan: &Plan, expression: &Expression) -> Option<Test> {
     for step in &expression.steps {
         match *step {
             Step::Load(operand) => read.push(argument(plan, operand)?),
-            Step::Call { .. } => return None,
+            Step::Call { .. } | Step::Field { .. } | Step::Behind { .. } => return None,
             Step::Constant(_)
             | Step::Large(_)
             | Step::Unary(_)
@@ -190,6 +190,14 @@ impl Environment for Arguments<'_> {
         let argument = self.read.iter().find(|argument| argument.operand == operand);
         // All of them are there: see `Guard::holds`.
         argument.and_then(|argument| argument.read(self.slots)).unwrap_or_default()
+    }
+
+    fn field(&self, _: u32, _: Width) -> i128 {
+        0 // expressions that read data are late
+    }
+
+    fn behind(&self, _: At, _: u32, _: Width) -> Result<i128, EvaluationError> {
+        Err(EvaluationError::Null) // likewise
     }
 
     fn call(&mut self, _: u16, arguments: &[i128]) -> Result<i128, EvaluationError> {

@@ -9,7 +9,8 @@
 use super::frame::{FrameHead, FrameLayout};
 use super::handles::{HandleError, HandleType, INDEX_BITS};
 use super::op::{
-    At, Count, Fate, LifeOp, Null, Op, Operand, Ownership, Ranged, Returns, TakeExtent, Width,
+    At, Count, DeepOp, Fate, LifeOp, Null, Op, Operand, Ownership, Ranged, Returns, TakeExtent,
+    Width,
 };
 use super::{HandleKind, LostLender, Plan, Problem, Subject, WasmType};
 use crate::signature::{NoteKind, Variadic};
@@ -17,6 +18,7 @@ use readings::{readings, readings_but};
 use view::View;
 
 mod callback;
+pub(super) mod deep;
 mod life;
 mod readings;
 mod view;
@@ -84,7 +86,13 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         Op::Buffer { param, .. } => of_value(plan, param.into()),
         Op::Format { param, .. } => of_value(plan, param.into()),
         Op::Room { .. } | Op::FitsObject { .. } | Op::StoreObject { .. } => result(plan),
-        Op::Address { .. } | Op::Native(_) | Op::Upcall(_) | Op::Deep(_) => Subject::Call,
+        Op::Address { .. }
+        | Op::Native(_)
+        | Op::Upcall(_)
+        | Op::Deep(DeepOp::Settle | DeepOp::Commit) => Subject::Call,
+        Op::Deep(DeepOp::Copy { param, .. } | DeepOp::Take { param, .. }) => {
+            of_value(plan, param.into())
+        }
         Op::Callback(op) => callback::subject(plan, op),
         Op::Life(op) => life::subject(plan, op),
         Op::Apart { text, .. } => text_slot(plan, text),
@@ -101,7 +109,7 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
 
 /// The parameter at that position (counted from 0, those of a typed tail after the named ones);
 /// any position past the last one means the result.
-fn of_value(plan: &Plan, index: usize) -> Subject {
+pub(super) fn of_value(plan: &Plan, index: usize) -> Subject {
     let function = &plan.prototype.function;
     let tail = match &function.variadic {
         Variadic::Typed(tail) => tail.as_slice(),

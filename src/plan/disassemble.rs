@@ -7,13 +7,14 @@ use super::abi::{Abi, Location, Role};
 use super::expression::{Expression, Step};
 use super::format::Passed;
 use super::frame::{FrameLayout, INTEGER_REGISTERS, VECTOR_REGISTERS, X87_STRIDE};
-use super::op::{At, NativeOp, Op, Operand, Phase};
+use super::op::{At, DeepOp, NativeOp, Op, Operand, Phase};
 use super::{Callee, Kind, Plan, Purpose};
 use crate::signature::{UnaryOp, Variadic};
 use names::{binary_name, kind_name, section, width_name};
 use std::fmt::{self, Write as _};
 
 mod callback;
+mod deep;
 mod life;
 mod names;
 mod ops;
@@ -135,6 +136,7 @@ impl Printer<'_> {
                 writeln!(text, "{index:>4}  {}", self.moved_bytes(one))?;
             }
         }
+        self.shapes(text)?;
         if !plan.passed.is_empty() {
             writeln!(text, "passed")?;
         }
@@ -272,6 +274,10 @@ impl Printer<'_> {
             Step::Constant(value) => value.to_string(),
             Step::Large(value) => value.to_string(),
             Step::Load(operand) => format!("[{}]", self.operand(operand)),
+            Step::Field { offset, width } => format!("[{} field+{offset}]", width_name(width)),
+            Step::Behind { at, offset, width } => {
+                format!("[{} behind {}+{offset}]", width_name(width), self.at(at))
+            }
             Step::Unary(op) => match op {
                 UnaryOp::Negate => "negate",
                 UnaryOp::Complement => "~",
@@ -338,7 +344,10 @@ impl Printer<'_> {
                 Some("result".to_owned())
             }
             // A closure's arguments are lent in order.
-            Op::Deep(op) => match op {},
+            Op::Deep(DeepOp::Copy { param, .. } | DeepOp::Take { param, .. }) => {
+                Some(self.param(param))
+            }
+            Op::Deep(DeepOp::Settle | DeepOp::Commit) => None,
             Op::Callback(op) => self.callback_comment(op),
             Op::Life(op) => self.life_subject(op),
             Op::Upcall(_) if op.phase() == Phase::Before => Some(self.subject(index)),

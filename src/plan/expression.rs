@@ -3,7 +3,7 @@
 //! Arithmetic is exact: every step works on 128-bit integers and an overflow of those is an error,
 //! as is a value that does not fit 64 bits at the end. What an expression reads has been placed in
 //! the frame by earlier ops; it never reads guest memory.
-use super::op::{Operand, Width};
+use super::op::{At, Operand, Width};
 use crate::signature::{BinaryOp, UnaryOp};
 use thiserror::Error;
 
@@ -28,6 +28,23 @@ pub enum Step {
     Large(u64),
     /// Pushes an integer of the frame.
     Load(Operand),
+    /// Pushes an integer of the object that the expression belongs to, as the host has it.
+    Field {
+        /// Its offset in bytes.
+        offset: u32,
+        /// How it is stored.
+        width: Width,
+    },
+    /// Pushes an integer of the copy whose native address was placed at `at`; there is none behind
+    /// NULL.
+    Behind {
+        /// Where the address is.
+        at: At,
+        /// The integer's offset in bytes.
+        offset: u32,
+        /// How it is stored.
+        width: Width,
+    },
     /// Replaces the top.
     Unary(UnaryOp),
     /// Replaces the two on top. `&&` and `||` are made of jumps.
@@ -69,12 +86,22 @@ pub enum EvaluationError {
     /// A shift by a negative count or by more than 127.
     #[error("shifts by {0} bits")]
     Shift(i128),
+    /// What it reads is behind a pointer that is NULL.
+    #[error("reads what is behind a pointer that is NULL")]
+    Null,
 }
 
 /// What an expression reads and calls. The interpreter implements it over a frame.
 pub trait Environment {
     /// An integer of the frame.
     fn load(&self, operand: Operand) -> i128;
+    /// An integer of the object that the expression belongs to.
+    fn field(&self, offset: u32, width: Width) -> i128;
+    /// An integer behind the pointer that was placed at `at`.
+    ///
+    /// # Errors
+    /// When it is NULL.
+    fn behind(&self, at: At, offset: u32, width: Width) -> Result<i128, EvaluationError>;
     /// Calls a pure native function.
     ///
     /// # Errors
@@ -98,6 +125,10 @@ pub fn evaluate(
             Step::Constant(value) => stack.push(i128::from(value)),
             Step::Large(value) => stack.push(i128::from(value)),
             Step::Load(operand) => stack.push(environment.load(operand)),
+            Step::Field { offset, width } => stack.push(environment.field(offset, width)),
+            Step::Behind { at, offset, width } => {
+                stack.push(environment.behind(at, offset, width)?);
+            }
             Step::Unary(op) => {
                 let value = stack.pop();
                 stack.push(unary(op, value)?);
@@ -218,6 +249,12 @@ mod tests {
     impl Environment for Nothing {
         fn load(&self, _: Operand) -> i128 {
             0
+        }
+        fn field(&self, _: u32, _: Width) -> i128 {
+            0
+        }
+        fn behind(&self, _: At, _: u32, _: Width) -> Result<i128, EvaluationError> {
+            Err(EvaluationError::Null)
         }
         fn call(&mut self, _: u16, arguments: &[i128]) -> Result<i128, EvaluationError> {
             Ok(arguments.iter().sum())

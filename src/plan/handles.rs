@@ -154,6 +154,13 @@ impl HandleTable {
         }
     }
 
+    /// How many running calls use a handle, or what it lends.
+    #[must_use]
+    pub fn busy(&self, handle: u32) -> u32 {
+        let entry = self.entries.get((handle & ((1 << INDEX_BITS) - 1)) as usize);
+        entry.filter(|e| e.generation == handle >> INDEX_BITS).map_or(0, |entry| entry.busy)
+    }
+
     /// Whether it is a live handle, of whatever type.
     #[must_use]
     pub fn is_live(&self, handle: u32) -> bool {

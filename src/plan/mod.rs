@@ -24,6 +24,7 @@ pub mod layout;
 pub mod moves;
 pub mod op;
 pub mod problem;
+pub mod shape;
 pub mod stubs;
 pub mod template;
 pub mod verify;
@@ -35,6 +36,7 @@ use frame::FrameLayout;
 use handles::HandleType;
 use moves::Move;
 use op::{Op, Width};
+use shape::{Link, Shape};
 use std::sync::Arc;
 
 pub use binding::{Binding, Limits, StoreBlock};
@@ -61,6 +63,12 @@ pub struct Plan {
     pub ranges: Box<[Intervals]>,
     /// How values that are no scalars are taken apart and put together.
     pub moves: Box<[Box<[Move]>]>,
+    /// What data that is copied is made of; they may refer to each other in circles.
+    pub shapes: Box<[Shape]>,
+    /// The pointers that such data is reached by: of parameters and results.
+    pub roots: Box<[Link]>,
+    /// Records that the prototype mentions by tag alone and that its interface defines elsewhere.
+    pub records: Box<[Record]>,
     /// The first guest slot of each parameter, those of a typed tail after the named ones. Not all
     /// take one: `long double` takes two, an empty struct none, and slot 0 is the address of a result
     /// that wasm returns through memory.

@@ -84,6 +84,91 @@ pub unsafe fn copy<T>(from: *const u8, to: *mut u8) {
     }
 }
 
+/// One run on its way to native code.
+///
+/// # Safety
+/// As many bytes as `kind` asks for are readable at `from` and writable at `to`.
+#[inline(always)]
+pub unsafe fn load_run(kind: MoveKind, from: *const u8, to: *mut u8) {
+    // SAFETY: the caller's promise. Nothing is aligned: structs may be packed, and guests need not
+    // align what the host only copies.
+    unsafe {
+        match kind {
+            MoveKind::Bytes(16) => copy::<u128>(from, to),
+            MoveKind::Bytes(8) => copy::<u64>(from, to),
+            MoveKind::Bytes(4) => copy::<u32>(from, to),
+            MoveKind::Bytes(bytes) => from.copy_to_nonoverlapping(to, bytes.into()),
+            MoveKind::Clear(8) => to.cast::<u64>().write_unaligned(0),
+            MoveKind::Clear(bytes) => to.write_bytes(0, bytes.into()),
+            MoveKind::Bits(mask) => to.write(to.read() & !mask | from.read() & mask),
+            MoveKind::Bool => to.write(u8::from(from.read() != 0)),
+            MoveKind::Signed32 => {
+                to.cast::<i64>().write_unaligned(from.cast::<i32>().read_unaligned().into());
+            }
+            MoveKind::Unsigned32 => {
+                to.cast::<u64>().write_unaligned(from.cast::<u32>().read_unaligned().into());
+            }
+            MoveKind::Extended => {
+                let value = u128::from_le_bytes(from.cast::<[u8; 16]>().read());
+                to.cast::<[u8; 16]>().write(extended::from_binary128(value).to_le_bytes());
+            }
+        }
+    }
+}
+
+/// One run on its way back. Integers are cut: [`misfit_run`] comes first.
+///
+/// # Safety
+/// As [`load_run`].
+#[inline(always)]
+pub unsafe fn store_run(kind: MoveKind, from: *const u8, to: *mut u8) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match kind {
+            MoveKind::Bytes(16) => copy::<u128>(from, to),
+            MoveKind::Bytes(8) => copy::<u64>(from, to),
+            MoveKind::Bytes(4) => copy::<u32>(from, to),
+            MoveKind::Bytes(bytes) => from.copy_to_nonoverlapping(to, bytes.into()),
+            MoveKind::Clear(_) => {}
+            MoveKind::Bits(mask) => to.write(to.read() & !mask | from.read() & mask),
+            MoveKind::Bool => to.write(from.read() & 1),
+            MoveKind::Signed32 | MoveKind::Unsigned32 => {
+                to.cast::<u32>().write_unaligned(from.cast::<u32>().read_unaligned());
+            }
+            MoveKind::Extended => {
+                let value = u128::from_le_bytes(from.cast::<[u8; 16]>().read());
+                to.cast::<[u8; 16]>().write(extended::to_binary128(value).to_le_bytes());
+            }
+        }
+    }
+}
+
+/// The integer of a run, if it does not fit on its way back.
+///
+/// # Safety
+/// As many bytes as `kind` asks for are readable at `from`.
+#[inline(always)]
+#[must_use]
+pub unsafe fn misfit_run(kind: MoveKind, from: *const u8) -> Option<i128> {
+    // SAFETY: the caller's promise.
+    let value = || unsafe { from.cast::<u64>().read_unaligned() };
+    match kind {
+        MoveKind::Signed32 => {
+            let value = value().cast_signed();
+            i32::try_from(value).is_err().then_some(value.into())
+        }
+        MoveKind::Unsigned32 => {
+            let value = value();
+            u32::try_from(value).is_err().then_some(value.into())
+        }
+        MoveKind::Clear(_)
+        | MoveKind::Bytes(_)
+        | MoveKind::Bits(_)
+        | MoveKind::Bool
+        | MoveKind::Extended => None,
+    }
+}
+
 /// From memory to the frame.
 ///
 /// # Safety
@@ -91,31 +176,9 @@ pub unsafe fn copy<T>(from: *const u8, to: *mut u8) {
 #[inline]
 pub unsafe fn load(moves: &[Move], frame: *mut u8, memory: *const u8) {
     for one in moves {
-        // SAFETY: the caller's promise. Nothing is aligned: structs may be packed, and guests need
-        // not align what the host only copies.
+        // SAFETY: the caller's promise.
         unsafe {
-            let to = frame.add(one.frame.offset());
-            let from = memory.add(one.memory as usize);
-            match one.kind {
-                MoveKind::Bytes(16) => copy::<u128>(from, to),
-                MoveKind::Bytes(8) => copy::<u64>(from, to),
-                MoveKind::Bytes(4) => copy::<u32>(from, to),
-                MoveKind::Bytes(bytes) => from.copy_to_nonoverlapping(to, bytes.into()),
-                MoveKind::Clear(8) => to.cast::<u64>().write_unaligned(0),
-                MoveKind::Clear(bytes) => to.write_bytes(0, bytes.into()),
-                MoveKind::Bits(mask) => to.write(to.read() & !mask | from.read() & mask),
-                MoveKind::Bool => to.write(u8::from(from.read() != 0)),
-                MoveKind::Signed32 => {
-                    to.cast::<i64>().write_unaligned(from.cast::<i32>().read_unaligned().into());
-                }
-                MoveKind::Unsigned32 => {
-                    to.cast::<u64>().write_unaligned(from.cast::<u32>().read_unaligned().into());
-                }
-                MoveKind::Extended => {
-                    let value = u128::from_le_bytes(from.cast::<[u8; 16]>().read());
-                    to.cast::<[u8; 16]>().write(extended::from_binary128(value).to_le_bytes());
-                }
-            }
+            load_run(one.kind, memory.add(one.memory as usize), frame.add(one.frame.offset()));
         }
     }
 }
@@ -129,24 +192,7 @@ pub unsafe fn store(moves: &[Move], frame: *const u8, memory: *mut u8) {
     for one in moves {
         // SAFETY: the caller's promise.
         unsafe {
-            let from = frame.add(one.frame.offset());
-            let to = memory.add(one.memory as usize);
-            match one.kind {
-                MoveKind::Bytes(16) => copy::<u128>(from, to),
-                MoveKind::Bytes(8) => copy::<u64>(from, to),
-                MoveKind::Bytes(4) => copy::<u32>(from, to),
-                MoveKind::Bytes(bytes) => from.copy_to_nonoverlapping(to, bytes.into()),
-                MoveKind::Clear(_) => {}
-                MoveKind::Bits(mask) => to.write(to.read() & !mask | from.read() & mask),
-                MoveKind::Bool => to.write(from.read() & 1),
-                MoveKind::Signed32 | MoveKind::Unsigned32 => {
-                    to.cast::<u32>().write_unaligned(from.cast::<u32>().read_unaligned());
-                }
-                MoveKind::Extended => {
-                    let value = u128::from_le_bytes(from.cast::<[u8; 16]>().read());
-                    to.cast::<[u8; 16]>().write(extended::to_binary128(value).to_le_bytes());
-                }
-            }
+            store_run(one.kind, frame.add(one.frame.offset()), memory.add(one.memory as usize));
         }
     }
 }
@@ -157,25 +203,10 @@ pub unsafe fn store(moves: &[Move], frame: *const u8, memory: *mut u8) {
 /// As [`store`]; the memory is not reached.
 #[must_use]
 pub unsafe fn misfit(moves: &[Move], frame: *const u8) -> Option<(usize, i128)> {
-    let mut all = moves.iter().enumerate();
-    all.find_map(|(index, one)| {
+    moves.iter().enumerate().find_map(|(index, one)| {
         // SAFETY: the caller's promise.
-        let value = || unsafe { frame.add(one.frame.offset()).cast::<u64>().read_unaligned() };
-        match one.kind {
-            MoveKind::Signed32 => {
-                let value = value().cast_signed();
-                i32::try_from(value).is_err().then_some((index, value.into()))
-            }
-            MoveKind::Unsigned32 => {
-                let value = value();
-                u32::try_from(value).is_err().then_some((index, value.into()))
-            }
-            MoveKind::Clear(_)
-            | MoveKind::Bytes(_)
-            | MoveKind::Bits(_)
-            | MoveKind::Bool
-            | MoveKind::Extended => None,
-        }
+        let value = unsafe { misfit_run(one.kind, frame.add(one.frame.offset())) };
+        value.map(|value| (index, value))
     })
 }
 

@@ -143,6 +143,27 @@ pub enum Problem {
     },
     /// A format does not fit the arguments, or is refused.
     Format(Box<FormatProblem>),
+    /// Something in the data that a pointer leads to.
+    Within {
+        /// Where: `vec[3].iov_base`.
+        path: String,
+        /// What.
+        problem: Box<Problem>,
+    },
+    /// Data leads back to itself.
+    Cycle,
+    /// Bytes are no whole number of elements.
+    PartOfElement {
+        /// How many bytes.
+        bytes: u64,
+        /// Size of an element on the host.
+        size: u32,
+    },
+    /// A pointer that only native code may set is not 0.
+    Planted {
+        /// What it is.
+        address: u64,
+    },
     /// A handle cannot be used.
     Handle {
         /// What the guest passed.
@@ -180,7 +201,7 @@ pub enum Problem {
     /// The system refuses the addresses that cookies need.
     NoCookies,
     /// Native code gave back a cookie that it was never given.
-    Planted,
+    PlantedCookie,
     /// A limit of the store is reached.
     Limit {
         /// Its name, as the builder calls it.
@@ -378,6 +399,15 @@ impl fmt::Display for Problem {
                 write!(f, "the value {value} does not fit: {low} to {high} can be held")
             }
             Problem::Format(problem) => problem.fmt(f),
+            Problem::Within { path, problem } => write!(f, "`{path}`: {problem}"),
+            Problem::Cycle => f.write_str("points back to an object that is being copied"),
+            Problem::PartOfElement { bytes, size } => {
+                write!(f, "{bytes} bytes are no whole number of elements of {size} bytes")
+            }
+            Problem::Planted { address } => write!(
+                f,
+                "the pointer is {address:#x}, and nothing says how much is there: it must be 0"
+            ),
             Problem::Handle { value, expected, error } => {
                 write!(f, "{value:#x} {error}; a live `{expected}` handle is needed")
             }
@@ -399,7 +429,7 @@ impl fmt::Display for Problem {
             Problem::NoCookies => f.write_str(
                 "the system gives the process no room of 4 GiB of addresses, which integers that native code carries need",
             ),
-            Problem::Planted => {
+            Problem::PlantedCookie => {
                 f.write_str("native code gave back a pointer that is none of the integers it was given to carry")
             }
             Problem::Limit { limit, value } => {

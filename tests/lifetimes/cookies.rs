@@ -29,7 +29,7 @@ fn planted_cookies_trap() {
                 world.call("cookie_plant", &[n, planted]);
             }
             let error = world.try_call(name, &arguments).expect_err("planted");
-            assert_eq!(error.problem, Problem::Planted, "{name} {planted:#x}");
+            assert_eq!(error.problem, Problem::PlantedCookie, "{name} {planted:#x}");
             assert!(error.called);
             let text = error.to_string();
             assert!(!text.contains("0x"), "an address was told: {text}");

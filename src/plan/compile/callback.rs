@@ -326,7 +326,7 @@ impl Compiler<'_> {
                 let expr = self.expression(expr, When::Before)?;
                 copy(Reach::Counted { expr, size }, writes)
             }
-            Pointee::Integer(_) | Pointee::Floating(_) | Pointee::Record => {
+            Pointee::Integer(_) | Pointee::Plain { .. } | Pointee::Deep => {
                 let moves = self.remote_moves(pointee)?;
                 let size = self.guest_size(pointee)?;
                 copy(Reach::Object { size, moves }, writes)
@@ -493,12 +493,18 @@ impl Compiler<'_> {
             {
                 self.one(scalar, null)
             }
-            Pointee::Floating(kind) => self.one(Scalar::Float(kind), null),
+            Pointee::Plain { .. } if scalar_of(pointee).is_some() => {
+                self.one(scalar_of(pointee)?, null)
+            }
             Pointee::Code => {
                 self.later(ty.span, "a function from a callback");
                 None
             }
-            Pointee::Integer(_) | Pointee::Record | Pointee::Pointer | Pointee::Bytes => {
+            Pointee::Integer(_)
+            | Pointee::Plain { .. }
+            | Pointee::Deep
+            | Pointee::Pointer
+            | Pointee::Bytes => {
                 self.later(ty.span, "a pointer like this from a callback");
                 None
             }
@@ -561,6 +567,9 @@ impl Compiler<'_> {
             handle_kinds: self.kinds.into(),
             callbacks: [].into(),
             names: self.names.into(),
+            shapes: [].into(),
+            roots: [].into(),
+            records: [].into(),
             facts,
         }
     }

@@ -1,4 +1,5 @@
 //! Annotations' expressions, compiled to postfix steps.
+use super::deep::Base;
 use super::{Compiler, Placed};
 use crate::plan::Purpose;
 use crate::plan::abi::Abi;
@@ -78,6 +79,16 @@ impl Compiler<'_> {
 
     /// Appends the steps of `expr`; returns how many values they need at once.
     fn steps(&mut self, expr: &Expr, when: When, steps: &mut Vec<Step>) -> Option<usize> {
+        if let Some((base, offset, ty)) = self.place_of(expr) {
+            let width = scalar_of(ty).and_then(|scalar| integer_width(scalar, self.target.abi));
+            if let (Some(width), Ok(offset)) = (width, u32::try_from(offset)) {
+                steps.push(match base {
+                    Base::Object => Step::Field { offset, width },
+                    Base::Behind(at) => Step::Behind { at, offset, width },
+                });
+                return Some(1);
+            }
+        }
         Some(match &expr.kind {
             ExprKind::Integer(value) => {
                 steps.push(self.constant(expr, *value)?);
@@ -130,7 +141,11 @@ impl Compiler<'_> {
                 1
             }
             ExprKind::Arrow(..) => {
-                self.later(expr.span, "fields of structs");
+                self.error(
+                    expr.span,
+                    format!("`{expr}` is no integer that is known here"),
+                    "`p->f` reads an integer of the one struct that a parameter points to",
+                );
                 return None;
             }
             ExprKind::SizeOf(ty) => {

@@ -5,7 +5,7 @@ use crate::plan::layout::{
 };
 use crate::plan::moves::MoveKind;
 use crate::signature::{
-    Diagnostic, Float, NoteKind, Record, RecordKind, Scope, Span, Type, TypeKind,
+    Diagnostic, Field, Float, NoteKind, Record, RecordKind, Scope, Span, Type, TypeKind,
 };
 
 /// A run of bytes of a value: where it is on either side.
@@ -35,17 +35,79 @@ pub(super) struct Sides<'a> {
 /// # Errors
 /// What cannot be passed by value.
 pub(super) fn leaves(ty: &Type, sides: Sides<'_>) -> Result<Vec<Leaf>, Diagnostic> {
-    let mut walk = Walk { sides, all: Vec::new() };
+    let mut walk = Walk { sides, all: Vec::new(), inside: None };
     walk.add(ty, 0, 0)?;
     Ok(merged(walk.all))
+}
+
+/// What an object behind a pointer is made of.
+pub(super) struct Contents<'a> {
+    /// The bytes that move.
+    pub(super) leaves: Vec<Leaf>,
+    /// Pointers, which do not.
+    pub(super) pointers: Vec<Inner<'a>>,
+    /// Integers that have `__range`s; they are among the leaves.
+    pub(super) ranged: Vec<Inner<'a>>,
+    /// Integers that are narrower in the guest's memory; they are among the leaves.
+    pub(super) narrow: Vec<Inner<'a>>,
+    /// The host has fields that the guest has not.
+    pub(super) host_only: bool,
+}
+
+/// A member of an object.
+#[derive(Clone)]
+pub(super) struct Inner<'a> {
+    /// Offset in the guest's memory.
+    pub(super) memory: u64,
+    /// Offset on the host.
+    pub(super) host: u64,
+    pub(super) ty: &'a Type,
+    /// How to get there from the object: `items[2].name`.
+    pub(super) path: String,
+    /// The record whose fields its annotations name.
+    pub(super) owner: Option<Owner<'a>>,
+}
+
+/// A record inside of an object, and its offset on the host.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) record: &'a Record,
+    pub(super) host: u64,
+}
+
+/// The contents of an object behind a pointer.
+///
+/// # Errors
+/// What cannot be copied.
+pub(super) fn contents<'a>(ty: &'a Type, sides: Sides<'a>) -> Result<Contents<'a>, Diagnostic> {
+    let inside = Some(Inside::default());
+    let mut walk = Walk { sides, all: Vec::new(), inside };
+    walk.add(ty, 0, 0)?;
+    let Inside { pointers, ranged, narrow, host_only, .. } = walk.inside.unwrap_or_default();
+    Ok(Contents { leaves: merged(walk.all), pointers, ranged, narrow, host_only })
+}
+
+/// What a walk through an object behind a pointer finds beside leaves, and where it is.
+#[derive(Default)]
+struct Inside<'a> {
+    pointers: Vec<Inner<'a>>,
+    ranged: Vec<Inner<'a>>,
+    narrow: Vec<Inner<'a>>,
+    host_only: bool,
+    path: String,
+    owner: Option<Owner<'a>>,
+    /// What comes next is a field without a name.
+    unnamed: bool,
 }
 
 struct Walk<'a> {
     sides: Sides<'a>,
     all: Vec<Leaf>,
+    /// `None`: the value is passed, not pointed at.
+    inside: Option<Inside<'a>>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
     fn push(
         &mut self,
         memory: u64,
@@ -53,15 +115,30 @@ impl Walk<'_> {
         kind: MoveKind,
         span: Span,
     ) -> Result<(), Diagnostic> {
-        if self.all.len() == MAX_LEAVES {
-            let message = format!("a value passed by value has more than {MAX_LEAVES} members");
-            return Err(Diagnostic::new(span, message).help("pass a pointer to it"));
+        let pointers = self.inside.as_ref().map_or(0, |inside| inside.pointers.len());
+        if self.all.len() + pointers >= MAX_LEAVES {
+            let error = |message| Diagnostic::new(span, message);
+            return Err(if self.inside.is_some() {
+                error(format!("an object that is copied has more than {MAX_LEAVES} members"))
+                    .help("declare an array as a buffer behind a pointer of its own")
+            } else {
+                error(format!("a value passed by value has more than {MAX_LEAVES} members"))
+                    .help("pass a pointer to it")
+            });
         }
         self.all.push(Leaf { memory, host, kind });
         Ok(())
     }
 
     fn bytes(&mut self, memory: u64, host: u64, bytes: u64, span: Span) -> Result<(), Diagnostic> {
+        if self.inside.is_some() {
+            const MOST: u64 = 1 << 15;
+            for start in (0..bytes).step_by(1 << 15) {
+                let run = u16::try_from((bytes - start).min(MOST)).unwrap_or(u16::MAX);
+                self.push(memory + start, host + start, MoveKind::Bytes(run), span)?;
+            }
+            return Ok(());
+        }
         let bytes = u16::try_from(bytes).map_err(|_| too_large(span))?;
         self.push(memory, host, MoveKind::Bytes(bytes), span)
     }
@@ -70,10 +147,46 @@ impl Walk<'_> {
         matches!(self.sides.memory, Memory::Guest(_))
     }
 
-    fn add(&mut self, ty: &Type, memory: u64, host: u64) -> Result<(), Diagnostic> {
+    /// A member that is no leaf, or that is looked at.
+    fn inner(&self, ty: &'a Type, memory: u64, host: u64) -> Option<Inner<'a>> {
+        let Inside { path, owner, .. } = self.inside.as_ref()?;
+        Some(Inner { memory, host, ty, path: path.clone(), owner: *owner })
+    }
+
+    fn add(&mut self, ty: &'a Type, memory: u64, host: u64) -> Result<(), Diagnostic> {
         let span = ty.span;
         if ty.quals.is_atomic && self.is_guest() {
-            return Err(later(span, "`_Atomic` by value"));
+            return Err(if self.inside.is_some() {
+                let message = "`_Atomic` data cannot be copied: threads would not see each other";
+                Diagnostic::new(span, message).help("pass a pointer to plain integers")
+            } else {
+                later(span, "`_Atomic` by value")
+            });
+        }
+        if ty.has(|note| matches!(note, NoteKind::Range(..))) {
+            let inner = self.inner(ty, memory, host);
+            if let Some(inside) = &mut self.inside {
+                inside.ranged.extend(inner);
+            }
+        }
+        if let Some(scalar) = scalar_of(ty)
+            && scalar != Scalar::Pointer
+            && scalar.host_size() != scalar.size(self.sides.memory.data_model())
+        {
+            let inner = self.inner(ty, memory, host);
+            if let Some(inside) = &mut self.inside {
+                inside.narrow.extend(inner);
+            }
+        }
+        if ty.pointee().is_some()
+            && let Some(inner) = self.inner(ty, memory, host)
+            && let Some(inside) = &mut self.inside
+        {
+            if self.all.len() + inside.pointers.len() >= MAX_LEAVES {
+                return self.push(memory, host, MoveKind::Bool, span);
+            }
+            inside.pointers.push(inner);
+            return Ok(());
         }
         if let Some(scalar) = scalar_of(ty) {
             return self.scalar(scalar, memory, host, span);
@@ -86,6 +199,11 @@ impl Walk<'_> {
                 self.scalar(part, memory + size, host + size, span)
             }
             TypeKind::Vector { bytes, .. } => self.bytes(memory, host, (*bytes).into(), span),
+            TypeKind::Array { length: None, .. } if self.inside.is_some() => {
+                let message = "nothing says how many elements this array has";
+                let help = "pass the struct as a buffer (`void *__sized_by(n)`)";
+                Err(Diagnostic::new(span, message).help(help))
+            }
             TypeKind::Array { length: None, .. } => Ok(()), // a flexible array member has no bytes
             TypeKind::Array { element, .. } => self.array(ty, element, memory, host),
             TypeKind::Record(record) => self.record(record, span, memory, host),
@@ -95,7 +213,10 @@ impl Walk<'_> {
             | TypeKind::Integer(_)
             | TypeKind::Float(_)
             | TypeKind::Enum(_)
-            | TypeKind::Pointer(_) => Err(later(span, "this type by value")),
+            | TypeKind::Pointer(_) => {
+                let error = "a value of this type cannot be passed";
+                Err(Diagnostic::new(span, error).help("pass a pointer to it"))
+            }
         }
     }
 
@@ -135,8 +256,8 @@ impl Walk<'_> {
 
     fn array(
         &mut self,
-        ty: &Type,
-        element: &Type,
+        ty: &'a Type,
+        element: &'a Type,
         memory: u64,
         host: u64,
     ) -> Result<(), Diagnostic> {
@@ -147,7 +268,22 @@ impl Walk<'_> {
             return Ok(());
         }
         let first = self.all.len();
+        let marks = self.inside.as_ref().map(|inside| {
+            let found = [&inside.pointers, &inside.ranged, &inside.narrow].map(Vec::len);
+            (found, inside.path.len(), inside.owner)
+        });
+        if let Some(inside) = &mut self.inside {
+            // Every element gets its own number below.
+            inside.path.push('\0');
+        }
         self.add(element, memory, host)?;
+        if let Some((found, path, owner)) = marks {
+            self.repeat((found, path), (one, one_in_memory), whole / one, owner, ty.span)?;
+            if let Some(inside) = &mut self.inside {
+                inside.path.truncate(path);
+                inside.owner = owner;
+            }
+        }
         let leaves = merged(self.all.split_off(first));
         // An array of plain bytes is one run of them.
         if let [Leaf { kind: MoveKind::Bytes(bytes), .. }] = leaves.as_slice()
@@ -165,9 +301,51 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// What was found in the first element of an array is in the others too. `before`: how much had
+    /// been found before, `at`: the length of the path to the array.
+    fn repeat(
+        &mut self,
+        (before, at): ([usize; 3], usize),
+        (one, one_in_memory): (u64, u64),
+        count: u64,
+        outer: Option<Owner<'a>>,
+        span: Span,
+    ) -> Result<(), Diagnostic> {
+        let Some(inside) = &mut self.inside else { return Ok(()) };
+        let lists = [&mut inside.pointers, &mut inside.ranged, &mut inside.narrow];
+        for (list, first) in lists.into_iter().zip(before) {
+            let found = list.split_off(first);
+            if found.is_empty() {
+                continue;
+            }
+            for index in 0..count {
+                if list.len() + found.len() > MAX_LEAVES {
+                    let error = format!("this array has more than {MAX_LEAVES} members to look at");
+                    return Err(Diagnostic::new(span, error).help("make it a buffer"));
+                }
+                list.extend(found.iter().cloned().map(|mut inner| {
+                    inner.memory += index * one_in_memory;
+                    inner.host += index * one;
+                    inner.path.replace_range(at..=at, &format!("[{index}]"));
+                    // A record of the element lies in each; one around the array does not.
+                    let around = |own: &Owner<'_>| {
+                        outer.is_some_and(|outer| {
+                            std::ptr::eq(own.record, outer.record) && own.host == outer.host
+                        })
+                    };
+                    if let Some(owner) = inner.owner.as_mut().filter(|own| !around(own)) {
+                        owner.host += index * one;
+                    }
+                    inner
+                }));
+            }
+        }
+        Ok(())
+    }
+
     fn record(
         &mut self,
-        record: &Record,
+        record: &'a Record,
         span: Span,
         memory: u64,
         host: u64,
@@ -181,18 +359,56 @@ impl Walk<'_> {
         let body = body_of(record, scope, span)
             .map_err(|error| Diagnostic::new(error.span, error.to_string()))?;
         let first = self.all.len();
+        let mut pointers = 0;
+        let mut around = (0, None);
+        if let Some(inside) = &mut self.inside {
+            pointers = inside.pointers.len();
+            around = (inside.path.len(), inside.owner);
+            // The members of a record without a name are those of the one around it.
+            if !std::mem::take(&mut inside.unnamed) || inside.owner.is_none() {
+                inside.owner = Some(Owner { record, host });
+            }
+        }
         for ((field, kept), found) in body.fields.iter().zip(in_memory).zip(on_host) {
-            if let Some(note) = field.ty.notes.iter().find(|_| self.is_guest()) {
+            if let Some(note) = field.ty.notes.iter().find(|_| self.is_guest())
+                && self.inside.is_none()
+            {
                 let what = match note.kind {
                     NoteKind::HostOnly => "`__host_only` in structs that are passed by value",
                     _ => "annotations in structs that are passed by value",
                 };
                 return Err(later(note.span, what));
             }
+            if let Some(inside) = &mut self.inside {
+                if field.ty.has(|note| *note == NoteKind::HostOnly) {
+                    inside.host_only = true;
+                    continue;
+                }
+                refuse_notes(field)?;
+                inside.path.truncate(around.0);
+                inside.unnamed = field.name.is_none();
+                if let Some(name) = &field.name {
+                    if around.0 > 0 {
+                        inside.path.push('.');
+                    }
+                    inside.path.push_str(&name.name);
+                }
+            }
             match (kept.bits, found.bits) {
                 (None, None) => self.add(&field.ty, memory + kept.offset, host + found.offset)?,
                 _ if field.name.is_none() => {} // padding
                 _ => self.bit_field(kept, found, memory, host, field.ty.span)?,
+            }
+        }
+        if let Some(inside) = &mut self.inside {
+            inside.path.truncate(around.0);
+            inside.owner = around.1;
+            if record.kind == RecordKind::Union
+                && let Some(pointer) = inside.pointers.get(pointers)
+            {
+                let error = "a pointer in a union: nothing says which member is in use";
+                let help = "declare a struct with the member that this function uses";
+                return Err(Diagnostic::new(pointer.ty.span, error).help(help));
             }
         }
         if record.kind == RecordKind::Union {
@@ -211,7 +427,9 @@ impl Walk<'_> {
         span: Span,
     ) -> Result<(), Diagnostic> {
         let (Some(bits), true) = (found.bits, kept.bits == found.bits) else {
-            return Err(later(span, "bit-fields whose bits are elsewhere on the host"));
+            let error = "the guest and the host have the bits of this bit-field elsewhere";
+            let help = "declare it with a type that has one size: `int`, `long long`";
+            return Err(Diagnostic::new(span, error).help(help));
         };
         let mut left = bits.width;
         let mut shift = bits.shift;
@@ -245,7 +463,9 @@ impl Walk<'_> {
                 | MoveKind::Extended => false,
             };
             if !plain || leaf.memory - memory != offset {
-                return Err(later(span, "a union whose members differ on the host"));
+                let error = "members of this union differ in the guest and on the host";
+                let help = "declare a struct with the member that this function uses";
+                return Err(Diagnostic::new(span, error).help(help));
             }
             let mask = if let MoveKind::Bits(mask) = leaf.kind { mask } else { u8::MAX };
             for byte in 0..u64::from(leaf.kind.frame_bytes()) {
@@ -303,6 +523,27 @@ fn join(all: &mut Vec<Leaf>) {
         before.kind = MoveKind::Bytes(both);
         all.pop();
     }
+}
+
+/// Annotations that say nothing of a field whose struct is copied.
+fn refuse_notes(field: &Field) -> Result<(), Diagnostic> {
+    let pointer = field.ty.pointee().is_some();
+    for note in &field.ty.notes {
+        let (error, help) = match note.kind {
+            NoteKind::In | NoteKind::Out | NoteKind::Inout if !pointer => (
+                "only fields of `__boxed` structs have directions of their own",
+                "say it of the pointer to the struct",
+            ),
+            NoteKind::Private => ("only fields of `__boxed` structs are private", "leave it out"),
+            NoteKind::Handle => return Err(later(note.span, "descriptors as handles")),
+            NoteKind::Range(..) if field.bits.is_some() => {
+                ("the range of a bit-field cannot be tested", "leave it out")
+            }
+            _ => continue,
+        };
+        return Err(Diagnostic::new(note.span, error).help(help));
+    }
+    Ok(())
 }
 
 fn later(span: Span, what: &str) -> Diagnostic {

@@ -12,6 +12,7 @@
 //! data        symbols that are no functions
 //! life        what outlives the call: cookies, descriptors, captures
 //! params      one op (or two) for each parameter: decode, check, place
+//! deep        what pointers lead to, where it must be copied
 //! values      ranges and computed arguments
 //! format      formats, and what they may ask for
 //! outcome     what happens after the call: out values, results, handles
@@ -27,6 +28,7 @@ mod aggregate;
 mod by_value;
 mod callback;
 mod data;
+mod deep;
 mod expression;
 mod format;
 mod leaves;
@@ -121,6 +123,19 @@ const MAX_AREA: usize = 16 << 10;
 /// # Errors
 /// See [`CompileError`]; all mistakes of a prototype at once.
 pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, CompileError> {
+    // A struct that the prototype defines itself may mention itself by its tag.
+    let own = deep::own_records(prototype, target.scope);
+    if own.is_empty() {
+        return compile_in_scope(prototype, target);
+    }
+    let mut scope = target.scope.clone();
+    scope.records.extend(own);
+    let Target { model, abi, leaf, scope: _, import, handle_types, grants } = *target;
+    let target = Target { model, abi, leaf, scope: &scope, import, handle_types, grants };
+    compile_in_scope(prototype, &target)
+}
+
+fn compile_in_scope(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, CompileError> {
     let mut compiler = Compiler::new(prototype, target);
     compiler.refuse_too_many();
     compiler.refuse_what_comes_later();
@@ -140,6 +155,7 @@ pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, 
     compiler.tell_apart();
     compiler.format(&assignment);
     let returns = compiler.outcome(&assignment.result, &lowered);
+    compiler.give_back();
     let stub = compiler.data_stub().unwrap_or_else(|| Compiler::stub(&assignment));
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
@@ -155,6 +171,8 @@ struct Before {
     scalars: Vec<Op>,
     handles: Vec<Op>,
     cells: Vec<Op>,
+    /// Copies that expressions read.
+    read: Vec<Op>,
     ranges: Vec<Op>,
     values: Vec<Op>,
     computed: Vec<Op>,
@@ -198,8 +216,9 @@ struct Compiler<'a> {
     after: After,
     texts: Vec<Range>,
     writable: Vec<Range>,
-    /// Strings that native code may write to; they are among `writable` too.
-    writable_texts: Vec<(At, Span)>,
+    shapes: deep::Shapes<'a>,
+    /// Some parameter is passed as a copy of all that it leads to.
+    copies: bool,
     /// All parameters, those of a typed tail after the named ones.
     all: Arc<[Param]>,
     /// The first guest slot of each.
@@ -234,6 +253,8 @@ struct Placed {
     value: Option<super::op::Operand>,
     /// What it points at, in the call's own memory.
     pointee: Option<super::op::Operand>,
+    /// Where the address of its copy is, whose integers can be read.
+    copy: Option<At>,
     /// Whether it is a handle.
     handle: bool,
 }
@@ -260,7 +281,8 @@ impl<'a> Compiler<'a> {
             after: After::default(),
             texts: Vec::new(),
             writable: Vec::new(),
-            writable_texts: Vec::new(),
+            shapes: deep::Shapes::default(),
+            copies: false,
             passed: Vec::new(),
             expressions: Vec::new(),
             ranges: Vec::new(),
@@ -335,6 +357,7 @@ impl<'a> Compiler<'a> {
             before.taken,
             before.life,
             before.cells,
+            before.read,
             before.values,
             before.ranges,
             before.computed,
@@ -383,6 +406,9 @@ impl<'a> Compiler<'a> {
             expressions: self.expressions.into(),
             ranges: self.ranges.into(),
             moves: self.moves.into(),
+            shapes: self.shapes.all.into_iter().flatten().collect(),
+            roots: self.shapes.roots.into(),
+            records: self.shapes.records.into(),
             slots: self.slots,
             passed: self.passed.into(),
             callees: self.callees.into(),
@@ -394,16 +420,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// A call that writes over the end of a string that it reads runs out of the memory: what it
-    /// only reads is told apart from what it writes to, by a copy if need be. What it reads and
-    /// writes cannot be copied, so that it must be all that the call writes to.
+    /// only reads is told apart from what it writes to, by a copy if need be.
     fn tell_apart(&mut self) {
-        for (at, span) in std::mem::take(&mut self.writable_texts) {
-            if !self.target.leaf {
-                self.later(span, "a string that a function which may call back writes to");
-            } else if self.writable.iter().any(|other| other.at != at) {
-                self.later(span, "a string that is written to beside something else that is");
-            }
-        }
         for text in &self.texts {
             for buffer in &self.writable {
                 self.before.pointers.push(Op::Apart {
@@ -443,6 +461,7 @@ fn touches_memory(op: &Op) -> bool {
         | Op::Inside { .. }
         | Op::InsideOr { .. }
         | Op::Give { .. }
+        | Op::Deep(_)
         | Op::StoreCell { .. } => true,
         Op::Int8 { .. }
         | Op::UInt8 { .. }
@@ -478,7 +497,6 @@ fn touches_memory(op: &Op) -> bool {
         | Op::Return { .. }
         | Op::Native(_)
         | Op::Upcall(_)
-        | Op::Deep(_)
         | Op::Callback(_) => false,
         Op::Life(op) => life::touches_memory(op),
     }

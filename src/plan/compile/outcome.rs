@@ -6,13 +6,13 @@ use super::params::{Pointee, is_text};
 use super::{Compiler, fate_of};
 use crate::plan::abi::{Location, Piece, Value};
 use crate::plan::frame::FrameLayout;
-use crate::plan::layout::{DataModel, Scalar, layout_of, scalar_of};
+use crate::plan::layout::{DataModel, Scalar, scalar_of};
 use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
 use crate::plan::{Lowering, Purpose, WasmType};
 use crate::signature::{Expr, Float, Ident, Lender, NoteKind, Param, Type, TypeKind};
 use std::num::NonZeroU16;
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
     /// Ops for handles and the result; how the call op decodes the result.
     pub(super) fn outcome(&mut self, value: &Value, lowered: &Lowered) -> Returns {
         let returns = self.handles_and_result(value, lowered);
@@ -89,7 +89,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn pointer_result(&mut self, ty: &Type) {
+    fn pointer_result(&mut self, ty: &'a Type) {
         let from = FrameLayout::result_integer();
         let param = super::index_of(self.all.len());
         if let Some(to) = self.incoming(ty, from, param) {
@@ -113,7 +113,7 @@ impl Compiler<'_> {
     }
 
     /// A pointer that native code leaves in a cell of parameter `index`.
-    pub(super) fn pointer_out(&mut self, index: usize, ty: &Type, cell: At) {
+    pub(super) fn pointer_out(&mut self, index: usize, ty: &'a Type, cell: At) {
         let slot = self.slots[index];
         if let Some(from) = self.incoming(ty, cell, super::index_of(index)) {
             let width = self.pointer_width();
@@ -123,7 +123,7 @@ impl Compiler<'_> {
 
     /// Ops that turn the native pointer at `from`, of type `ty`, into what the guest gets. Returns
     /// where that is. `param` is what errors are about; one past the last is the result.
-    fn incoming(&mut self, ty: &Type, from: At, param: u16) -> Option<At> {
+    fn incoming(&mut self, ty: &'a Type, from: At, param: u16) -> Option<At> {
         let to = self.local(8);
         for note in &ty.notes {
             if note.kind == NoteKind::Boxed {
@@ -157,20 +157,24 @@ impl Compiler<'_> {
                 return None;
             }
             Pointee::Cookie => self.cookie_back(from, to, param),
-            Pointee::Record => {
-                self.later(ty.span, "pointers to structs and unions");
-                return None;
-            }
             Pointee::Code => {
                 self.refuse_code(ty);
                 return None;
             }
-            Pointee::Pointer => {
-                self.later(ty.span, "pointers to pointers that native code returns");
-                return None;
-            }
+            Pointee::Deep | Pointee::Pointer => match (freed, lender) {
+                (Some(function), _) => {
+                    self.take_deep(ty, from, to, Ownership::Guest, param)?;
+                    let callee = self.callee(&function.name, Purpose::Free);
+                    self.after.checks.push(Op::FreeNative { from, callee });
+                }
+                (None, Some(lender)) => {
+                    let owner = self.owner(lender)?;
+                    self.take_deep(ty, from, to, owner, param)?;
+                }
+                (None, None) => self.after.checks.push(Op::Inside { from, to, param }),
+            },
             Pointee::Bytes => self.after.checks.push(Op::Inside { from, to, param }),
-            Pointee::Text | Pointee::Counted(_) | Pointee::Integer(_) | Pointee::Floating(_) => {
+            Pointee::Text | Pointee::Counted(_) | Pointee::Integer(_) | Pointee::Plain { .. } => {
                 if let Some(function) = freed {
                     self.freed(ty, from, to, function, param)?;
                 } else if let Some(lender) = lender {
@@ -186,15 +190,26 @@ impl Compiler<'_> {
         Some(to)
     }
 
-    fn lent(&mut self, ty: &Type, from: At, to: At, lender: &Lender, param: u16) -> Option<()> {
-        let owner = match lender {
+    fn owner(&mut self, lender: &Lender) -> Option<Ownership> {
+        Some(match lender {
             Lender::Static => Ownership::Static,
             Lender::Param(name) => Ownership::Handle { slot: self.handle_slot(name)? },
-        };
+        })
+    }
+
+    fn lent(&mut self, ty: &'a Type, from: At, to: At, lender: &Lender, param: u16) -> Option<()> {
+        let owner = self.owner(lender)?;
         self.copied(ty, from, to, owner, None, param).map(|_| ())
     }
 
-    fn freed(&mut self, ty: &Type, from: At, to: At, function: &Ident, param: u16) -> Option<()> {
+    fn freed(
+        &mut self,
+        ty: &'a Type,
+        from: At,
+        to: At,
+        function: &Ident,
+        param: u16,
+    ) -> Option<()> {
         self.copied(ty, from, to, Ownership::Guest, None, param)?;
         let callee = self.callee(&function.name, Purpose::Free);
         self.after.checks.push(Op::FreeNative { from, callee });
@@ -204,13 +219,16 @@ impl Compiler<'_> {
     /// `Take` and `Give`.
     fn copied(
         &mut self,
-        ty: &Type,
+        ty: &'a Type,
         from: At,
         to: At,
         owner: Ownership,
         unless: Option<At>,
         param: u16,
     ) -> Option<()> {
+        if self.plain(ty.pointee()?, false).is_none() {
+            return self.take_deep(ty, from, to, owner, param);
+        }
         let extent = self.extent(ty)?;
         let take = self.takes;
         self.takes = take.checked_add(1)?;
@@ -224,13 +242,7 @@ impl Compiler<'_> {
         let pointee = ty.pointee()?;
         let (expr, by_bytes) = match self.pointee(ty) {
             Pointee::Text => {
-                let unit = scalar_of(pointee)
-                    .filter(|s| s.guest_size(self.target.model) == s.host_size())
-                    .and_then(|scalar| u8::try_from(scalar.host_size()).ok())
-                    .filter(|unit| *unit <= 4);
-                if unit.is_none() {
-                    self.later(ty.span, "terminated arrays of this type");
-                }
+                let unit = scalar_of(pointee).and_then(|s| u8::try_from(s.host_size()).ok());
                 return unit.map(TakeExtent::Text);
             }
             Pointee::Counted(NoteKind::CountedBy(e) | NoteKind::CountedByOrNull(e)) => (e, false),
@@ -249,20 +261,9 @@ impl Compiler<'_> {
         Some(TakeExtent::Counted { count, size })
     }
 
-    fn element_size(&mut self, ty: &Type) -> Option<u32> {
-        match layout_of(ty, self.target.scope, self.target.model) {
-            Ok(layout) if layout.guest.size == layout.host.size => {
-                u32::try_from(layout.host.size).ok()
-            }
-            Ok(_) => {
-                self.later(ty.span, "data whose layout differs on the host");
-                None
-            }
-            Err(error) => {
-                self.error(error.span, error.to_string(), "name a complete type");
-                None
-            }
-        }
+    fn element_size(&self, ty: &Type) -> Option<u32> {
+        // What differs on the host is taken as a shape: see `copied`.
+        self.plain(ty, false).and_then(|extent| u32::try_from(extent.size).ok())
     }
 
     /// A count that is computed after the call.

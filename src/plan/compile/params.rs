@@ -7,9 +7,9 @@ use super::values::value_note;
 use super::{Compiler, Range, fate_of};
 use crate::plan::WasmType;
 use crate::plan::abi::Assignment;
-use crate::plan::layout::{Scalar, layout_of, scalar_of};
+use crate::plan::layout::{Scalar, scalar_of};
 use crate::plan::op::{At, Count, Direction, Fate, Null, Op, Operand, Width};
-use crate::signature::{Float, Integer, NoteKind, Param, Record, Type, TypeKind};
+use crate::signature::{Float, Integer, NoteKind, Param, Record, Type, TypeKind, Variadic};
 use std::sync::Arc;
 
 /// What a pointer parameter points at.
@@ -22,23 +22,23 @@ pub(super) enum Pointee<'t> {
     Text,
     /// One integer.
     Integer(Scalar),
-    /// One floating value.
-    Floating(Float),
     /// A pointer that native code fills in.
     Pointer,
     /// Nothing: an integer of the guest.
     Cookie,
     /// Bytes of which nothing more is said.
     Bytes,
-    /// A struct or union whose members are known.
-    Record,
+    /// One object that is the same bytes on both sides.
+    Plain { size: u32, align: u8 },
+    /// Something that native code gets as a copy.
+    Deep,
     /// A function.
     Code,
     /// Something that plans cannot do yet.
     Later(&'static str),
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
     /// Ops for every parameter.
     pub(super) fn params(&mut self, assignment: &Assignment, lowered: &Lowered) {
         self.stack = usize::try_from(assignment.stack_size).unwrap_or(usize::MAX);
@@ -54,6 +54,7 @@ impl Compiler<'_> {
         }
         self.stack = self.stack.next_multiple_of(16);
         let all = Arc::clone(&self.all);
+        self.copies = (0..all.len()).any(|index| matches!(self.argument(index), Pointee::Deep));
         let mut places = Vec::with_capacity(all.len());
         // First what expressions may read: scalars, handles, cells.
         for (index, param) in all.iter().enumerate() {
@@ -112,12 +113,14 @@ impl Compiler<'_> {
         if scalar != Scalar::Pointer {
             return self.scalar(slot, index, param, scalar, to, wasm);
         }
-        match self.pointee(&param.ty) {
+        let read = is_read(self.prototype, index);
+        match self.argument(index) {
             Pointee::Opaque(record) => self.handle(index, param, record, to),
             Pointee::Integer(_) if is_descriptor_cell(&param.ty) => {
                 self.descriptor_behind(index, param, to);
             }
             Pointee::Integer(scalar) => self.integer_behind(index, param, scalar, to),
+            Pointee::Deep if read => self.copy(index, self.ty(index), to, true),
             _ => {}
         }
     }
@@ -187,25 +190,9 @@ impl Compiler<'_> {
         let signed = abi.is_signed(scalar);
         let widths =
             (width_of(scalar.guest_size(model), signed), width_of(scalar.host_size(), signed));
-        let (Some(guest), Some(host)) = widths else {
-            self.later(param.span, "128-bit integers");
-            return;
-        };
+        let (Some(guest), Some(host)) = widths else { return };
         let ranged = pointee.has(|note| matches!(note, NoteKind::Range(..)));
         let direction = direction(&param.ty, pointee);
-        if scalar == Scalar::Bool && direction.is_in() {
-            // The guest's byte may be neither 0 nor 1, which C takes for undefined behaviour.
-            self.later(param.span, "pointers to `bool` that native code reads");
-            return;
-        }
-        if ranged && !direction.is_in() {
-            self.later(param.span, "ranges of what native code writes");
-            return;
-        }
-        if ranged && uncounted_null(&param.ty) == Null::Allowed {
-            self.later(param.span, "ranges behind a pointer that may be NULL");
-            return;
-        }
         if guest == host && !ranged && !is_read(self.prototype, index) {
             return; // in place: see `pointer`
         }
@@ -231,29 +218,31 @@ impl Compiler<'_> {
         if self.is_kept(param) {
             return self.kept(index, param, pointee, to);
         }
-        match self.pointee(&param.ty) {
+        let read = is_read(self.prototype, index);
+        match self.argument(index) {
             Pointee::Opaque(_) => {}
             Pointee::Cookie => self.cookie(index, &param.ty, to),
             Pointee::Code => self.callback(index, param, to),
-            Pointee::Record => self.later(param.span, "pointers to structs and unions"),
             Pointee::Integer(_) if is_descriptor_cell(&param.ty) => {}
+            Pointee::Plain { size, align } => self.in_place(index, param, pointee, size, align, to),
+            Pointee::Deep if read => {} // see `readable`
+            Pointee::Deep => self.copy(index, self.ty(index), to, false),
             Pointee::Later(what) => self.later(param.span, what),
             Pointee::Bytes => {
                 let name = param.name.as_ref().map_or("the parameter", |name| &*name.name);
                 let message = format!("`{name}` has no size");
                 self.error(param.span, message, "write `__sized_by(n)` after its `*`");
             }
-            Pointee::Counted(note) => self.counted(index, param, pointee, note, to),
+            Pointee::Counted(note) => {
+                self.counted(index, param, pointee, note, to);
+            }
             Pointee::Text => self.text(index, param, pointee, to),
             Pointee::Integer(scalar) => {
                 if self.params[index].pointee.is_none() {
-                    self.in_place(index, param, pointee, scalar.host_size(), to);
+                    let size = scalar.host_size();
+                    let align = u8::try_from(size).unwrap_or(1);
+                    self.in_place(index, param, pointee, size, align, to);
                 }
-            }
-            Pointee::Floating(Float::LongDouble) => self.later(param.span, "`long double`"),
-            Pointee::Floating(kind) => {
-                let size = Scalar::Float(kind).host_size();
-                self.in_place(index, param, pointee, size, to);
             }
             Pointee::Pointer => {
                 let changes = |note: &NoteKind| {
@@ -267,32 +256,29 @@ impl Compiler<'_> {
                 let cell = self.local(8);
                 let null = uncounted_null(&param.ty);
                 let direction = direction(&param.ty, pointee);
-                if direction == Direction::In {
-                    self.later(param.span, "pointers to pointers that native code reads");
-                    return;
-                }
                 if direction.is_in() && param.ty.has(|n| *n == NoteKind::Inout) {
-                    let reads = |ty: &Type| ty.quals.is_const && scalar_of(ty).is_some_and(is_byte);
-                    if !is_text(pointee) || !pointee.pointee().is_some_and(reads) {
-                        self.later(param.span, "pointers to pointers that go both ways");
-                        return;
-                    }
-                    if !self.target.leaf {
-                        self.later(param.span, "strings that go both ways, with callbacks");
-                        return;
-                    }
                     let extent = self.local(8);
                     self.texts.push(Range { at: cell, extent });
                     self.before.pointers.push(Op::TextCell { slot, to, cell, null, extent });
                 } else {
                     self.before.pointers.push(Op::PointerCell { slot, to, cell, null });
                 }
-                self.pointer_out(index, pointee, cell);
+                if let Some(inner) = self.ty(index).pointee() {
+                    self.pointer_out(index, inner, cell);
+                }
             }
         }
     }
 
-    fn in_place(&mut self, index: usize, param: &Param, pointee: &Type, size: u32, to: At) {
+    fn in_place(
+        &mut self,
+        index: usize,
+        param: &Param,
+        pointee: &Type,
+        size: u32,
+        align: u8,
+        to: At,
+    ) {
         let slot = self.slots[index];
         let extent = (!pointee.quals.is_const).then(|| self.writable(to));
         self.before.pointers.push(Op::Buffer {
@@ -300,7 +286,7 @@ impl Compiler<'_> {
             to,
             count: Count::Exactly(1),
             size,
-            align: u8::try_from(size).unwrap_or(1),
+            align,
             null: uncounted_null(&param.ty),
             param: super::param_of(index),
             extent,
@@ -318,31 +304,11 @@ impl Compiler<'_> {
         let (size, align) = if pointee.kind == TypeKind::Void {
             (1, 1)
         } else {
-            let layout = match layout_of(pointee, self.target.scope, self.target.model) {
-                Ok(layout) => layout,
-                Err(error) => {
-                    self.error(error.span, error.to_string(), "count elements of a complete type");
-                    return;
-                }
-            };
-            if scalar_of(pointee).is_none_or(|s| s == Scalar::Pointer) {
-                self.later(pointee.span, "arrays of anything but numbers");
-                return;
-            }
-            if layout.guest.size != layout.host.size {
-                self.later(pointee.span, "arrays whose elements differ in size on the host");
-                return;
-            }
-            if scalar_of(pointee) == Some(Scalar::Bool) && direction(&param.ty, pointee).is_in() {
-                self.later(pointee.span, "arrays of `bool` that native code reads");
-                return;
-            }
-            let size = if by_bytes { 1 } else { u32::try_from(layout.host.size).unwrap_or(1) };
-            (size, u8::try_from(layout.host.align).unwrap_or(1))
+            // Others are copied: see `pointee`.
+            let Some(extent) = self.plain(pointee, false) else { return };
+            let size = if by_bytes { 1 } else { u32::try_from(extent.size).unwrap_or(1) };
+            (size, u8::try_from(extent.align).unwrap_or(1))
         };
-        if pointee.has(|n| matches!(n, NoteKind::Range(..))) {
-            self.later(pointee.span, "ranges of elements");
-        }
         if is_descriptor(pointee) {
             self.error(
                 pointee.span,
@@ -365,25 +331,17 @@ impl Compiler<'_> {
     }
 
     fn text(&mut self, index: usize, param: &Param, pointee: &Type, to: At) {
-        let Some(scalar) = scalar_of(pointee) else {
-            self.later(param.span, "terminated arrays of anything but characters");
-            return;
-        };
-        if scalar.guest_size(self.target.model) != scalar.host_size() || scalar.host_size() > 4 {
-            self.later(param.span, "terminated arrays of long integers");
-            return;
-        }
+        let Some(scalar) = scalar_of(pointee) else { return };
         let is_const = pointee.quals.is_const;
         let unit = u8::try_from(scalar.host_size()).unwrap_or(1);
         let extent = self.local(8);
         let slot = self.slots[index];
         let null = uncounted_null(&param.ty);
         // A function that may call back gets a copy: the guest could change the string meanwhile.
-        let copy = is_const && !self.target.leaf;
+        let copy = is_const && (!self.target.leaf || self.copies);
         self.before.pointers.push(Op::Text { slot, to, unit, null, copy, extent });
         if !is_const {
             self.writable.push(Range { at: to, extent });
-            self.writable_texts.push((to, param.span));
         } else if !copy {
             self.texts.push(Range { at: to, extent });
         }
@@ -397,52 +355,115 @@ impl Compiler<'_> {
         extent
     }
 
+    /// The type of a parameter, those of a typed tail after the named ones.
+    pub(super) fn ty(&self, index: usize) -> &'a Type {
+        let function = &self.prototype.function;
+        let tail = match &function.variadic {
+            Variadic::Typed(tail) => tail.as_slice(),
+            Variadic::No | Variadic::Untyped(_) => &[],
+        };
+        match function.params.get(index) {
+            Some(param) => &param.ty,
+            None => &tail[index - function.params.len()],
+        }
+    }
+
+    /// How a pointer parameter is made.
+    pub(super) fn argument(&self, index: usize) -> Pointee<'a> {
+        let ty = self.ty(index);
+        let Some(pointee) = ty.pointee() else { return Pointee::Later("this type") };
+        let direction = direction(ty, pointee);
+        let alone = || self.target.leaf && self.others_only_read(index);
+        let is_ranged = pointee.has(|note| matches!(note, NoteKind::Range(..)));
+        match self.pointee(ty) {
+            Pointee::Deep => {
+                let is_one = matches!(pointee.kind, TypeKind::Record(_))
+                    && !ty.has(|n| matches!(n, NoteKind::TerminatedBy(_)));
+                let plain = self
+                    .plain(pointee, direction.is_in())
+                    .filter(|_| is_one && !is_read(self.prototype, index) && alone());
+                match plain.map(|extent| (u32::try_from(extent.size), u8::try_from(extent.align))) {
+                    Some((Ok(size), Ok(align))) if size > 0 => match counting(ty) {
+                        Some(note) => Pointee::Counted(note),
+                        None => Pointee::Plain { size, align },
+                    },
+                    _ => Pointee::Deep,
+                }
+            }
+            Pointee::Counted(_)
+                if is_ranged || self.plain(pointee, direction.is_in()).is_none() =>
+            {
+                Pointee::Deep
+            }
+            Pointee::Text if !pointee.quals.is_const && !alone() => Pointee::Deep,
+            Pointee::Text if is_ranged => Pointee::Deep,
+            Pointee::Integer(scalar) => {
+                let as_bool = scalar == Scalar::Bool && direction.is_in();
+                let untold =
+                    is_ranged && (!direction.is_in() || uncounted_null(ty) == Null::Allowed);
+                if as_bool || untold { Pointee::Deep } else { Pointee::Integer(scalar) }
+            }
+            Pointee::Plain { .. } if is_read(self.prototype, index) => Pointee::Deep,
+            Pointee::Pointer if direction == Direction::In => Pointee::Deep,
+            Pointee::Pointer if ty.has(|n| *n == NoteKind::Inout) => {
+                let mut others = (0..self.all.len()).filter(|other| *other != index);
+                let beside_no_copy = others.all(|other| {
+                    let ty = self.ty(other);
+                    if ty.has(|n| *n == NoteKind::Inout)
+                        && matches!(self.pointee(ty), Pointee::Pointer)
+                    {
+                        leads_to_text(ty)
+                    } else {
+                        !matches!(self.argument(other), Pointee::Deep)
+                    }
+                });
+                let in_place = leads_to_text(ty) && self.target.leaf && beside_no_copy;
+                if in_place { Pointee::Pointer } else { Pointee::Deep }
+            }
+            other => other,
+        }
+    }
+
     /// What a pointer points at, by its annotations and its type.
     pub(super) fn pointee<'t>(&self, ty: &'t Type) -> Pointee<'t> {
         let Some(pointee) = ty.pointee() else { return Pointee::Later("this type") };
         if ty.has(|n| matches!(n, NoteKind::Cookie | NoteKind::Closure(_))) {
             return Pointee::Cookie;
         }
-        if let TypeKind::Record(record) = &pointee.kind {
-            return if self.is_complete(record) {
-                Pointee::Record
-            } else {
-                Pointee::Opaque(record)
-            };
-        }
         if matches!(pointee.kind, TypeKind::Function(_)) {
             return Pointee::Code;
         }
-        if let Some(note) = ty.notes.iter().find(|note| {
-            use NoteKind::{CountedBy, CountedByOrNull, SizedBy};
-            matches!(note.kind, CountedBy(_) | CountedByOrNull(_) | SizedBy(_))
-        }) {
-            return Pointee::Counted(&note.kind);
+        if let TypeKind::Record(record) = &pointee.kind {
+            return if self.is_complete(record) { Pointee::Deep } else { Pointee::Opaque(record) };
         }
-        if ty.has(|n| matches!(n, NoteKind::TerminatedBy(_))) {
-            return Pointee::Later("arrays of structs");
+        if let Some(note) = counting(ty) {
+            let same = pointee.pointee().is_none() && self.plain(pointee, false).is_some();
+            return if same { Pointee::Counted(note) } else { Pointee::Deep };
         }
         if pointee.pointee().is_some() {
-            return if ty.has(|n| *n == NoteKind::NullTerminated) {
-                Pointee::Later("arrays of pointers")
-            } else {
-                Pointee::Pointer
-            };
+            let ends = ty.has(|n| *n == NoteKind::NullTerminated);
+            return if ends { Pointee::Deep } else { Pointee::Pointer };
         }
         if is_text(ty) {
-            return Pointee::Text;
+            let unit = self.plain(pointee, false).filter(|extent| extent.size <= 4);
+            return if unit.is_some() { Pointee::Text } else { Pointee::Deep };
         }
-        if pointee.kind == TypeKind::Void {
-            return Pointee::Bytes;
-        }
-        match scalar_of(pointee) {
-            Some(Scalar::Float(kind)) => Pointee::Floating(kind),
-            Some(scalar @ (Scalar::Bool | Scalar::Integer(_))) => Pointee::Integer(scalar),
-            Some(Scalar::Pointer) | None => Pointee::Later("pointers to this type"),
+        match (&pointee.kind, scalar_of(pointee)) {
+            (TypeKind::Void, _) => Pointee::Bytes,
+            (_, Some(scalar @ (Scalar::Bool | Scalar::Integer(_)))) if scalar.host_size() <= 8 => {
+                Pointee::Integer(scalar)
+            }
+            _ => match self
+                .plain(pointee, true)
+                .map(|e| (u32::try_from(e.size), u8::try_from(e.align)))
+            {
+                Some((Ok(size), Ok(align))) => Pointee::Plain { size, align },
+                _ => Pointee::Deep,
+            },
         }
     }
 
-    fn is_complete(&self, record: &Record) -> bool {
+    pub(super) fn is_complete(&self, record: &Record) -> bool {
         record.body.is_some()
             || record.tag.as_ref().is_some_and(|tag| {
                 let key = (record.kind, std::sync::Arc::clone(&tag.name));
@@ -462,8 +483,23 @@ pub(super) fn is_text(ty: &Type) -> bool {
     ty.has(|n| *n == NoteKind::NullTerminated) || (plain && !ty.has(other))
 }
 
+/// A pointer to a string that native code only reads.
+fn leads_to_text(ty: &Type) -> bool {
+    let reads = |ty: &Type| ty.quals.is_const && scalar_of(ty).is_some_and(is_byte);
+    ty.pointee().is_some_and(|inner| is_text(inner) && inner.pointee().is_some_and(reads))
+}
+
 fn is_byte(scalar: Scalar) -> bool {
     scalar.host_size() == 1
+}
+
+/// The annotation that counts what is behind a pointer.
+fn counting(ty: &Type) -> Option<&NoteKind> {
+    let mut kinds = ty.notes.iter().map(|note| &note.kind);
+    kinds.find(|kind| {
+        use NoteKind::{CountedBy, CountedByOrNull, SizedBy};
+        matches!(kind, CountedBy(_) | CountedByOrNull(_) | SizedBy(_))
+    })
 }
 
 /// What guest 0 means for a pointer without a count.

@@ -69,16 +69,14 @@ fn expressions_of(note: &NoteKind) -> Vec<&Expr> {
     }
 }
 
-/// Whether `*name` occurs in an expression.
+/// Whether `*name` or `name->field` occurs in an expression.
 fn derefs(expr: &Expr, name: &str) -> bool {
     match &expr.kind {
-        ExprKind::Deref(inner) => {
+        ExprKind::Deref(inner) | ExprKind::Arrow(inner, _) => {
             matches!(&inner.kind, ExprKind::Name(n) if *n.name == *name) || derefs(inner, name)
         }
         ExprKind::Integer(_) | ExprKind::Name(_) | ExprKind::Return | ExprKind::SizeOf(_) => false,
-        ExprKind::Member(inner, _) | ExprKind::Arrow(inner, _) | ExprKind::Unary(_, inner) => {
-            derefs(inner, name)
-        }
+        ExprKind::Member(inner, _) | ExprKind::Unary(_, inner) => derefs(inner, name),
         ExprKind::Binary(_, left, right) => derefs(left, name) || derefs(right, name),
         ExprKind::Conditional(a, b, c) => [a, b, c].iter().any(|e| derefs(e, name)),
         ExprKind::Builtin(_, all) | ExprKind::Call(_, all) => all.iter().any(|e| derefs(e, name)),

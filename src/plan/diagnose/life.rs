@@ -100,7 +100,7 @@ pub(super) fn problem(plan: &Plan, view: &View<'_>, op: LifeOp) -> Option<Proble
                 Some(Problem::Handle { value, expected: expected(plan, slot), error })
             })
         }
-        LifeOp::FromCookie { .. } => Some(Problem::Planted),
+        LifeOp::FromCookie { .. } => Some(Problem::PlantedCookie),
         LifeOp::AdoptDescriptor { parent, .. } => {
             let lender = parent.and_then(|slot| lost_lender(plan, view, slot.number()));
             Some(lender.unwrap_or_else(|| super::handle_limit(view)))

@@ -1,6 +1,6 @@
 //! What the parts of ops are called.
 use crate::plan::format::Kind;
-use crate::plan::op::{Direction, NativeOp, Null, Op, Phase, Returns, UpcallOp, Width};
+use crate::plan::op::{DeepOp, Direction, NativeOp, Null, Op, Phase, Returns, UpcallOp, Width};
 use crate::signature::BinaryOp;
 
 pub(super) fn section(phase: Phase) -> &'static str {
@@ -154,7 +154,12 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
             NativeOp::Destination { .. } => "dest",
             NativeOp::Deliver { .. } => "deliver",
         },
-        Op::Deep(op) => match *op {},
+        Op::Deep(op) => match op {
+            DeepOp::Copy { .. } => "copy",
+            DeepOp::Settle => "settle",
+            DeepOp::Take { .. } => "takedeep",
+            DeepOp::Commit => "giveback",
+        },
         Op::Callback(op) => super::callback::mnemonic(*op),
         Op::Life(op) => super::life::mnemonic(*op),
         Op::Upcall(op) => match op {

@@ -38,7 +38,7 @@ impl Printer<'_> {
             Op::StoreObject { slot, moves } => format!("moves {moves} -> memory at slot {slot}"),
             Op::Native(op) => self.native(op),
             Op::Upcall(op) => self.upcall(op),
-            Op::Deep(op) => match op {},
+            Op::Deep(op) => self.deep(op),
             Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life(op),
             Op::Range { value, set, param: _ } => {

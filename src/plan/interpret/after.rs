@@ -12,12 +12,15 @@ use crate::plan::binding::Binding;
 use crate::plan::expression::evaluate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::{HandleType, Loan};
-use crate::plan::op::{At, Op, Ownership, Phase, Returns, TakeExtent};
+use crate::plan::op::{At, DeepOp, Op, Ownership, Phase, Returns, TakeExtent};
 use crate::plan::problem::Problem;
+use deep::{Changed, Taken};
 use std::ffi::c_void;
 use std::mem::transmute;
 use std::num::NonZeroU16;
 use std::ptr;
+
+mod deep;
 
 /// What [`Op::InsideOr`] leaves for a pointer that is not the guest's.
 const ELSEWHERE: u64 = u64::MAX;
@@ -28,7 +31,9 @@ struct After<'a> {
     /// What the guest's memory was copied to before the call.
     memory: Option<Box<CallMemory>>,
     /// Bytes taken from native memory, by number; `None` where there was nothing.
-    taken: Vec<Option<Box<[u8]>>>,
+    taken: Vec<Option<Taken>>,
+    /// Pointers in copies that native code has changed.
+    changed: Changed,
     copied: u64,
     /// Guest copies made for this call's results.
     given: Vec<Loan>,
@@ -51,10 +56,15 @@ pub unsafe fn run(
     mut kept: Option<Failure>,
 ) -> Result<(), Box<Stop>> {
     let space = Space::new(plan, binding, frame);
+    let mut memory = memory;
+    if let Some(memory) = &mut memory {
+        memory.order();
+    }
     let mut after = After {
         space,
         memory,
         taken: Vec::new(),
+        changed: Changed::default(),
         copied: 0,
         given: Vec::new(),
         ended: Vec::new(),
@@ -173,6 +183,14 @@ impl After<'_> {
                     let handle = self.adopt(native, kind, borrowed, parent)?;
                     space.write::<u64>(to, u64::from(handle));
                 }
+                Op::Deep(op) => match op {
+                    DeepOp::Settle => self.settle_copies()?,
+                    DeepOp::Take { from, take, root, unless, param: _ } => {
+                        self.take_deep(from, take, root, unless)?;
+                    }
+                    DeepOp::Commit => self.commit_copies()?,
+                    DeepOp::Copy { .. } => {}
+                },
                 Op::StoreCell { slot, from, width } => store_cell(&space, slot, from, width)?,
                 Op::EndLoans { slot } => {
                     let handle = space.slot32(slot);
@@ -221,8 +239,7 @@ impl After<'_> {
                 | Op::Reserve { .. }
                 | Op::Call { .. }
                 | Op::Native(_)
-                | Op::Upcall(_)
-                | Op::Deep(_) => {}
+                | Op::Upcall(_) => {}
                 Op::Callback(op) => callback::keep(op, &space),
                 Op::Life(op) => super::life::after(op, &space, &mut self.memory)?,
             }
@@ -293,7 +310,34 @@ impl After<'_> {
         }
         // SAFETY: the prototype says that so many bytes are there, and native code does not run
         // meanwhile.
-        self.taken[take] = Some(unsafe { std::slice::from_raw_parts(native, len) }.into());
+        let bytes = unsafe { std::slice::from_raw_parts(native, len) }.to_vec();
+        self.taken[take] = Some(Taken::plain(bytes));
+        Ok(())
+    }
+
+    /// # Safety
+    /// As [`After::step`]; the data is what the prototype says.
+    unsafe fn take_deep(
+        &mut self,
+        from: At,
+        take: u8,
+        root: u16,
+        unless: Option<At>,
+    ) -> Result<(), Failure> {
+        let (space, take) = (self.space, usize::from(take));
+        if self.taken.len() <= take {
+            self.taken.resize_with(take + 1, || None);
+        }
+        // SAFETY: the caller's promise.
+        let (native, found) = unsafe {
+            (space.read::<u64>(from), unless.is_some_and(|at| space.read::<u64>(at) != ELSEWHERE))
+        };
+        if native != 0 && !found {
+            // SAFETY: the caller's promise.
+            let taken = unsafe { self.taken_deep(native, root)? };
+            self.copied = self.copied.saturating_add(taken.bytes.len() as u64);
+            self.taken[take] = Some(taken);
+        }
         Ok(())
     }
 
@@ -325,7 +369,7 @@ impl After<'_> {
         if unless.is_some_and(|at| unsafe { space.read::<u64>(at) != ELSEWHERE }) {
             return Ok(());
         }
-        let Some(bytes) = self.taken.get_mut(usize::from(take)).and_then(Option::take) else {
+        let Some(mut taken) = self.taken.get_mut(usize::from(take)).and_then(Option::take) else {
             // SAFETY: the caller's promise.
             unsafe { space.write::<u64>(to, 0) };
             return Ok(());
@@ -334,11 +378,12 @@ impl After<'_> {
         let native = usize_of(unsafe { space.read::<u64>(from) });
         if owner == Ownership::Static
             && let Some((address, size)) = guest.static_copy(native)?
-            && size >= bytes.len() as u64
+            && size >= taken.bytes.len() as u64
         {
+            taken.settle(address, space.plan.facts.wide);
             // SAFETY: no slice of guest memory is alive.
             unsafe {
-                space.write_guest(address, &bytes).ok_or(Failure::Check)?;
+                space.write_guest(address, &taken.bytes).ok_or(Failure::Check)?;
                 space.write::<u64>(to, address);
             }
             return Ok(());
@@ -349,8 +394,9 @@ impl After<'_> {
             return Err(Problem::Limit { limit: "loans", value: u64::from(limit) }.into());
         }
         // SAFETY: the caller's promise.
-        let address = unsafe { self.allocate(&bytes, guest)? };
-        let loan = Loan { instance: space.binding.instance, address, size: bytes.len() as u64 };
+        let address = unsafe { self.allocate(&mut taken, guest)? };
+        let loan =
+            Loan { instance: space.binding.instance, address, size: taken.bytes.len() as u64 };
         match owner {
             Ownership::Guest => {}
             Ownership::Static => guest.keep_static_copy(native, address, loan.size),
@@ -377,17 +423,18 @@ impl After<'_> {
     ///
     /// # Safety
     /// As [`After::step`].
-    unsafe fn allocate(&self, bytes: &[u8], guest: &mut dyn Guest) -> Result<u64, Failure> {
+    unsafe fn allocate(&self, taken: &mut Taken, guest: &mut dyn Guest) -> Result<u64, Failure> {
         const ALIGN: u32 = 8;
-        let wanted = bytes.len() as u64;
+        let wanted = taken.bytes.len() as u64;
         let address = guest.allocate(wanted.max(1), ALIGN)?;
         guest.refresh(self.space.binding);
         let failed = || Failure::from(Problem::Allocation { bytes: wanted, returned: address });
         if address == 0 {
             return Err(failed());
         }
+        taken.settle(address, self.space.plan.facts.wide);
         // SAFETY: no slice of guest memory is alive.
-        unsafe { self.space.write_guest(address, bytes) }.ok_or_else(failed)?;
+        unsafe { self.space.write_guest(address, &taken.bytes) }.ok_or_else(failed)?;
         Ok(address)
     }
 
@@ -434,6 +481,10 @@ impl After<'_> {
     /// As [`run`]; the ops from `from` on have had no effect.
     unsafe fn abandon(&mut self, from: usize) {
         for op in &self.space.plan.ops[from..] {
+            if *op == Op::Deep(DeepOp::Commit) {
+                // SAFETY: the caller's promise: nothing of the copies was written back.
+                unsafe { self.abandon_copies() };
+            }
             if let Op::FreeNative { from, callee } = *op {
                 // SAFETY: not freed before: the op has not run.
                 unsafe { self.free_native(from, callee) };

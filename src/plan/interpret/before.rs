@@ -1,12 +1,12 @@
 //! The ops of the *before* section: decode, check, place. Nothing outside the frame and the call's
 //! own memory changes here, handles' marks excepted, which are taken back when the call is over.
 use super::space::{FrameEnvironment, Space};
-use super::{CallMemory, Failure, callback};
+use super::{CallMemory, Failure, callback, deep};
 use crate::plan::expression::evaluate;
 use crate::plan::extended::from_binary128;
 use crate::plan::format::{self, Library};
 use crate::plan::moves::load;
-use crate::plan::op::{At, Count, Null, Op, Width};
+use crate::plan::op::{At, Count, DeepOp, Null, Op, Width};
 use crate::plan::problem::Problem;
 
 /// Runs one op that is neither a scalar nor a buffer.
@@ -139,6 +139,9 @@ pub unsafe fn step(
             Op::Room { slot, size } => {
                 space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
             }
+            Op::Deep(DeepOp::Copy { slot, to, root, param }) => {
+                deep::copy(space, memory, slot, to, (root, param))?;
+            }
             Op::Format { text, extent, param: _ } => {
                 let format = space.format(text, extent);
                 let int = |at| space.read::<i32>(at);
@@ -173,9 +176,9 @@ pub unsafe fn step(
             | Op::Adopt { .. }
             | Op::StoreCell { .. }
             | Op::StoreObject { .. }
+            | Op::Deep(DeepOp::Settle | DeepOp::Take { .. } | DeepOp::Commit)
             | Op::Native(_)
             | Op::Upcall(_)
-            | Op::Deep(_)
             | Op::EndLoans { .. }
             | Op::Return { .. } => {}
             Op::Callback(op) => callback::before(op, space)?,
@@ -349,7 +352,9 @@ unsafe fn make_copy(
         return Ok(()); // a copy already
     };
     let limit = space.store().limits.copied_bytes;
-    let copy = memory.get_or_insert_default().copy(guest, bytes, limit);
+    let copy = memory
+        .get_or_insert_with(|| Box::new(CallMemory::new(space.store())))
+        .copy(guest, bytes, limit);
     let copy = copy.ok_or(Problem::Limit { limit: "copied_bytes", value: limit })?;
     // SAFETY: the caller's promise.
     unsafe { place(space, to, copy.expose_provenance() as u64) };

@@ -9,7 +9,8 @@
 //! A callback that traps cannot unwind native frames: what has happened is kept here, later callbacks of
 //! the same call return at once, and when native code has returned the *after* section records its facts
 //! and gives up.
-use super::space::{CallMemory, Space};
+use super::copies::CallMemory;
+use super::space::Space;
 use super::{Both, Failure, Guest, Stop, after, before_call, enter_native, give, keep_errno, stop};
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, StoreBlock};
@@ -67,7 +68,7 @@ impl From<Kept> for Failure {
     fn from(kept: Kept) -> Failure {
         match kept {
             Kept::Guest => Failure::Guest,
-            Kept::Problem(problem) => Failure::Kept(problem),
+            Kept::Problem(problem) => Failure::Told(problem),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The ops of what outlives a call.
 use super::Failure;
-use super::space::{CallMemory, Space};
+use super::copies::CallMemory;
+use super::space::Space;
 use crate::plan::cookie;
 use crate::plan::handles::{
     Block, HandleError, HandleTable, HandleType, descriptor_value, keep_for_ever, kept_for_ever,
@@ -178,7 +179,7 @@ unsafe fn keep(
     }
     let base = space.binding.memory_base.get().expose_provenance() as u64;
     let guest = address.checked_sub(base).ok_or(Failure::Check)?;
-    let memory = memory.get_or_insert_default();
+    let memory = memory.get_or_insert_with(|| Box::new(CallMemory::new(space.store())));
     let pending: u64 = memory.kept.iter().map(|(_, block)| block.len()).sum();
     let known = space.store().with_handles(|handles| handles.captured_bytes());
     let limit = space.store().limits.captured_bytes;

@@ -26,7 +26,9 @@ pub mod callback;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "closure_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "closure_unsupported.rs")]
 mod closure;
+mod copies;
 mod data;
+mod deep;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
@@ -41,11 +43,11 @@ pub mod upcall;
 
 pub(super) use before::{load_integer, text_length};
 use callback::Closure;
+use copies::CallMemory;
 pub use enter::SUPPORTED;
 pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
 pub use result::Both;
 pub(super) use result::{Misfit, give};
-use space::CallMemory;
 pub(super) use space::{FrameEnvironment, Space};
 
 /// What a running call asks of the host.
@@ -148,9 +150,10 @@ enum Failure {
     Check,
     /// Boxed: a small failure keeps the ops' results in registers.
     Known(Box<Problem>),
+    /// As `Known`, with what it is about: of an op that is about more than one parameter, or something of
+    /// the call as a whole.
+    Told(Box<(Subject, Problem)>),
     Guest,
-    /// Something of the call as a whole.
-    Kept(Box<(Subject, Problem)>),
 }
 
 impl From<Problem> for Failure {
@@ -503,7 +506,7 @@ unsafe fn stop(
         // SAFETY: the frame is as the failed op left it.
         Failure::Check => unsafe { diagnose(plan, index, frame) },
         Failure::Known(problem) => (subject_of(plan, index), *problem),
-        Failure::Kept(kept) => *kept,
+        Failure::Told(told) => *told,
         Failure::Guest => {
             // SAFETY: likewise.
             unsafe { unmark(plan, binding, frame, index) };

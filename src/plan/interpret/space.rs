@@ -2,11 +2,11 @@
 //!
 //! Small helpers, each with one pointer operation. Offsets have been checked by the verifier;
 //! guest addresses are checked here.
+use super::load_integer;
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, StoreBlock};
 use crate::plan::expression::{Environment, EvaluationError};
 use crate::plan::frame::{FrameHead, GuestSlot};
-use crate::plan::handles::Block;
 use crate::plan::op::{At, Operand, Width};
 use crate::plan::{Callee, Purpose};
 use std::ffi::c_void;
@@ -18,36 +18,6 @@ pub struct Space<'a> {
     pub plan: &'a Plan,
     pub binding: &'a Binding,
     pub frame: *mut FrameHead,
-}
-
-/// Copies of guest memory that the call made for native code, with the guest address of each.
-#[derive(Default)]
-pub struct CallMemory {
-    copies: Vec<(u64, Box<[u8]>)>,
-    bytes: u64,
-    /// What native code keeps after the call, by the place of its address.
-    pub kept: Vec<(At, Block)>,
-}
-
-impl CallMemory {
-    /// Copies `bytes` of guest memory from `address`; `None` when the limit does not allow it.
-    pub fn copy(&mut self, address: u64, bytes: &[u8], limit: u64) -> Option<*const u8> {
-        let total = self.bytes.checked_add(u64::try_from(bytes.len()).ok()?)?;
-        if total > limit {
-            return None;
-        }
-        self.bytes = total;
-        self.copies.push((address, bytes.into()));
-        self.copies.last().map(|(_, copy)| copy.as_ptr())
-    }
-
-    /// The guest address that `native` stands for, if it points into (or just past) a copy.
-    pub fn guest_address(&self, native: usize) -> Option<u64> {
-        self.copies.iter().find_map(|(address, copy)| {
-            let offset = native.checked_sub(copy.as_ptr().addr())?;
-            (offset <= copy.len()).then(|| address + offset as u64)
-        })
-    }
 }
 
 impl<'a> Space<'a> {
@@ -238,6 +208,23 @@ impl Environment for FrameEnvironment<'_> {
         unsafe { self.0.integer(operand) }
     }
 
+    fn field(&self, _: u32, _: Width) -> i128 {
+        0 // the verifier has shown that no expression of an op reads a field
+    }
+
+    fn behind(&self, at: At, offset: u32, width: Width) -> Result<i128, EvaluationError> {
+        // SAFETY: the verifier has shown that the address of a copy was placed there, which lives as
+        // long as the call, and that the integer lies inside of it.
+        unsafe {
+            let copy = self.0.read::<u64>(at);
+            if copy == 0 {
+                return Err(EvaluationError::Null);
+            }
+            let copy = ptr::with_exposed_provenance::<u8>(copy as usize);
+            Ok(load_integer(copy.add(offset as usize), width))
+        }
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -272,5 +259,32 @@ impl Environment for FrameEnvironment<'_> {
             Width::U64 => i128::from(raw),
             Width::I64 | Width::I128 => i128::from(raw as i64),
         })
+    }
+}
+
+/// As [`FrameEnvironment`], for an expression that belongs to an object.
+pub struct ObjectEnvironment<'a> {
+    pub space: Space<'a>,
+    /// The object, as the host has it; null where the expression belongs to none.
+    pub object: *const u8,
+}
+
+impl Environment for ObjectEnvironment<'_> {
+    fn load(&self, operand: Operand) -> i128 {
+        FrameEnvironment(self.space).load(operand)
+    }
+
+    fn field(&self, offset: u32, width: Width) -> i128 {
+        // SAFETY: the verifier has shown that only expressions of objects read fields, and that those
+        // lie inside of them; the object lives as long as this.
+        unsafe { load_integer(self.object.add(offset as usize), width) }
+    }
+
+    fn behind(&self, at: At, offset: u32, width: Width) -> Result<i128, EvaluationError> {
+        FrameEnvironment(self.space).behind(at, offset, width)
+    }
+
+    fn call(&mut self, callee: u16, arguments: &[i128]) -> Result<i128, EvaluationError> {
+        FrameEnvironment(self.space).call(callee, arguments)
     }
 }

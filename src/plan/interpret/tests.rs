@@ -11,6 +11,8 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
+mod deep;
+
 struct OneType;
 impl HandleTypes for OneType {
     fn number(&self, _: &Record) -> HandleType {

@@ -2,7 +2,9 @@
 use super::{
     BitRange, Extent, LayoutError, LayoutErrorKind, Place, Scalar, Target, constant, scalar_of,
 };
-use crate::signature::{Expr, Field, Record, RecordBody, RecordKind, Scope, Span, Type, TypeKind};
+use crate::signature::{
+    Expr, Field, NoteKind, Record, RecordBody, RecordKind, Scope, Span, Type, TypeKind,
+};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -182,7 +184,9 @@ impl<'a> Calculator<'a> {
         let mut cursor = Cursor { kind, bits: 0, end: 0, align: 1 };
         let mut places = Vec::with_capacity(body.fields.len());
         for (index, field) in body.fields.iter().enumerate() {
-            let place = if let Some(width) = field.bits {
+            let place = if self.is_missing(field) {
+                Place { offset: cursor.end.div_ceil(8), size: 0, bits: None }
+            } else if let Some(width) = field.bits {
                 self.bit_field(&mut cursor, body, field, width)?
             } else {
                 let last = kind == RecordKind::Struct && index + 1 == body.fields.len();
@@ -199,6 +203,11 @@ impl<'a> Calculator<'a> {
         let size = cursor.end.div_ceil(8).next_multiple_of(align.into());
         let extent = self.sized(Some(size), align, span)?;
         Ok(Body { extent, natural_align: cursor.align, places })
+    }
+
+    /// Whether a guest does not have this field.
+    fn is_missing(&self, field: &Field) -> bool {
+        matches!(self.target, Target::Guest(_)) && field.ty.has(|n| *n == NoteKind::HostOnly)
     }
 
     /// Size and alignment of a field that is no bit-field; a flexible array member takes no room.

@@ -1,14 +1,33 @@
 //! The ops of pointed-to data that native code gets as a copy of the call's own.
-use super::Phase;
+use super::{At, Phase};
 
 /// An op of data whose layouts differ, that holds pointers, or that a bound depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeepOp {}
+#[expect(missing_docs, reason = "fields have the same meaning everywhere: see the module of ops")]
+pub enum DeepOp {
+    /// Copies what the guest's pointer in `slot` points at, as `Plan::roots[root]` says, with all
+    /// that it leads to, into memory of the call, handles made pointers. `to` receives the native
+    /// address of the copy. One address that is passed twice with one shape is one copy.
+    Copy { slot: u16, to: At, root: u16, param: u16 },
+    /// Looks through every copy that goes back to the guest: integers must fit, pointers that
+    /// native code has changed must be ones that the guest can have.
+    Settle,
+    /// Copies what the native pointer at `from` points at, as `Plan::roots[root]` says, with all that
+    /// it leads to, into the host's memory as number `take`: one block, as the guest lays it out.
+    /// `unless` as in [`Op::Take`](super::Op::Take).
+    Take { from: At, take: u8, root: u16, unless: Option<At>, param: u16 },
+    /// Writes every copy that goes back to the guest's memory, members only; new handles are made.
+    Commit,
+}
 
 impl DeepOp {
     /// The part of a plan that this op belongs to.
     #[must_use]
     pub fn phase(self) -> Phase {
-        match self {}
+        match self {
+            DeepOp::Copy { .. } => Phase::Before,
+            DeepOp::Settle | DeepOp::Take { .. } => Phase::Checks,
+            DeepOp::Commit => Phase::Commit,
+        }
     }
 }

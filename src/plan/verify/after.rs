@@ -6,7 +6,7 @@ use super::written::What;
 use super::{Checked, Verifier};
 use crate::plan::Purpose;
 use crate::plan::layout::DataModel;
-use crate::plan::op::{At, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
+use crate::plan::op::{At, DeepOp, Fate, Op, Operand, Ownership, Returns, Slot, TakeExtent, Width};
 use crate::signature::{Expr, Ident, NoteKind};
 use std::collections::HashMap;
 use std::num::NonZeroU16;
@@ -130,6 +130,12 @@ impl<'p> Verifier<'p> {
             }
             Op::StoreCell { slot, from, width } => self.store(slot, from, width),
             Op::EndLoans { slot } => self.record(slot, Fate::Invalidated),
+            Op::Deep(op) => match op {
+                DeepOp::Settle => self.settle(),
+                DeepOp::Take { .. } => self.take_deep(op),
+                DeepOp::Commit => self.commit(),
+                DeepOp::Copy { .. } => Err(Fault::Unasked),
+            },
             Op::FitsObject { moves } => {
                 self.result_moves(moves)?;
                 once(&mut self.outcome.fits[self.params.len()])
@@ -170,7 +176,6 @@ impl<'p> Verifier<'p> {
             | Op::Range { .. }
             | Op::Native(_)
             | Op::Upcall(_)
-            | Op::Deep(_)
             | Op::Evaluate { .. }
             | Op::Require { .. }
             | Op::Value { .. }
@@ -299,6 +304,11 @@ impl<'p> Verifier<'p> {
         };
         self.agrees(same, "the extent", index)?;
         self.unless(index, owner, unless)?;
+        self.taken_as(index, take)
+    }
+
+    /// Notes that a copy was taken under that number.
+    pub(super) fn taken_as(&mut self, index: usize, take: u8) -> Checked {
         if take != self.outcome.takes || self.outcome.taken[index].is_some() {
             return Err(Fault::Sequence("under a number that is not the next one"));
         }
@@ -481,6 +491,7 @@ impl<'p> Verifier<'p> {
                 | Argument::Function { .. }
                 | Argument::Computed(..)
                 | Argument::Buffer { .. }
+                | Argument::Copied
                 | Argument::Text { .. }
                 | Argument::Cookie { .. }
                 | Argument::DescriptorCell { .. }
@@ -501,6 +512,7 @@ impl<'p> Verifier<'p> {
         if self.returns_by_address() && !self.outcome.stored[self.params.len()] {
             return Err(undone("stores", self.params.len()));
         }
+        self.copies_done()?;
         let direct = self.direct()?;
         let record = self.result.is_some()
             || direct == Some(Returns::Vector)

@@ -137,7 +137,8 @@ impl Verifier<'_> {
             }
             Op::TextCell { slot, to, cell, null, extent } => {
                 let index = self.pointer_cell(slot, to, cell, null, true)?;
-                self.agrees(self.plan.facts.leaf, "whether it is copied", index)?;
+                let in_place = self.plan.facts.leaf && !self.copies();
+                self.agrees(in_place, "whether it is copied", index)?;
                 self.made.texts.push((cell, extent));
                 self.written.add_local(extent, 8, What::Length, self.index)
             }
@@ -165,6 +166,7 @@ impl Verifier<'_> {
                 None => Ok(()),
                 Some(_) => Err(Fault::Unasked),
             },
+            Op::Deep(op) => self.deep_before(op),
             Op::Format { text, extent, param } => self.format(text, extent, param),
             Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life_before(op),
@@ -173,7 +175,6 @@ impl Verifier<'_> {
             | Op::StoreObject { .. }
             | Op::Native(_)
             | Op::Upcall(_)
-            | Op::Deep(_)
             | Op::Consume { .. }
             | Op::Measure { .. }
             | Op::Fits { .. }
@@ -293,6 +294,7 @@ impl Verifier<'_> {
             | Argument::Cookie { .. }
             | Argument::Descriptor { .. }
             | Argument::DescriptorCell { .. }
+            | Argument::Copied
             | Argument::Nothing
             | Argument::Two(_)
             | Argument::Vector
@@ -328,6 +330,7 @@ impl Verifier<'_> {
             | Argument::Cookie { .. }
             | Argument::Descriptor { .. }
             | Argument::DescriptorCell { .. }
+            | Argument::Copied
             | Argument::Nothing
             | Argument::Two(_)
             | Argument::Vector
@@ -360,7 +363,7 @@ impl Verifier<'_> {
         self.agrees(u32::from(unit) == u, "the element", index)?;
         self.agrees(null == n, "the meaning of 0", index)?;
         let is_kept = self.is_kept(index);
-        let needs_copy = !writable && !self.plan.facts.leaf && !is_kept;
+        let needs_copy = !writable && (!self.plan.facts.leaf || self.copies()) && !is_kept;
         self.agrees(copy == needs_copy, "whether it is copied", index)?;
         if writable {
             self.agrees(self.plan.facts.leaf, "whether it is copied", index)?;
@@ -374,6 +377,12 @@ impl Verifier<'_> {
             self.made.texts.push((to, extent));
         }
         self.written.add_local(extent, 8, What::Length, self.index)
+    }
+
+    /// Whether something is copied with all that it leads to. Native code may write to the guest's
+    /// memory through what is in it: nothing else is then read in place.
+    fn copies(&self) -> bool {
+        self.params.iter().any(|param| matches!(param.wants, Argument::Copied))
     }
 
     fn pointer_cell(

@@ -176,6 +176,9 @@ impl Names for Nothing {
     fn remembered(&self, _: &str, _: &str) -> Option<Operand> {
         None
     }
+    fn data(&self, _: &Expr) -> Option<Tree> {
+        None
+    }
 }
 
 /// Decides whether the plan of a callback may run.
@@ -565,6 +568,9 @@ impl<'p> Reading<'p> {
             ("callees", plan.callees.is_empty()),
             ("passed", plan.passed.is_empty()),
             ("names", plan.names.is_empty()),
+            ("shapes", plan.shapes.is_empty()),
+            ("roots", plan.roots.is_empty()),
+            ("records", plan.records.is_empty()),
             ("callbacks", plan.callbacks.is_empty()),
         ] {
             if !is_empty {
@@ -616,6 +622,9 @@ impl Names for OwnNames<'_> {
     fn remembered(&self, _: &str, _: &str) -> Option<Operand> {
         None
     }
+    fn data(&self, _: &Expr) -> Option<Tree> {
+        None
+    }
 }
 
 /// The arguments of a callback, where they stand.
@@ -635,6 +644,9 @@ impl Names for Arguments<'_, '_> {
         None
     }
     fn remembered(&self, _: &str, _: &str) -> Option<Operand> {
+        None
+    }
+    fn data(&self, _: &Expr) -> Option<Tree> {
         None
     }
 }

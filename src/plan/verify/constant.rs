@@ -40,7 +40,7 @@ impl Tree {
         match self {
             Tree::Constant(value) => Some(Constant::Known(*value)),
             Tree::AnyConstant => Some(Constant::Unknown),
-            Tree::Load(_) | Tree::Call(..) => None,
+            Tree::Load(_) | Tree::Field(..) | Tree::Behind(..) | Tree::Call(..) => None,
             Tree::Unary(op, a) => a.constant()?.then(|a| match op {
                 UnaryOp::Negate => a.checked_neg(),
                 UnaryOp::Complement => Some(!a),

@@ -43,6 +43,8 @@ pub(super) enum Argument<'p> {
     Integer { guest: Width, host: Width, direction: Direction, null: Null, writable: bool },
     /// A guest function.
     Function { null: Null },
+    /// A copy of all that it leads to.
+    Copied,
     /// A pointer that native code fills in; with `text` a string goes in.
     Pointer { null: Null, text: bool },
     /// An integer that C carries; NULL when that callback is.
@@ -78,6 +80,8 @@ pub(super) enum Reach<'p> {
     Text(u32),
     Counted(&'p Expr, u64),
     Object(u64),
+    /// As its shape says.
+    Shape,
 }
 
 /// Who owns a guest copy.
@@ -201,7 +205,12 @@ impl Reader {
 
     /// How a pointer of that type, from native code, becomes the guest's. `is_result`: it is the
     /// function's result.
-    pub(super) fn incoming<'p>(&self, ty: &'p Type, is_result: bool) -> Reading<Incoming<'p>> {
+    pub(super) fn incoming<'p>(
+        &self,
+        ty: &'p Type,
+        is_result: bool,
+        is_shaped: bool,
+    ) -> Reading<Incoming<'p>> {
         refuse_later(ty)?;
         if has(ty, &NoteKind::Handle) && ty.pointee().is_none() {
             let lender = find(ty, |kind| match kind {
@@ -225,7 +234,9 @@ impl Reader {
             NoteKind::LifetimeBound(lender) => Some(lender),
             _ => None,
         });
-        if let TypeKind::Record(record) = &pointee.kind {
+        if let TypeKind::Record(record) = &pointee.kind
+            && !is_shaped
+        {
             let lender = match lender {
                 Some(Lender::Param(name)) => Some(name),
                 Some(Lender::Static) | None => None,
@@ -246,7 +257,9 @@ impl Reader {
             }
             (None, None) => return Ok(Incoming::Inside),
         };
-        let extent = if let Some((note, by_bytes)) = counted(ty) {
+        let extent = if is_shaped {
+            Reach::Shape
+        } else if let Some((note, by_bytes)) = counted(ty) {
             let size = if by_bytes { 1 } else { self.element(pointee)?.size };
             Reach::Counted(count_of(note)?, size)
         } else if is_text(ty) {
@@ -382,7 +395,7 @@ fn cookie(ty: &Type) -> Option<Option<&Ident>> {
 fn refuse_later(ty: &Type) -> Reading<()> {
     let later = |kind: &NoteKind| {
         use NoteKind as N;
-        matches!(kind, N::Boxed | N::TerminatedBy(_))
+        matches!(kind, N::Boxed)
     };
     let inner = |kind: &NoteKind, level| {
         use NoteKind as N;
@@ -407,7 +420,7 @@ pub(super) fn has(ty: &Type, kind: &NoteKind) -> bool {
     ty.notes.iter().any(|note| note.kind == *kind)
 }
 
-fn find<'p, T>(ty: &'p Type, f: impl Fn(&'p NoteKind) -> Option<T>) -> Option<T> {
+pub(super) fn find<'p, T>(ty: &'p Type, f: impl Fn(&'p NoteKind) -> Option<T>) -> Option<T> {
     ty.notes.iter().find_map(|note| f(&note.kind))
 }
 

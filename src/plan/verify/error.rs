@@ -162,6 +162,14 @@ pub enum Fault {
         /// What is wrong with it.
         error: Box<VerifyError>,
     },
+    /// A shape that is not that of a type.
+    #[error("the shapes of {subject}: {reason}")]
+    Shape {
+        /// What is wrong.
+        reason: String,
+        /// The parameter, or the result.
+        subject: String,
+    },
     /// A fact that the ops contradict.
     #[error("the fact `{0}` is wrong")]
     Fact(&'static str),

@@ -99,6 +99,7 @@ fn uses_memory(op: &Op) -> bool {
         | Op::Inside { .. }
         | Op::InsideOr { .. }
         | Op::Give { .. }
+        | Op::Deep(_)
         | Op::StoreCell { .. } => true,
         Op::Life(op) => {
             matches!(op, LifeOp::DescriptorCell { .. } | LifeOp::Keep { .. })
@@ -122,7 +123,6 @@ fn uses_memory(op: &Op) -> bool {
         | Op::FitsObject { .. }
         | Op::Native(_)
         | Op::Upcall(_)
-        | Op::Deep(_)
         | Op::Callback(_)
         | Op::Range { .. }
         | Op::Evaluate { .. }

@@ -68,6 +68,7 @@ impl Verifier<'_> {
             Argument::Two(Scalar::Float(Float::LongDouble)) => Some(Kind::LongDouble),
             Argument::Text { unit: 1, null: Null::Refused, writable: false } => Some(Kind::Text),
             Argument::Two(_)
+            | Argument::Copied
             | Argument::Text { .. }
             | Argument::Nothing
             | Argument::Function { .. }

@@ -6,7 +6,7 @@
 use crate::plan::abi::Abi;
 use crate::plan::expression::{MAX_DEPTH, Step};
 use crate::plan::layout::{Target, extent_of};
-use crate::plan::op::{Operand, Width};
+use crate::plan::op::{At, Operand, Width};
 use crate::plan::{Callee, Purpose};
 use crate::signature::{BinaryOp, Builtin, Expr, ExprKind, Scope, UnaryOp};
 use std::sync::Arc;
@@ -18,6 +18,10 @@ pub(super) enum Tree {
     /// A constant that cannot be computed here: the size of a type that only the interface knows.
     AnyConstant,
     Load(Operand),
+    /// A field of the object that the expression belongs to.
+    Field(u32, Width),
+    /// An integer of the copy whose address is there.
+    Behind(At, u32, Width),
     Unary(UnaryOp, Box<Tree>),
     Binary(BinaryOp, Box<Tree>, Box<Tree>),
     Abs(Box<Tree>),
@@ -38,6 +42,8 @@ pub(super) trait Names {
     fn remembered(&self, handle: &str, name: &str) -> Option<Operand>;
     /// The result.
     fn result(&self) -> Option<Operand>;
+    /// An integer of data that is copied: a sibling field, `p->f`, `*p`.
+    fn data(&self, expr: &Expr) -> Option<Tree>;
 }
 
 impl Tree {
@@ -54,6 +60,9 @@ impl Tree {
     /// What an annotation says; `None` when a name in it stands for nothing.
     pub(super) fn of_annotation(expr: &Expr, names: &dyn Names, abi: Abi) -> Option<Tree> {
         let of = |expr: &Expr| Tree::of_annotation(expr, names, abi);
+        if let Some(data) = names.data(expr) {
+            return Some(data);
+        }
         Some(match &expr.kind {
             ExprKind::Integer(value) => Tree::Constant(*value),
             ExprKind::Name(name) => Tree::Load(names.param(&name.name)?),
@@ -122,7 +131,7 @@ impl Tree {
     /// where a function takes 64 bits, which is how handles travel.
     pub(super) fn loads(&self, f: &mut dyn FnMut(Operand, bool), callees: &[Callee]) {
         match self {
-            Tree::Constant(_) | Tree::AnyConstant => {}
+            Tree::Constant(_) | Tree::AnyConstant | Tree::Field(..) | Tree::Behind(..) => {}
             Tree::Load(operand) => f(*operand, false),
             Tree::Unary(_, a) | Tree::Abs(a) | Tree::Truth(a) => a.loads(f, callees),
             Tree::Binary(_, a, b) | Tree::Min(a, b) | Tree::Max(a, b) => {
@@ -192,6 +201,8 @@ fn block(
             Step::Constant(value) => Tree::Constant(value.into()),
             Step::Large(value) => Tree::Constant(value.into()),
             Step::Load(operand) => Tree::Load(operand),
+            Step::Field { offset, width } => Tree::Field(offset, width),
+            Step::Behind { at, offset, width } => Tree::Behind(at, offset, width),
             Step::Unary(op) => unary(op, pop()?),
             Step::Binary(BinaryOp::And | BinaryOp::Or) => {
                 return Err("`&&` and `||` must be made of jumps");

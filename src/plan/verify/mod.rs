@@ -75,6 +75,7 @@ mod conditions;
 mod constant;
 mod crossing;
 mod data;
+mod deep;
 mod demand;
 mod error;
 mod facts;
@@ -99,6 +100,7 @@ use crate::signature::{Expr, Function, MAX_PARAMS, NoteKind, Scope, Type, TypeKi
 use after::{Outcome, once};
 use before::Made;
 use crossing::{Crossing, all_params};
+use deep::{Copies, Data};
 use demand::{Argument, Incoming, Owner, Reader};
 use life::Outliving;
 use meaning::{Names, Tree};
@@ -150,6 +152,8 @@ struct Verifier<'p> {
     made: Made,
     outcome: Outcome,
     life: Outliving,
+    copies: Copies,
+    data: Data<'p>,
     used: Used,
     /// The op that is being read.
     index: usize,
@@ -191,6 +195,7 @@ impl<'p> Verifier<'p> {
         let assignment = assign(function, &Scope::default(), abi)
             .map_err(|error| Fault::Prototype(error.to_string()))?;
         let types = all_params(function);
+        let data = Data::new(plan, reader);
         let crossings = types.iter().map(|ty| reader.crossing(ty)).collect::<Result<Vec<_>, _>>();
         let crossings = crossings.map_err(Fault::Prototype)?;
         let returned = reader.crossing(&function.result).map_err(Fault::Prototype)?;
@@ -212,24 +217,31 @@ impl<'p> Verifier<'p> {
                 }
                 _ => None,
             };
-            let wants = reader.argument(ty, crossings[index]).map_err(Fault::Prototype)?;
+            let wants = match (crossings[index], data.argument(index).map_err(Fault::Prototype)?) {
+                (Crossing::One(_), Some(wants)) => wants,
+                (crossing, _) => reader.argument(ty, crossing).map_err(Fault::Prototype)?,
+            };
             if place.is_none() && !matches!(wants, Argument::Nothing | Argument::Object) {
                 return Err(Fault::Prototype(format!("no place for `{ty}`")));
             }
             let incoming = match (&wants, ty.pointee()) {
-                (Argument::Pointer { .. } | Argument::DescriptorCell { .. }, Some(inner)) => {
-                    Some(reader.incoming(inner, false).map_err(Fault::Prototype)?)
-                }
+                (Argument::Pointer { .. } | Argument::DescriptorCell { .. }, Some(inner)) => Some(
+                    reader
+                        .incoming(inner, false, data.is_shaped(inner))
+                        .map_err(Fault::Prototype)?,
+                ),
                 _ => None,
             };
             params.push(Parameter { ty, slot: slots[index], place, wants, incoming });
         }
         let result = match function.result.kind {
             TypeKind::Pointer(_) => {
-                Some(reader.incoming(&function.result, true).map_err(Fault::Prototype)?)
+                let shaped = data.is_shaped(&function.result);
+                let incoming = reader.incoming(&function.result, true, shaped);
+                Some(incoming.map_err(Fault::Prototype)?)
             }
             _ if function.result.has(|note| *note == NoteKind::Handle) => {
-                Some(reader.incoming(&function.result, true).map_err(Fault::Prototype)?)
+                Some(reader.incoming(&function.result, true, false).map_err(Fault::Prototype)?)
             }
             _ => None,
         };
@@ -246,6 +258,8 @@ impl<'p> Verifier<'p> {
             made: Made::new(count),
             outcome: Outcome::new(count),
             life: Outliving::new(count, plan.names.len()),
+            copies: Copies::new(plan, count),
+            data,
             used: Used {
                 expressions: vec![false; plan.expressions.len()],
                 ranges: vec![false; plan.ranges.len()],
@@ -328,6 +342,7 @@ impl<'p> Verifier<'p> {
             }
             Argument::Handle { .. } => Width::U64,
             Argument::Buffer { .. }
+            | Argument::Copied
             | Argument::Text { .. }
             | Argument::Function { .. }
             | Argument::Integer { .. }
@@ -498,6 +513,9 @@ impl Names for Scene<'_, '_> {
     fn remembered(&self, handle: &str, name: &str) -> Option<Operand> {
         let at = self.verifier.life.recalled(self.index(handle)?, name)?;
         Some(Operand { at, width: Width::I128 })
+    }
+    fn data(&self, expr: &Expr) -> Option<Tree> {
+        self.behind_copy(expr)
     }
 
     fn result(&self) -> Option<Operand> {

@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 
 /// Where one byte on the host's side comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// Those bits of the byte at that offset, unchanged.
     Plain { memory: u64, mask: u8 },
     /// Byte `index` of what a conversion makes of the bytes at that offset.
     Converted { kind: MoveKind, memory: u64, index: u32 },
 }
 
-type Bytes = BTreeMap<u64, Origin>;
+pub(super) type Bytes = BTreeMap<u64, Origin>;
 
 /// A run of the frame: bytes of the value from `host` on, `bytes` of them, in `room` bytes.
 #[derive(Clone, Copy)]
@@ -190,7 +190,7 @@ impl Reader {
         }
     }
 
-    fn scalar_origins(
+    pub(super) fn scalar_origins(
         &self,
         scalar: Scalar,
         memory: u64,
@@ -213,7 +213,7 @@ impl Reader {
     }
 }
 
-fn plain(memory: u64, host: u64, bytes: u64, all: &mut Bytes) -> Reading<()> {
+pub(super) fn plain(memory: u64, host: u64, bytes: u64, all: &mut Bytes) -> Reading<()> {
     for index in 0..bytes {
         let origin = Origin::Plain { memory: memory + index, mask: u8::MAX };
         all.insert(host + index, origin);
@@ -223,7 +223,7 @@ fn plain(memory: u64, host: u64, bytes: u64, all: &mut Bytes) -> Reading<()> {
 
 /// Lays a member's byte beside, or in a union over, those of others. Members of a union are moved
 /// as they are, so that they must agree on where their bytes are.
-fn lay(all: &mut Bytes, at: u64, origin: Origin, is_union: bool) -> Reading<()> {
+pub(super) fn lay(all: &mut Bytes, at: u64, origin: Origin, is_union: bool) -> Reading<()> {
     let origin = match origin {
         Origin::Converted { kind: MoveKind::Bool, memory, .. } if is_union => {
             Origin::Plain { memory, mask: u8::MAX }

@@ -176,7 +176,7 @@ impl<'a> Call<'a> {
                 // SAFETY: the frame is as the failed op left it.
                 Failure::Check => unsafe { diagnose(plan, index, self.frame) },
                 Failure::Known(problem) => (subject_of(plan, index), *problem),
-                Failure::Kept(kept) => *kept,
+                Failure::Told(kept) => *kept,
             };
             let callback = plan.prototype.name.to_string();
             let problem = CallbackProblem::Inside { callback, subject, problem };

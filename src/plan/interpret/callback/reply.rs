@@ -4,6 +4,7 @@ use super::closure::Kept;
 use crate::plan::expression::evaluate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::upcall::{LOAD_WHOLE, loads};
+use crate::plan::interpret::copies::CallMemory;
 use crate::plan::interpret::{Both, Failure, FrameEnvironment, text_length};
 use crate::plan::moves::{Move, MoveKind, load};
 use crate::plan::op::{At, CallbackOp, Fetch, Null, REMOTE, Width};
@@ -189,7 +190,9 @@ impl Call<'_> {
                 Kept::TooMany => None,
                 Kept::Call => {
                     let memory = &mut (*self.running).memory;
-                    memory.get_or_insert_default().copy(guest, bytes, limit)
+                    memory
+                        .get_or_insert_with(|| Box::new(CallMemory::new(space.store())))
+                        .copy(guest, bytes, limit)
                 }
             };
             let copy = copy.ok_or(Problem::Limit { limit: "copied_bytes", value: limit })?;

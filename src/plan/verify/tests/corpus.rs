@@ -68,6 +68,19 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "int format(char *_Out_ __counted_by(n) s, size_t n, const char *fmt, ..., double, int, \
      long double, const char *, unsigned long, long long) __format(printf, 3, 4)",
     "int print(const char *fmt, ..., unsigned) __format(printf, 1, 2)",
+    "long total(const struct { void *__sized_by(n) at; size_t n; } *__counted_by(count) all, int count)",
+    "int main_like(int argc, char *__null_terminated *_In_ __null_terminated argv)",
+    "int walk(struct node { long value __range(0, top); long top; struct node *_Nullable next; } *_Inout_ list)",
+    "int options(const struct { const char *_Nullable name; int kind; struct db *_Nullable db; } \
+     *__terminated_by(.name) all, struct db *db)",
+    "int several(long *_Out_ __counted_by(p->n) into, struct { unsigned n; bool on; struct { long double l; \
+     char text[3]; } in[2]; } *p)",
+    "int flags(bool *_Inout_ __counted_by(n) all, int n, const long *__null_terminated more)",
+    "struct tm2 { int sec; long off; const char *_Nullable zone; } *__lifetimebound(static) now(\
+     const struct pair { int a, b; } *one, const struct pair *two)",
+    "int made(struct db **_Out_ __counted_by(n) all, int n)",
+    "int plain(struct pair { int a, b; } *only, double d)",
+    "void upper(char *__null_terminated _Inout_ text, char *_Out_ __counted_by(n) b, int n)",
     "extern FILE *stdout",
     "extern int opterr",
     "extern long offset",

@@ -11,7 +11,7 @@
 use crate::plan::Plan;
 use crate::plan::expression::{Environment, EvaluationError, Expression, evaluate};
 use crate::plan::moves::{load, store};
-use crate::plan::op::{Op, Operand};
+use crate::plan::op::{At, Op, Operand, Width};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -29,6 +29,8 @@ pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
         && one.handle_kinds == other.handle_kinds
         && one.names == other.names
         && one.callbacks == other.callbacks
+        && one.shapes == other.shapes
+        && one.roots == other.roots
         && same_facts(one, other)
         && one.expressions.len() == other.expressions.len()
         && one.expressions.iter().zip(&other.expressions).all(|(a, b)| same_value(a, b))
@@ -132,6 +134,17 @@ impl Environment for Seeded {
     fn load(&self, operand: Operand) -> i128 {
         let (low, high) = operand.width.bounds();
         self.draw(operand, low.max(i64::MIN.into()), high.min(u64::MAX.into()))
+    }
+
+    fn field(&self, offset: u32, width: Width) -> i128 {
+        let (low, high) = width.bounds();
+        self.draw(("field", offset, width), low.max(i64::MIN.into()), high.min(u64::MAX.into()))
+    }
+
+    fn behind(&self, at: At, offset: u32, width: Width) -> Result<i128, EvaluationError> {
+        let (low, high) = width.bounds();
+        let (low, high) = (low.max(i64::MIN.into()), high.min(u64::MAX.into()));
+        Ok(self.draw((at, offset, width), low, high))
     }
 
     fn call(&mut self, callee: u16, arguments: &[i128]) -> Result<i128, EvaluationError> {

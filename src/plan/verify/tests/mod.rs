@@ -144,6 +144,7 @@ fn every_fault_is_found() {
                     Fault::Expression { .. } => "expression",
                     Fault::Fact(_) => "fact",
                     Fault::Callback { .. } => "callback",
+                    Fault::Shape { .. } => "shape",
                 };
                 *found.entry(fault).or_default() += 1;
             }

@@ -1,8 +1,8 @@
 //! One op with another value in one of its fields.
 use super::{WIDTHS, numbers, operands};
 use crate::plan::op::{
-    At, Count, Datum, Direction, Fate, Null, Op, Operand, Ownership, Ranged, Returns, Slot, Stub,
-    TakeExtent, Width,
+    At, Count, Datum, DeepOp, Direction, Fate, Null, Op, Operand, Ownership, Ranged, Returns, Slot,
+    Stub, TakeExtent, Width,
 };
 use std::num::NonZeroU16;
 
@@ -396,7 +396,25 @@ impl Fields<'_> {
                 self.each("entry", numbers(moves), |moves| Op::StoreObject { slot, moves });
             }
             // Plans without a guest are mutated in a test of their own.
-            Op::Deep(op) => match op {},
+            Op::Deep(DeepOp::Copy { slot, to, root, param }) => {
+                let op = |slot, to, root, param| Op::Deep(DeepOp::Copy { slot, to, root, param });
+                self.slots(slot, |slot| op(slot, to, root, param));
+                self.moved("to", |to| op(slot, to, root, param));
+                self.each("root", numbers(root), |root| op(slot, to, root, param));
+                self.params(param, |param| op(slot, to, root, param));
+            }
+            Op::Deep(DeepOp::Take { from, take, root, unless, param }) => {
+                let op = |from, take, root, unless, param| {
+                    Op::Deep(DeepOp::Take { from, take, root, unless, param })
+                };
+                self.moved("operand", |from| op(from, take, root, unless, param));
+                let takes = [take.wrapping_add(1), take.wrapping_sub(1)];
+                self.each("take", takes, |take| op(from, take, root, unless, param));
+                self.each("root", numbers(root), |root| op(from, take, root, unless, param));
+                self.maybe_moved("unless", |unless| op(from, take, root, unless, param));
+                self.params(param, |param| op(from, take, root, unless, param));
+            }
+            Op::Deep(DeepOp::Settle | DeepOp::Commit) => {}
             Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life(op),
             Op::Native(_) | Op::Upcall(_) => {}

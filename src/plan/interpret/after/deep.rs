@@ -1,0 +1,395 @@
+//! Pointed-to data on its way back: what native code has left in the call's copies is looked
+//! through, then written; and what it has left in memory of its own is taken.
+#![expect(unsafe_code, reason = "copies and native memory are reached through raw pointers")]
+use super::super::copies::Parent;
+use super::super::deep::{path_to, untrue};
+use super::super::space::ObjectEnvironment;
+use super::super::{Failure, Space};
+use super::{After, usize_of};
+use crate::plan::diagnose::deep::{Fault, problem};
+use crate::plan::diagnose::of_value;
+use crate::plan::expression::evaluate;
+use crate::plan::moves::{MoveKind, misfit_run, store_run};
+use crate::plan::op::Width;
+use crate::plan::shape::{Link, Reach, Shape, Target};
+use std::collections::BTreeMap;
+
+/// What is to be done with pointers that native code has changed.
+#[derive(Default)]
+pub(super) struct Changed {
+    /// Guest addresses of pointers, and what is written there.
+    pointers: Vec<(u64, u64)>,
+    /// Guest address, native pointer, kind, whether it is borrowed.
+    handles: Vec<(u64, u64, u16, bool)>,
+}
+
+/// Data that was taken from native memory, as the guest lays it out.
+pub(super) struct Taken {
+    pub(super) bytes: Vec<u8>,
+    /// Offsets of pointers, which are offsets in `bytes` until the guest's address is known.
+    pub(super) pointers: Vec<usize>,
+}
+
+impl Taken {
+    pub(super) fn plain(bytes: Vec<u8>) -> Taken {
+        Taken { bytes, pointers: Vec::new() }
+    }
+
+    /// Makes the pointers the guest's, who has the data at that address.
+    pub(super) fn settle(&mut self, address: u64, wide: bool) {
+        for at in &self.pointers {
+            if wide {
+                let place = &mut self.bytes[*at..*at + 8];
+                let offset =
+                    place.iter().rev().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
+                place.copy_from_slice(&offset.wrapping_add(address).to_le_bytes());
+            } else {
+                let place = &mut self.bytes[*at..*at + 4];
+                let offset =
+                    place.iter().rev().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
+                place.copy_from_slice(&offset.wrapping_add(address).to_le_bytes()[..4]);
+            }
+        }
+    }
+}
+
+/// The integer of a move that does not fit.
+///
+/// # Safety
+/// An object of the shape is readable at `object`.
+unsafe fn misfit(shape: &Shape, object: *const u8) -> Option<(u32, Fault)> {
+    shape.moves.iter().find_map(|one| {
+        // SAFETY: the verifier has shown that moves lie inside of objects.
+        let value = unsafe { misfit_run(one.kind, object.add(one.host as usize)) }?;
+        let width = if one.kind == MoveKind::Signed32 { Width::I32 } else { Width::U32 };
+        Some((one.host, Fault::Misfit { value, width }))
+    })
+}
+
+fn name_at(shape: &Shape, host: u32) -> &str {
+    shape.names.iter().find(|(at, _)| *at == host).map_or("", |(_, name)| name)
+}
+
+impl After<'_> {
+    /// Runs [`DeepOp::Settle`](crate::plan::op::DeepOp::Settle).
+    ///
+    /// # Safety
+    /// As [`After::step`].
+    pub(super) unsafe fn settle_copies(&mut self) -> Result<(), Failure> {
+        let space = self.space;
+        let Some(memory) = &self.memory else { return Ok(()) };
+        let mut changed = Changed::default();
+        for (number, block) in memory.blocks.iter().enumerate().filter(|(_, block)| block.outward) {
+            let shape = &space.plan.shapes[usize::from(block.shape)];
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let fail = |element, member: &str, fault| {
+                let parent = Parent { block: number, element, link: 0 };
+                let path = path_to(space.plan, memory, parent, member);
+                let subject = of_value(space.plan, block.param.into());
+                Failure::Told(Box::new((subject, problem(&space, fault, Some(path)))))
+            };
+            if block.flat && (shape.tests.is_empty() || block.inward) {
+                continue;
+            }
+            for element in 0..block.elements {
+                let object = block.host.wrapping_add(usize_of(element * block.host_size));
+                // SAFETY: the object lies in its block, which lives as long as the call.
+                unsafe {
+                    if let Some((at, fault)) = misfit(shape, object) {
+                        return Err(fail(element, name_at(shape, at), fault));
+                    }
+                    if !block.inward
+                        && let Some((test, fault)) = untrue(&space, &shape.tests, object)
+                    {
+                        return Err(fail(element, &test.path, fault));
+                    }
+                }
+                for (index, link) in shape.links.iter().enumerate() {
+                    let place = usize_of(element) * shape.links.len() + index;
+                    // SAFETY: likewise.
+                    let native =
+                        unsafe { object.add(link.host as usize).cast::<u64>().read_unaligned() };
+                    let placed = block.placed.get(place).copied().unwrap_or(0);
+                    if native == placed && block.inward {
+                        continue;
+                    }
+                    let at = block.guest + element * block.guest_size + u64::from(link.guest);
+                    match link.target {
+                        Target::Handle { kind, borrowed } if native != 0 => {
+                            changed.handles.push((at, native, kind, borrowed));
+                        }
+                        _ => match self.guest_address(native) {
+                            Some(address) => changed.pointers.push((at, address)),
+                            None => return Err(fail(element, &link.path, Fault::Unreachable)),
+                        },
+                    }
+                }
+            }
+        }
+        self.changed = changed;
+        Ok(())
+    }
+
+    /// Runs [`DeepOp::Commit`](crate::plan::op::DeepOp::Commit).
+    ///
+    /// # Safety
+    /// As [`After::step`]; the copies were settled.
+    pub(super) unsafe fn commit_copies(&mut self) -> Result<(), Failure> {
+        let space = self.space;
+        let changed = std::mem::take(&mut self.changed);
+        let mut made = Vec::with_capacity(changed.handles.len());
+        for (at, native, kind, borrowed) in changed.handles {
+            made.push((at, u64::from(self.adopt(native, kind, borrowed, None)?)));
+        }
+        let Some(memory) = &self.memory else { return Ok(()) };
+        for block in memory.blocks.iter().filter(|block| block.outward && block.elements > 0) {
+            let shape = &space.plan.shapes[usize::from(block.shape)];
+            let bytes = block.elements * block.guest_size;
+            let to = space.inside(block.guest, bytes).ok_or(Failure::Check)?;
+            // SAFETY: all objects lie inside the guest's memory, which does not shrink, and in the
+            // block; nothing else uses the guest's memory.
+            unsafe {
+                if block.flat {
+                    block.host.copy_to_nonoverlapping(to, usize_of(bytes));
+                    continue;
+                }
+                for element in 0..usize_of(block.elements) {
+                    let from = block.host.add(element * usize_of(block.host_size));
+                    let to = to.add(element * usize_of(block.guest_size));
+                    for one in &shape.moves {
+                        store_run(
+                            one.kind,
+                            from.add(one.host as usize),
+                            to.add(one.guest as usize),
+                        );
+                    }
+                }
+            }
+        }
+        let size = usize_of(space.pointer_size());
+        for (at, value) in changed.pointers.into_iter().chain(made) {
+            // SAFETY: no slice of guest memory is alive.
+            unsafe { space.write_guest(at, &value.to_le_bytes()[..size]) }.ok_or(Failure::Check)?;
+        }
+        Ok(())
+    }
+
+    /// Destroys the objects that native code has left in copies that will not be written back.
+    ///
+    /// # Safety
+    /// As [`After::abandon`].
+    pub(super) unsafe fn abandon_copies(&self) {
+        let Some(memory) = &self.memory else { return };
+        let plan = self.space.plan;
+        for block in memory.blocks.iter().filter(|block| block.outward) {
+            let shape = &plan.shapes[usize::from(block.shape)];
+            for (index, link) in shape.links.iter().enumerate() {
+                let Target::Handle { kind, borrowed: false } = link.target else { continue };
+                let Some(drop) = plan.handle_kinds[usize::from(kind)].drop else { continue };
+                for element in 0..block.elements {
+                    let object = block.host.wrapping_add(usize_of(element * block.host_size));
+                    let place = usize_of(element) * shape.links.len() + index;
+                    let placed = block.placed.get(place).copied().unwrap_or(0);
+                    // SAFETY: the object lies in its block; a pointer that native code has put there
+                    // was given to us by this call, and nobody else will get it.
+                    unsafe {
+                        let native = object.add(link.host as usize).cast::<u64>().read_unaligned();
+                        if native != 0 && native != placed {
+                            let (function, _) = self.space.callee(drop);
+                            super::call_with_pointer(function, native);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Data behind a native pointer, with all that it leads to, in one block as the guest lays it out.
+    ///
+    /// # Safety
+    /// As [`After::step`]; what the prototype says of the data is true.
+    pub(super) unsafe fn taken_deep(&self, native: u64, root: u16) -> Result<Taken, Failure> {
+        let space = self.space;
+        let link = &space.plan.roots[usize::from(root)];
+        let limit = space.store().limits.copied_bytes.saturating_sub(self.copied);
+        let mut taking = Taking {
+            after: self,
+            taken: Taken::plain(Vec::new()),
+            known: BTreeMap::new(),
+            next: Vec::new(),
+            limit,
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            taking.enter(link, native, std::ptr::null())?;
+            while let Some(item) = taking.next.pop() {
+                taking.follow(&item)?;
+            }
+        }
+        Ok(taking.taken)
+    }
+}
+
+/// Objects whose bytes are still to be taken.
+struct Item {
+    native: u64,
+    shape: u16,
+    elements: u64,
+    linked: u64,
+    at: usize,
+}
+
+struct Taking<'t, 'a> {
+    after: &'t After<'a>,
+    taken: Taken,
+    known: BTreeMap<(u64, u16, u64), usize>,
+    next: Vec<Item>,
+    limit: u64,
+}
+
+impl Taking<'_, '_> {
+    fn space(&self) -> Space<'_> {
+        self.after.space
+    }
+
+    #[cold]
+    fn fail<T>(&self, member: &str, fault: Fault) -> Result<T, Failure> {
+        let path = (!member.is_empty() && member != "return").then(|| format!("return->{member}"));
+        Err(problem(&self.space(), fault, path).into())
+    }
+
+    /// Room for so many bytes in the guest's block.
+    fn room(&mut self, bytes: u64, align: u32) -> Result<usize, Failure> {
+        let at = self.taken.bytes.len().next_multiple_of(align.max(1) as usize);
+        let end = (at as u64).checked_add(bytes).filter(|end| *end <= self.limit);
+        let Some(end) = end else { return self.fail("", Fault::Limit) };
+        self.taken.bytes.resize(usize_of(end), 0);
+        Ok(at)
+    }
+
+    /// Where in the guest's block is what a native pointer points at: an offset, or a pointer that is
+    /// the guest's already.
+    ///
+    /// # Safety
+    /// What the prototype says of the data is true.
+    unsafe fn enter(
+        &mut self,
+        link: &Link,
+        native: u64,
+        object: *const u8,
+    ) -> Result<Option<Result<usize, u64>>, Failure> {
+        if native == 0 {
+            return Ok(None);
+        }
+        let start = std::ptr::with_exposed_provenance::<u8>(usize_of(native));
+        let shapes = &self.after.space.plan.shapes;
+        let size = match link.target {
+            Target::Data(shape) => u64::from(shapes[usize::from(shape)].host_size),
+            Target::Bytes { size, .. } => size.into(),
+            Target::Handle { .. } | Target::Native => {
+                return match self.after.guest_address(native) {
+                    Some(address) => Ok(Some(Err(address))),
+                    None => self.fail(&link.path, Fault::Unreachable),
+                };
+            }
+        };
+        let (elements, linked) = match link.reach {
+            Reach::One => (1, 1),
+            Reach::Counted { expr, bytes } => {
+                let expression = &self.after.space.plan.expressions[usize::from(expr)];
+                let space = self.after.space;
+                let count = evaluate(expression, &mut ObjectEnvironment { space, object });
+                let count = match count {
+                    Ok(count) => count,
+                    Err(error) => return self.fail(&link.path, Fault::Expression { expr, error }),
+                };
+                let Ok(count) = u64::try_from(count) else {
+                    return self.fail(&link.path, Fault::Negative { count });
+                };
+                let count = if bytes { count / size.max(1) } else { count };
+                (count, count)
+            }
+            Reach::Ends { host, host_bytes, .. } => {
+                let mut end = 0;
+                // SAFETY: the caller's promise: the array has not ended yet, so that this element
+                // exists.
+                while unsafe {
+                    let field = start.add(usize_of(end * size) + host as usize);
+                    let field = std::slice::from_raw_parts(field, host_bytes.into());
+                    field.iter().any(|byte| *byte != 0)
+                } {
+                    end += 1;
+                }
+                (end + 1, end)
+            }
+        };
+        match link.target {
+            Target::Data(number) => {
+                if let Some(at) = self.known.get(&(native, number, elements)) {
+                    return Ok(Some(Ok(*at)));
+                }
+                let shape = &self.after.space.plan.shapes[usize::from(number)];
+                let bytes = elements.saturating_mul(shape.guest_size.into());
+                let at = self.room(bytes, shape.guest_align)?;
+                self.known.insert((native, number, elements), at);
+                self.next.push(Item { native, shape: number, elements, linked, at });
+                Ok(Some(Ok(at)))
+            }
+            Target::Bytes { size, align } => {
+                let bytes = elements.saturating_mul(size.into());
+                let at = self.room(bytes, align.into())?;
+                // SAFETY: the caller's promise: so many bytes are there.
+                let found = unsafe { std::slice::from_raw_parts(start, usize_of(bytes)) };
+                self.taken.bytes[at..at + found.len()].copy_from_slice(found);
+                Ok(Some(Ok(at)))
+            }
+            Target::Handle { .. } | Target::Native => Ok(None),
+        }
+    }
+
+    /// # Safety
+    /// As [`Taking::enter`].
+    unsafe fn follow(&mut self, item: &Item) -> Result<(), Failure> {
+        let plan = self.after.space.plan;
+        let shape = &plan.shapes[usize::from(item.shape)];
+        let size = usize_of(self.after.space.pointer_size());
+        for element in 0..usize_of(item.elements) {
+            let start = std::ptr::with_exposed_provenance::<u8>(usize_of(item.native));
+            // SAFETY: the caller's promise: as many objects as the prototype says are there; moves and
+            // links lie inside of objects on both sides, and `room` made room for them.
+            let object = unsafe { start.add(element * shape.host_size as usize) };
+            let at = item.at + element * shape.guest_size as usize;
+            // SAFETY: likewise.
+            unsafe {
+                if let Some((host, fault)) = misfit(shape, object) {
+                    return self.fail(name_at(shape, host), fault);
+                }
+                let to = self.taken.bytes.as_mut_ptr().add(at);
+                for one in &shape.moves {
+                    store_run(one.kind, object.add(one.host as usize), to.add(one.guest as usize));
+                }
+            }
+            if element as u64 >= item.linked {
+                continue;
+            }
+            for link in &shape.links {
+                // SAFETY: likewise.
+                let found = unsafe {
+                    let native = object.add(link.host as usize).cast::<u64>().read_unaligned();
+                    self.enter(link, native, object)?
+                };
+                let place = at + link.guest as usize;
+                let value = match found {
+                    None => continue,
+                    Some(Ok(offset)) => {
+                        self.taken.pointers.push(place);
+                        offset as u64
+                    }
+                    Some(Err(address)) => address,
+                };
+                self.taken.bytes[place..place + size].copy_from_slice(&value.to_le_bytes()[..size]);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,207 @@
+//! Memory of one call: copies of the guest's data that native code gets instead of it.
+//!
+//! Strings are copied one by one. What plans have shapes for lies in *blocks*: so many objects of one
+//! shape, all of them in chunks that are freed together when the call is over. One address that is
+//! passed twice with one shape and count is one block.
+#![expect(unsafe_code, reason = "blocks lie in memory that is allocated by hand")]
+use crate::plan::binding::StoreBlock;
+use crate::plan::handles;
+use crate::plan::op::At;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::BTreeMap;
+use std::ptr;
+
+/// What a block costs beside its bytes, when a call's copies are counted.
+const BLOCK_COST: u64 = 64;
+/// Size of a chunk, unless a block asks for more.
+const CHUNK: usize = 4096;
+
+/// Copies of guest memory that the call made for native code.
+#[derive(Debug)]
+pub struct CallMemory {
+    /// Strings, and the guest address of each.
+    copies: Vec<(u64, Box<[u8]>)>,
+    bytes: u64,
+    chunks: Vec<(*mut u8, Layout)>,
+    /// Bytes of the last chunk that are in use.
+    used: usize,
+    pub blocks: Vec<Block>,
+    known: BTreeMap<(u64, u16, u64), u32>,
+    /// Blocks by their native address, once `order` has been called.
+    ordered: Vec<u32>,
+    /// Handles in the copies, marked as in use until the call is over.
+    marked: Vec<u32>,
+    /// Handles that were reserved for what native code may leave in the copies.
+    reserved: u32,
+    store: *const StoreBlock,
+    /// What native code keeps after the call, by the place of its address.
+    pub kept: Vec<(At, handles::Block)>,
+}
+
+/// Where a block was found: a link of an object in another block.
+#[derive(Clone, Copy, Debug)]
+pub struct Parent {
+    pub block: u32,
+    pub element: u64,
+    pub link: u16,
+}
+
+/// Objects of one shape.
+#[derive(Debug)]
+pub struct Block {
+    pub shape: u16,
+    /// Where they are in the guest's memory.
+    pub guest: u64,
+    /// The copy.
+    pub host: *mut u8,
+    pub elements: u64,
+    /// How many of them have pointers that lead on: all but the one that ends an array.
+    pub linked: u64,
+    pub guest_size: u64,
+    pub host_size: u64,
+    /// Both sides are the same bytes.
+    pub flat: bool,
+    /// The guest's data was copied in.
+    pub inward: bool,
+    /// What native code leaves is copied back.
+    pub outward: bool,
+    /// What it leads to is being copied.
+    pub open: bool,
+    /// The native pointers that were put there: of each linked object, one a link.
+    pub placed: Vec<u64>,
+    /// Who leads here; `None`: the root.
+    pub parent: Option<Parent>,
+    pub root: u16,
+    pub param: u16,
+}
+
+/// A block that is to be made.
+pub struct Wanted {
+    pub guest: u64,
+    pub shape: u16,
+    pub elements: u64,
+    pub host_bytes: u64,
+    pub align: usize,
+}
+
+impl CallMemory {
+    pub fn new(store: &StoreBlock) -> CallMemory {
+        CallMemory {
+            copies: Vec::new(),
+            bytes: 0,
+            chunks: Vec::new(),
+            used: 0,
+            blocks: Vec::new(),
+            known: BTreeMap::new(),
+            ordered: Vec::new(),
+            marked: Vec::new(),
+            reserved: 0,
+            store,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Counts what a call copies; `None` when the limit does not allow it.
+    fn count(&mut self, bytes: u64, limit: u64) -> Option<()> {
+        self.bytes = self.bytes.checked_add(bytes).filter(|total| *total <= limit)?;
+        Some(())
+    }
+
+    /// Copies `bytes` of guest memory from `address`; `None` when the limit does not allow it.
+    pub fn copy(&mut self, address: u64, bytes: &[u8], limit: u64) -> Option<*const u8> {
+        self.count(u64::try_from(bytes.len()).ok()?, limit)?;
+        self.copies.push((address, bytes.into()));
+        self.copies.last().map(|(_, copy)| copy.as_ptr())
+    }
+
+    /// The block that was made for that address, shape and number of objects.
+    pub fn known(&self, guest: u64, shape: u16, elements: u64) -> Option<u32> {
+        self.known.get(&(guest, shape, elements)).copied()
+    }
+
+    /// Zeroed memory for a block, which is known from now on by the number that it will have;
+    /// `None` when the limit does not allow it.
+    pub fn room(&mut self, wanted: &Wanted, limit: u64) -> Option<*mut u8> {
+        self.count(wanted.host_bytes.checked_add(BLOCK_COST)?, limit)?;
+        let number = u32::try_from(self.blocks.len()).ok()?;
+        self.known.insert((wanted.guest, wanted.shape, wanted.elements), number);
+        // One byte lies between two blocks: a pointer past the end of one is none to the next.
+        let bytes = usize::try_from(wanted.host_bytes).ok()?.checked_add(1)?;
+        let start = self.used.next_multiple_of(wanted.align);
+        if let Some((chunk, layout)) = self.chunks.last()
+            && layout.align() >= wanted.align
+            && start.checked_add(bytes).is_some_and(|end| end <= layout.size())
+        {
+            self.used = start + bytes;
+            return Some(chunk.wrapping_add(start));
+        }
+        let layout = Layout::from_size_align(bytes.max(CHUNK), wanted.align.max(16)).ok()?;
+        // SAFETY: the size is not zero.
+        let chunk = unsafe { alloc_zeroed(layout) };
+        if chunk.is_null() {
+            handle_alloc_error(layout);
+        }
+        self.chunks.push((chunk, layout));
+        self.used = bytes;
+        Some(chunk)
+    }
+
+    /// Notes a handle that was marked as in use.
+    pub fn mark(&mut self, handle: u32) {
+        self.marked.push(handle);
+    }
+
+    /// Notes handles that were reserved.
+    pub fn reserve(&mut self, handles: u32) {
+        self.reserved += handles;
+    }
+
+    /// Makes native addresses quick to find: no block is made any more.
+    pub fn order(&mut self) {
+        self.ordered = (0..u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)).collect();
+        let blocks = &self.blocks;
+        self.ordered.sort_unstable_by_key(|number| blocks[*number as usize].host.addr());
+    }
+
+    /// The guest address that `native` stands for, if it points into (or just past) a copy: to the
+    /// start of an object, or anywhere where both sides are the same bytes.
+    pub fn guest_address(&self, native: usize) -> Option<u64> {
+        let text = self.copies.iter().find_map(|(address, copy)| {
+            let offset = native.checked_sub(copy.as_ptr().addr())?;
+            (offset <= copy.len()).then(|| address + offset as u64)
+        });
+        text.or_else(|| {
+            let block = |number: &u32| &self.blocks[*number as usize];
+            let behind = self.ordered.partition_point(|n| block(n).host.addr() <= native);
+            let block = block(self.ordered.get(behind.checked_sub(1)?)?);
+            let offset = (native - block.host.addr()) as u64;
+            if offset > block.elements * block.host_size {
+                return None;
+            }
+            if block.flat {
+                return Some(block.guest + offset);
+            }
+            let whole = offset.checked_rem(block.host_size).unwrap_or(0) == 0;
+            let index = offset.checked_div(block.host_size).unwrap_or(0);
+            whole.then(|| block.guest + index * block.guest_size)
+        })
+    }
+}
+
+impl Drop for CallMemory {
+    fn drop(&mut self) {
+        for (chunk, layout) in &self.chunks {
+            // SAFETY: allocated in `room` with this layout, freed once.
+            unsafe { dealloc(*chunk, *layout) };
+        }
+        if self.marked.is_empty() && self.reserved == 0 || ptr::eq(self.store, ptr::null()) {
+            return;
+        }
+        // SAFETY: the store block outlives every call of its bindings.
+        let store = unsafe { &*self.store };
+        store.with_handles(|handles| {
+            self.marked.iter().for_each(|handle| handles.leave(*handle));
+            handles.release(self.reserved);
+        });
+    }
+}

@@ -1,0 +1,309 @@
+//! Differential test: random nested structures behind pointers, through callees compiled by gcc that
+//! walk, change and report them.
+//!
+//! Each case is a type (`types`), random data of it in a guest's memory, and what a model that was
+//! written apart (`model`) says of it: the digest that C must report, and every byte of the memory
+//! afterwards, padding included. `PORTCULLIS_SEED` chooses others.
+#![expect(unsafe_code, reason = "plans are run over memory of the test, the library is called")]
+mod model;
+#[path = "../support/native.rs"]
+mod native;
+#[path = "../support/rng.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod rng;
+mod types;
+
+use libloading::Library;
+use model::Model;
+use portcullis::plan::abi::Abi;
+use portcullis::plan::compile::{Target, compile};
+use portcullis::plan::frame::GuestSlot;
+use portcullis::plan::handles::{HandleType, Loan};
+use portcullis::plan::interpret::{Guest, GuestStopped, Stop, run};
+use portcullis::plan::layout::DataModel;
+use portcullis::plan::{Binding, HandleTypes, Limits, Plan, Problem, StoreBlock};
+use portcullis::signature::{Record, Scope, parse_prototype};
+use rng::Rng;
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use types::{Field, Generator, Pointee, Scalar, Struct};
+
+const BATCHES: u64 = 12;
+const SIGNATURES: usize = 100;
+const VALUES: usize = 12;
+const MEMORY: usize = 1 << 17;
+
+struct OneType;
+impl HandleTypes for OneType {
+    fn number(&self, _: &Record) -> HandleType {
+        HandleType(1)
+    }
+}
+
+/// A guest without an allocator: no case needs one.
+struct Nothing;
+impl Guest for Nothing {
+    fn refresh(&mut self, _: &Binding) {}
+    fn allocate(&mut self, _: u64, _: u32) -> Result<u64, GuestStopped> {
+        Err(GuestStopped)
+    }
+    fn release(&mut self, _: Loan) -> Result<(), GuestStopped> {
+        Err(GuestStopped)
+    }
+    fn static_copy(&mut self, _: usize) -> Result<Option<(u64, u64)>, Problem> {
+        Ok(None)
+    }
+    fn keep_static_copy(&mut self, _: usize, _: u64, _: u64) {}
+}
+
+struct Case {
+    ty: Struct,
+    constant: bool,
+    counted: bool,
+    text: String,
+}
+
+impl Case {
+    fn new(rng: &mut Rng, next: &mut usize, number: usize) -> Case {
+        let mut generator = Generator { rng, next: *next };
+        let ty = generator.structure(4);
+        *next = generator.next;
+        let (constant, counted) = (rng.chance(1, 3), rng.chance(1, 3));
+        let (count, reach) = if counted { (", int n", "__counted_by(n) ") } else { ("", "") };
+        let quals = if constant { "const " } else { "" };
+        let text = format!("uint64_t c{number}({quals}{} *{reach}p{count})", ty.text());
+        Case { ty, constant, counted, text }
+    }
+
+    fn plan(&self, model: DataModel) -> Plan {
+        let scope = Scope::default();
+        let prototype = parse_prototype(&self.text, &scope);
+        let prototype = prototype.unwrap_or_else(|error| panic!("{}\n{error}", self.text));
+        let target = Target {
+            model,
+            abi: Abi::SysvX86_64,
+            leaf: true,
+            scope: &scope,
+            import: None,
+            handle_types: &OneType,
+            grants: &|_| None,
+        };
+        let plan = compile(&Arc::new(prototype), &target);
+        plan.unwrap_or_else(|error| panic!("{}\n{error}", self.text))
+    }
+}
+
+const PRELUDE: &str = r#"
+#include <stdint.h>
+#include <stdbool.h>
+#include <string.h>
+#include <ctype.h>
+#define __counted_by(n)
+#define __null_terminated
+#define __single
+#define _Nullable
+#define _In_
+unsigned things[3] = { 11, 22, 33 };
+struct thing;
+static struct thing *const other = (struct thing *)&things[2];
+static uint64_t mix(uint64_t h, uint64_t v) {
+    h = (h ^ v) * 0x100000001b3;
+    return h << 7 | h >> 57;
+}
+static uint64_t bits32(const float *f) { uint32_t b; memcpy(&b, f, 4); return b; }
+static uint64_t bits64(const double *d) { uint64_t b; memcpy(&b, d, 8); return b; }
+static uint64_t text(uint64_t h, char *s, int w) {
+    for (; *s; s++) { h = mix(h, (unsigned char)*s); if (w) *s = toupper(*s); }
+    return mix(h, 3);
+}
+"#;
+
+fn source(cases: &[Case]) -> String {
+    let mut text = PRELUDE.to_owned();
+    for (number, case) in cases.iter().enumerate() {
+        let _ = writeln!(text, "{};", case.ty.text());
+        case.ty.walker(&mut text);
+        let (s, w) = (case.ty.number, u8::from(!case.constant));
+        let body = if case.counted {
+            format!("for (int i = 0; i < n; i++) h = w{s}((struct s{s} *)p + i, {w}, h);")
+        } else {
+            format!("h = w{s}((struct s{s} *)p, {w}, h);")
+        };
+        let params = if case.counted { "const void *p, int n" } else { "const void *p" };
+        let _ =
+            writeln!(text, "uint64_t c{number}({params}) {{ uint64_t h = 5; {body} return h; }}");
+    }
+    text
+}
+
+#[derive(Debug, Default)]
+struct Coverage {
+    cases: usize,
+    wide: usize,
+    counted: usize,
+    constant: usize,
+    deep: usize,
+    strings: usize,
+    arrays_of_strings: usize,
+    handles: usize,
+    structs: usize,
+    in_place: usize,
+    bools: usize,
+}
+
+impl Coverage {
+    fn add(&mut self, case: &Case, wide: bool) {
+        let to = |wanted: fn(&Pointee) -> bool| {
+            case.ty.count(&|field| matches!(field, Field::Pointer { to, .. } if wanted(to)))
+        };
+        self.cases += 1;
+        self.wide += usize::from(wide);
+        self.counted += usize::from(case.counted);
+        self.constant += usize::from(case.constant);
+        self.deep += usize::from(case.ty.depth() >= 4);
+        self.strings += to(|to| matches!(to, Pointee::Text));
+        self.arrays_of_strings += to(|to| matches!(to, Pointee::Texts));
+        self.structs += to(|to| matches!(to, Pointee::Structs(_)));
+        self.in_place += to(|to| matches!(to, Pointee::Scalars(Scalar::U8 | Scalar::I32)));
+        self.handles += case.ty.count(&|field| matches!(field, Field::Handle));
+        self.bools += case.ty.count(&|field| matches!(field, Field::Scalar(Scalar::Bool)));
+    }
+}
+
+/// One call with random data; what differs from what the model says.
+fn try_case(
+    case: &Case,
+    plan: &Plan,
+    target: *const c_void,
+    things: *mut u32,
+    rng: &mut Rng,
+) -> Result<(), String> {
+    let store = Box::new(StoreBlock::new(Limits::default()));
+    let handle = |index: usize| {
+        let object = things.wrapping_add(index).cast();
+        let made = store.with_handles(|table| {
+            table.adopt(object, HandleType(1), false, None, std::ptr::null())
+        });
+        made.expect("there is room")
+    };
+    let handles = vec![(handle(0), 11), (handle(1), 22)];
+    let other = handle(2);
+    let mut model = Model {
+        rng,
+        word: if plan.facts.wide { 8 } else { 4 },
+        before: vec![0xa5; MEMORY],
+        after: vec![0xa5; MEMORY],
+        next: 64,
+        digest: 5,
+        handles,
+        other,
+    };
+    let (size, align) = model.extent(&case.ty);
+    let elements = if case.counted { model.rng.below(4) } else { 1 };
+    let at = model.next.next_multiple_of(align);
+    model.next = at + elements * size;
+    for index in 0..elements {
+        model.structure(&case.ty, at + index * size, !case.constant);
+    }
+    let Model { before, after, digest, .. } = model;
+    // As aligned as a memory's start is.
+    let mut memory = vec![0_u128; MEMORY / 16];
+    let start = memory.as_mut_ptr().cast::<u8>();
+    // SAFETY: both are that large.
+    unsafe { start.copy_from_nonoverlapping(before.as_ptr(), MEMORY) };
+    let binding = Binding {
+        target,
+        store: &raw const *store,
+        memory_base: Cell::new(start),
+        memory_len: Cell::new(MEMORY as u64),
+        callees: [].as_ptr(),
+        instance: 0,
+        errno: Cell::new(0),
+    };
+    let low = |value: usize| GuestSlot { low: value as u64, high: 0 };
+    let mut slots = vec![low(at), low(elements)];
+    // SAFETY: the plan was verified, the function is the one of its prototype, the memory is the
+    // test's.
+    let done = unsafe { run(plan, &binding, slots.as_mut_ptr(), &mut Nothing) };
+    if let Err(stop) = done {
+        return Err(match *stop {
+            Stop::Error { problem, .. } => problem.to_string(),
+            Stop::Guest => "guest code ran".to_owned(),
+        });
+    }
+    if slots[0].low != digest {
+        return Err(format!("C saw {:#x}, not {digest:#x}", slots[0].low));
+    }
+    // SAFETY: the memory is that large, and native code has returned.
+    let found = unsafe { std::slice::from_raw_parts(start, MEMORY) };
+    if found == after {
+        return Ok(());
+    }
+    if let Some(wrong) = (0..MEMORY).find(|at| found[*at] != after[*at]) {
+        let near = wrong & !7..(wrong & !7) + 16;
+        return Err(format!(
+            "at {wrong:#x}: {:02x?}, not {:02x?}, was {:02x?}",
+            &found[near.clone()],
+            &after[near.clone()],
+            &before[near]
+        ));
+    }
+    Ok(())
+}
+
+#[test]
+fn c_sees_and_leaves_what_the_model_says() {
+    let seed = rng::seed(1);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut coverage = Coverage::default();
+    let mut wrong = 0;
+    for batch in 0..BATCHES {
+        let mut rng = Rng::new(seed.wrapping_mul(1000) + batch);
+        let mut next = 0;
+        let cases: Vec<Case> =
+            (0..SIGNATURES).map(|number| Case::new(&mut rng, &mut next, number)).collect();
+        let name = format!("libdeep{batch}.so");
+        let path = native::compile(folder.path(), &name, &source(&cases), &["-O0"]);
+        // SAFETY: it has no constructors.
+        let library = unsafe { Library::new(&path) }.unwrap_or_else(|error| panic!("{error}"));
+        let symbol = |name: &str| {
+            // SAFETY: only the address is taken.
+            unsafe { *library.get::<*mut c_void>(name).expect("it is defined") }
+        };
+        let things = symbol("things").cast::<u32>();
+        for (number, case) in cases.iter().enumerate() {
+            let target = symbol(&format!("c{number}"));
+            for model in [DataModel::Ilp32, DataModel::Lp64] {
+                let plan = case.plan(model);
+                for _ in 0..VALUES {
+                    coverage.add(case, model == DataModel::Lp64);
+                    let tried = try_case(case, &plan, target, things, &mut rng);
+                    if let Err(difference) = tried {
+                        wrong += 1;
+                        println!("{model:?} {}\n    {difference}", case.text);
+                        break;
+                    }
+                }
+                assert!(wrong < 5, "{wrong} cases differ");
+            }
+        }
+    }
+    println!("{coverage:?}");
+    assert_eq!(wrong, 0);
+    assert!(coverage.cases >= 20_000 && coverage.wide >= 10_000, "{coverage:?}");
+    for (what, count) in [
+        ("counted", coverage.counted),
+        ("constant", coverage.constant),
+        ("four pointers deep", coverage.deep),
+        ("strings", coverage.strings),
+        ("arrays of strings", coverage.arrays_of_strings),
+        ("handles", coverage.handles),
+        ("counted structs", coverage.structs),
+        ("buffers in place", coverage.in_place),
+        ("bool", coverage.bools),
+    ] {
+        assert!(count >= 1_000, "only {count} {what}");
+    }
+}
