@@ -29,6 +29,10 @@
 //! apart from every range that the call may write to; a string that it writes to is all that the
 //! call may write to.
 //!
+//! *Copied data.* What native code may not be given in place is copied by a shape that is the type's: every byte that is no padding is
+//! moved once, every pointer leads to what its type and annotations say, every range is tested, counts are the annotations and read
+//! fields of the copy or copies that were made before. What goes back is looked through first. Beside copies nothing is read in place.
+//!
 //! *Formats.* The format that `__format` names is gone through once, as the bytes that native code
 //! reads: behind everything that may still copy it. `Plan::passed` is the typed tail, kind by kind,
 //! each where it is placed.
@@ -64,6 +68,7 @@
 //! - What only the interface knows: that the function is a leaf, that a type is `__exclusive`, which function destroys a handle,
 //!   the types of pure functions, which numbers handle types have, sizes of types in `sizeof` whose
 //!   bodies stand elsewhere.
+//! - The bodies of records that a prototype mentions by tag alone (`Plan::records`), and the names in shapes, which messages use.
 //! - That two buffers of one call do not overlap: no bound depends on what is in them.
 //! - That ops do what they say: differential tests of the tiers show that.
 mod after;
