@@ -55,7 +55,7 @@ impl Drop for Closures {
 impl<T: 'static> Host<'_, '_, T> {
     /// The function at that index of the table.
     fn function_at(&mut self, index: u64) -> Result<Func, Problem> {
-        function_at(self.instance, self.caller, index).map_err(|p| Problem::Callback(Box::new(p)))
+        function_at(self.instance, self.caller, index).map_err(Problem::Callback)
     }
 
     /// See [`Guest::closure`](crate::plan::interpret::Guest::closure).
@@ -192,17 +192,17 @@ fn function_at<T: 'static>(
     instance: &InstanceState,
     caller: &mut Caller<'_, T>,
     index: u64,
-) -> Result<Func, CallbackProblem> {
+) -> Result<Func, Box<CallbackProblem>> {
     let table = instance.table(caller).ok_or_else(|| {
         let reason = "it cannot be reached while the instance is starting".to_owned();
-        CallbackProblem::NoTable { reason }
+        Box::new(CallbackProblem::NoTable { reason })
     })?;
     match table.get(caller.as_context_mut(), index) {
         Some(Ref::Func(Some(func))) => Ok(func),
-        Some(_) => Err(CallbackProblem::NoFunction { index }),
+        Some(_) => Err(Box::new(CallbackProblem::NoFunction { index })),
         None => {
             let size = table.size(caller.as_context());
-            Err(CallbackProblem::OutOfTable { index, size })
+            Err(Box::new(CallbackProblem::OutOfTable { index, size }))
         }
     }
 }
@@ -214,9 +214,8 @@ pub(super) fn release_callback<T: 'static>(
     caller: &mut Caller<'_, T>,
     index: u64,
 ) -> wasmtime::Result<()> {
-    let func = function_at(instance, caller, index).map_err(|problem| {
-        call_error("portcullis.release_callback", Problem::Callback(Box::new(problem)))
-    })?;
+    let func = function_at(instance, caller, index)
+        .map_err(|problem| call_error("portcullis.release_callback", Problem::Callback(problem)))?;
     let who = (func.to_raw(caller.as_context_mut()).addr(), instance.number);
     let closures = instance.store.closures.borrow();
     for closure in closures.by_function.get(&who).into_iter().flatten() {

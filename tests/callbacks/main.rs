@@ -9,4 +9,5 @@ mod values;
 #[path = "../support/native.rs"]
 mod native;
 #[path = "../support/rng.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
 mod rng;
