@@ -16,9 +16,9 @@
  *  - A `long` that a 32-bit guest cannot hold traps (strtol of 5000000000): strtoll does not.
  *  - qsort takes 16 MiB at most. When glibc before 2.39 finds no memory for its merge sort (or would need
  *    more than a quarter of the machine's), it falls back to a quicksort, which a comparison that
- *    contradicts itself leads out of the array. With up to 16 MiB only a malloc that fails gets there: do not grant
- *    this to hostile guests in a process whose address space is limited (ulimit -v). A merge sort
- *    and bsearch take any comparison's word.
+ *    contradicts itself leads out of the array. With up to 16 MiB only a malloc that fails gets there: do
+ *    not grant this to hostile guests in a process whose address space is limited (ulimit -v). The merge
+ *    sort and bsearch stay inside the array whatever the comparison says.
  *
  * errno and its names are the host's numbers: import portcullis.errno, not the guest's own errno.
  *
