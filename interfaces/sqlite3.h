@@ -21,7 +21,7 @@
  * The library must be built for threads (sqlite3_threadsafe() is not 0; every distribution's is), and
  * connections must not share a cache: see sqlite3_open.
  *
- * Callbacks. SQLite trusts them not to change the connection that runs them: a table that an authorizer
+ * Callbacks. SQLite trusts them not to change the connection that runs them: a trigger that an authorizer
  * drops is used after it was freed. Hence __exclusive: while a call works on a connection, or on a statement
  * or blob of it, callbacks can use no handle of that connection. What they are given is theirs until
  * they return, and other connections can be used freely. A row callback of sqlite3_exec cannot query
