@@ -42,7 +42,7 @@ static void must(sqlite3 *db, const char *what, int code)
 
 static void run(sqlite3 *db, const char *sql)
 {
-    // No callback here, hence the two zeros: see the interface.
+    // No callback: these statements return no rows.
     char *message = NULL;
     int code = sqlite3_exec(db, sql, 0, 0, &message);
     if (code != SQLITE_OK)

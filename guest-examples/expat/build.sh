@@ -1,0 +1,17 @@
+#!/bin/sh
+# Builds feed.wasm. Debian: apt-get install clang lld wasi-libc libclang-rt-14-dev-wasm32
+#
+# With an argument, builds the same program for this machine instead, against the library itself (no
+# development package is needed: the interface is its header):
+#     ./build.sh native OUTPUT
+set -eu
+cd "$(dirname "$0")"
+if [ "${1:-}" = native ]; then
+    exec "${CC:-cc}" -std=c11 -O2 -Wall -Wextra -I../../interfaces -o "$2" feed.c -l:libexpat.so.1
+fi
+
+# The table is exported so that the host finds the handlers; malloc and free for the names, attributes and
+# texts that they get: Portcullis copies them into the guest.
+"${CLANG:-clang}" --target=wasm32-wasi -std=c11 -Oz -flto -Wall -Wextra -I../../interfaces \
+    -Wl,--allow-undefined -Wl,--export-table -Wl,--export=malloc -Wl,--export=free -Wl,--strip-all \
+    -o feed.wasm feed.c
