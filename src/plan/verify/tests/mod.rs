@@ -150,7 +150,7 @@ fn every_fault_is_found() {
             }
         }
     }
-    assert_eq!(found.len(), 21, "{found:#?}");
+    assert_eq!(found.len(), 22, "{found:#?}");
 }
 
 #[test]
