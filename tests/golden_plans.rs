@@ -147,14 +147,15 @@ fn plans() {
         };
         let own = Scope::default();
         let scope = interface.as_ref().map_or(&own, |interface| &interface.scope);
-        let leaf = interface.as_ref().is_none_or(|i| i.grants.iter().all(|grant| grant.leaf));
-        let leaf = leaf && !options.may_call_back;
         let find = |symbol: &str| {
             let grants = interface.as_ref().map_or(&[][..], |interface| &interface.grants);
             let found = grants.iter().find(|grant| &*grant.prototype.name.name == symbol);
             found.map(|grant| Arc::clone(&grant.prototype))
         };
         let compiled = prototypes.iter().map(|prototype| {
+            let grants = interface.as_ref().map_or(&[][..], |interface| &interface.grants);
+            let own = grants.iter().find(|grant| Arc::ptr_eq(&grant.prototype, prototype));
+            let leaf = own.is_none_or(|grant| grant.leaf) && !options.may_call_back;
             let target = Target {
                 model: options.model,
                 abi: options.abi,

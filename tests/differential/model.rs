@@ -27,8 +27,10 @@ pub enum Place {
     Null,
     /// To this offset of the guest's memory.
     Guest(u64),
-    /// To memory of the call's own.
+    /// To memory of the call's own, aligned to 8 bytes.
     Call,
+    /// To a copy of a string.
+    Copy,
 }
 
 /// How a call must end.
@@ -68,7 +70,9 @@ pub fn expect(batch: &Batch, case: &Case) -> Expectation {
         Some(Fault::Unterminated(at)) => return early(at, Wrong::Unterminated),
         Some(Fault::CellTooLarge(_) | Fault::ResultTooLarge) | None => {}
     }
-    let log = case.params.iter().flat_map(|param| received(batch, param, &before)).collect();
+    let copied = strings_are_copied(case);
+    let received = |param| received(batch, param, &before, copied);
+    let log = case.params.iter().flat_map(received).collect();
     let mut memory = before.clone();
     native_writes(batch, case, &mut memory);
     let end = match case.fault {
@@ -87,8 +91,21 @@ pub fn expect(batch: &Batch, case: &Case) -> Expectation {
     Expectation { log, memory, end }
 }
 
+/// Whether native code gets copies of strings: of all of them, as soon as it may write to one and to
+/// something else, which it could use to take the terminator away.
+fn strings_are_copied(case: &Case) -> bool {
+    let is_written = |param: &Param| match param.kind {
+        Kind::Scalar { .. } => false,
+        Kind::Buffer { way, .. } | Kind::Single { way, .. } => way != Way::In,
+        Kind::Text { mutable, .. } => mutable,
+    };
+    let strings =
+        || case.params.iter().filter(|p| matches!(p.kind, Kind::Text { mutable: true, .. }));
+    strings().next().is_some() && case.params.iter().filter(|param| is_written(param)).count() > 1
+}
+
 /// What the function records of one argument.
-fn received(batch: &Batch, param: &Param, memory: &[u8]) -> Vec<Received> {
+fn received(batch: &Batch, param: &Param, memory: &[u8], copied: bool) -> Vec<Received> {
     let address = batch.address(param);
     let in_place = match address {
         0 => Place::Null,
@@ -116,7 +133,8 @@ fn received(batch: &Batch, param: &Param, memory: &[u8]) -> Vec<Received> {
             log
         }
         Kind::Text { length, .. } => {
-            let mut log = vec![Received::Pointer(in_place)];
+            let place = if copied && address != 0 { Place::Copy } else { in_place };
+            let mut log = vec![Received::Pointer(place)];
             if address != 0 {
                 log.push(bytes(length + 1));
             }

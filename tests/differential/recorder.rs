@@ -75,6 +75,7 @@ pub fn compare(
                 let right = match place {
                     Place::Null => found == 0,
                     Place::Guest(at) => u64::try_from(offset).ok() == Some(*at),
+                    Place::Copy => found != 0 && offset > memory,
                     Place::Call => found != 0 && found % 8 == 0 && offset > memory,
                 };
                 if !right {
