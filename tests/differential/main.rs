@@ -41,9 +41,10 @@ const BATCHES: usize = 21;
 /// gcc and wasmtime use a core each.
 const THREADS: usize = 2;
 
-static ENGINES: [&dyn Engine; 2] = [
+static ENGINES: [&dyn Engine; 3] = [
     &BridgeTier { tier: Tier::Interpreter, floor: 100 },
     &BridgeTier { tier: Tier::Template, floor: 10 },
+    &BridgeTier { tier: Tier::Cranelift, floor: 100 },
 ];
 
 /// What the cases of a run were about, so that the test says what it has tried.

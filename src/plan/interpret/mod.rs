@@ -35,7 +35,8 @@ mod result;
 mod space;
 pub mod upcall;
 
-pub(super) use before::{load_integer, text_length};
+pub(super) use before::load_integer;
+pub(crate) use before::text_length;
 pub use enter::SUPPORTED;
 pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
 pub use result::Both;
@@ -126,6 +127,30 @@ const SMALL_FRAME: usize = 1024;
 #[repr(C, align(16))]
 struct SmallFrame(MaybeUninit<[u8; SMALL_FRAME]>);
 
+/// How far a trampoline, which never makes an error itself, has come with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Status {
+    /// The call is over, and the result is in the first slot.
+    Done = 0,
+    /// A check before the call has failed: nothing has happened, and [`run`] makes the whole call.
+    Redo = 1,
+    /// Native code has run. What it returned is in the frame's call record, and [`resume`] does the
+    /// work after the call: not all of it is compiled, or a check has failed.
+    Resume = 2,
+}
+
+/// Runs `f` with memory for a frame of that plan, nothing of it initialised.
+#[inline]
+pub fn with_frame<R>(plan: &Plan, f: impl FnOnce(*mut FrameHead) -> R) -> R {
+    if usize::from(plan.frame.size) <= SMALL_FRAME && plan.frame.align <= 16 {
+        let mut small = SmallFrame(MaybeUninit::uninit());
+        f(ptr::from_mut(&mut small).cast())
+    } else {
+        f(HeapFrame::of(plan).start.cast())
+    }
+}
+
 /// Makes one call.
 ///
 /// # Errors
@@ -146,15 +171,8 @@ pub unsafe fn run(
     slots: *mut GuestSlot,
     guest: &mut dyn Guest,
 ) -> Result<(), Box<Stop>> {
-    if usize::from(plan.frame.size) <= SMALL_FRAME && plan.frame.align <= 16 {
-        let mut small = SmallFrame(MaybeUninit::uninit());
-        // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
-        unsafe { run_in(ptr::from_mut(&mut small).cast(), plan, binding, slots, guest) }
-    } else {
-        let frame = HeapFrame::of(plan);
-        // SAFETY: likewise.
-        unsafe { run_in(frame.start.cast(), plan, binding, slots, guest) }
-    }
+    // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
+    with_frame(plan, |frame| unsafe { run_in(frame, plan, binding, slots, guest) })
 }
 
 /// A frame on the heap.

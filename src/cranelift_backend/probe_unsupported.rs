@@ -1,0 +1,8 @@
+//! Where there are no trampolines nothing is tried.
+use super::Unsupported;
+use super::compile::Compiler;
+
+/// Never reached: there is no compiler.
+pub(super) fn try_everything(_: &Compiler) -> Result<(), Unsupported> {
+    Err(Unsupported::Machine)
+}
