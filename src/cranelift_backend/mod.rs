@@ -98,6 +98,14 @@ impl Entry {
     }
 }
 
+/// The places that a plan's call fills, and those that its result is in.
+///
+/// # Errors
+/// Why the plan has no trampoline.
+pub fn signature_of(plan: &Plan) -> Result<signature::NativeSignature, Unsupported> {
+    Ok(compile::compiler()?.lower(plan)?.signature)
+}
+
 /// Whether one trampoline serves both plans: they differ in names only.
 #[must_use]
 pub fn same_code(one: &Plan, other: &Plan) -> bool {
@@ -131,3 +139,6 @@ pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + '_ {
     let code = (ops, *call, *frame, steps, ranges, moves);
     (code, *kind, passed, purposes, kinds, *facts, variadic)
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,18 +67,24 @@ impl FuncWriter for Commented<'_> {
     ) -> fmt::Result {
         let number = inst.as_u32();
         for (_, op) in self.notes.ops.iter().filter(|(first, _)| *first == number) {
-            writeln!(w, "{:indent$}; {}", "", describe_op(self.plan, *op, Abi::SysvX86_64))?;
+            let line = describe_op(self.plan, *op, Abi::SysvX86_64);
+            writeln!(w, "{:indent$}; {}", "", line.trim_start())?;
         }
-        let helper = self.notes.helpers.iter().find(|(constant, _)| *constant == number);
-        let Some((_, helper)) = helper else {
-            return PlainWriter.write_instruction(w, func, aliases, inst, indent);
-        };
-        // Addresses differ from one run to the next.
         let mut line = String::new();
         PlainWriter.write_instruction(&mut line, func, aliases, inst, indent)?;
-        match line.split_once("iconst.i64") {
-            Some((before, _)) => writeln!(w, "{before}iconst.i64 {}", helper.name()),
-            None => w.write_str(&line),
+        // Addresses differ from one run to the next: neither as constants, nor in the comments that say
+        // which constants an instruction uses.
+        for (constant, helper) in &self.notes.helpers {
+            let constant = Inst::from_u32(*constant);
+            let value = func.dfg.first_result(constant);
+            if constant == inst {
+                let before = line.split_once("iconst.i64").map_or("", |(before, _)| before);
+                return writeln!(w, "{before}iconst.i64 {}", helper.name());
+            }
+            if let Some((before, _)) = line.split_once(&format!("  ; {value} = ")) {
+                return writeln!(w, "{before}");
+            }
         }
+        w.write_str(&line)
     }
 }

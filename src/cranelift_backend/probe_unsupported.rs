@@ -6,3 +6,11 @@ use super::compile::Compiler;
 pub(super) fn try_everything(_: &Compiler) -> Result<(), Unsupported> {
     Err(Unsupported::Machine)
 }
+
+/// Never succeeds: there is nothing to try.
+///
+/// # Errors
+/// Always.
+pub fn attempt(_: &super::signature::NativeSignature) -> Result<(), Unsupported> {
+    Err(Unsupported::Machine)
+}

@@ -11,7 +11,6 @@
 use super::Unsupported;
 use super::compile::{Compiler, compiler};
 use super::signature::{INTEGERS, NativeSignature, VECTORS};
-use crate::plan::Plan;
 use crate::plan::abi::Location;
 use cranelift_codegen::ir::{AbiParam, Function, InstBuilder, MemFlagsData, Signature, types};
 use cranelift_codegen::isa::CallConv;
@@ -96,15 +95,12 @@ unsafe extern "sysv64" fn recorder() {
     )
 }
 
-/// Tries the signature of a plan's call: every value must arrive where the plan wants it.
+/// Tries a signature: every value must arrive where the C ABI wants it.
 ///
 /// # Errors
-/// Why the plan has no trampoline; [`Unsupported::Probe`] if it must not have one.
-pub fn try_plan(plan: &Plan) -> Result<NativeSignature, Unsupported> {
-    let compiler = compiler()?;
-    let signature = compiler.lower(plan)?.signature;
-    attempt(compiler, &signature)?;
-    Ok(signature)
+/// [`Unsupported::Probe`] when one does not; whatever else forbids a trial.
+pub fn attempt(signature: &NativeSignature) -> Result<(), Unsupported> {
+    attempt_with(compiler()?, signature)
 }
 
 /// Tries every place that there is.
@@ -117,7 +113,7 @@ pub(super) fn try_everything(compiler: &Compiler) -> Result<(), Unsupported> {
         integer_results: 2,
         vector_results: vec![types::F64, types::I8X16],
     };
-    attempt(compiler, &all)
+    attempt_with(compiler, &all)
 }
 
 /// The mark of a place: two words, of which small values have only the first, or a half of it.
@@ -131,7 +127,7 @@ fn mark(place: Location) -> [u64; 2] {
     [number << 40 | 0x4000_0000 | number, number << 16 | 0x7]
 }
 
-fn attempt(compiler: &Compiler, signature: &NativeSignature) -> Result<(), Unsupported> {
+fn attempt_with(compiler: &Compiler, signature: &NativeSignature) -> Result<(), Unsupported> {
     let (function, words) = caller(compiler, signature)?;
     let code = compiler.finish(function)?;
     let mut memory = vec![0_u64; words];

@@ -1,5 +1,6 @@
 //! Values that are no scalars: taken apart into words, put together from words.
 use super::Lower;
+use super::emit::ANY;
 use super::places::{Word, integer, is_vector_image};
 use super::values::Known;
 use crate::cranelift_backend::Unsupported;
@@ -96,13 +97,18 @@ impl Lower<'_> {
 
     /// So many bytes (at most 8) of the guest's memory, zero-extended.
     fn guest_bytes(&mut self, at: Value, offset: u32, bytes: usize) -> Value {
+        self.load_bytes(at, offset as usize, bytes)
+    }
+
+    /// So many bytes (at most 8) of any memory, zero-extended.
+    pub(super) fn load_bytes(&mut self, at: Value, offset: usize, bytes: usize) -> Value {
         let mut whole: Option<Value> = None;
         let mut done = 0;
         while done < bytes {
             let part = [8, 4, 2, 1].into_iter().find(|part| done + part <= bytes).unwrap_or(1);
-            let from = offset + u32::try_from(done).unwrap_or(u32::MAX);
+            let from = i32::try_from(offset + done).unwrap_or(i32::MAX);
             let ty = integer(part).unwrap_or(types::I8);
-            let low = self.load_guest(ty, at, from);
+            let low = self.b.ins().load(ty, ANY, at, from);
             let mut value = if part < 8 { self.b.ins().uextend(types::I64, low) } else { low };
             if done > 0 {
                 let by = self.constant(8 * done as u64);

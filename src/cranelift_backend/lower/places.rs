@@ -169,9 +169,6 @@ impl Lower<'_> {
                 Some(Word::Vector(value)) => Ok((self.half(value, 1), 64)),
                 _ => Err(missing),
             },
-            None if self.places.is_lent(offset, 8) => {
-                Ok((self.load(types::I64, self.frame, offset), 64))
-            }
             None => Err(missing),
         }
     }
@@ -184,6 +181,10 @@ impl Lower<'_> {
 
     /// So many bytes (at most 8) at any offset, zero-extended.
     pub(super) fn bytes_at(&mut self, offset: usize, bytes: usize) -> Result<Value, Unsupported> {
+        if self.places.is_lent(offset, bytes) && self.places.word(offset & !7).is_none() {
+            // No more than what was lent: what lies behind it is nobody's.
+            return Ok(self.load_bytes(self.frame, offset, bytes));
+        }
         let (start, shift) = (offset & !7, 8 * (offset & 7));
         let (low, bits) = self.word_bits(start)?;
         let mut value = low;

@@ -84,7 +84,9 @@ impl Lower<'_> {
     ) -> Result<(), Unsupported> {
         let Memory { base, len } = self.memory()?;
         let guest = self.pointer(slot);
-        let (done, results) = self.meeting(2);
+        // The length is only carried along where somebody wants it.
+        let wanted = if extent.is_some() { 2 } else { 1 };
+        let (done, results) = self.meeting(wanted);
         let is_null = self.cold("NULL");
         let present = self.b.create_block();
         self.b.ins().brif(guest, present, &[], is_null, &[]);
@@ -92,7 +94,7 @@ impl Lower<'_> {
         self.b.switch_to_block(is_null);
         self.null(null, bytes);
         let zero = self.constant(0);
-        self.jump(done, &[zero, zero]);
+        self.jump(done, &[zero, zero][..wanted]);
 
         self.b.switch_to_block(present);
         let odd = if bytes.least == 0 { self.cold("empty, or outside") } else { self.redo };
@@ -119,7 +121,7 @@ impl Lower<'_> {
             go_on(self, low);
         }
         let native = self.b.ins().iadd(base, guest);
-        self.jump(done, &[native, bytes.value]);
+        self.jump(done, &[native, bytes.value][..wanted]);
 
         if odd != self.redo {
             self.b.switch_to_block(odd);
@@ -127,7 +129,7 @@ impl Lower<'_> {
             let inside = self.b.ins().umin(guest, len);
             let native = self.b.ins().iadd(base, inside);
             let zero = self.constant(0);
-            self.jump(done, &[native, zero]);
+            self.jump(done, &[native, zero][..wanted]);
         }
 
         self.b.switch_to_block(done);
