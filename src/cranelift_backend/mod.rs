@@ -48,7 +48,9 @@ unsafe impl Sync for Trampoline {}
 
 /// Where a trampoline is entered: `status f(binding, slots, frame)`.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry(unsafe extern "C" fn(*const Binding, *mut GuestSlot, *mut FrameHead) -> u32);
+pub struct Entry(Function);
+
+type Function = unsafe extern "C" fn(*const Binding, *mut GuestSlot, *mut FrameHead) -> u32;
 
 impl Trampoline {
     /// The trampoline of a plan.
@@ -58,7 +60,7 @@ impl Trampoline {
     pub fn compile(plan: &Plan) -> Result<Trampoline, Unsupported> {
         let code = compile::compile(plan)?;
         // SAFETY: the code is a function of this type: `lower::trampoline_signature`.
-        let entry = Entry(unsafe { transmute::<*const u8, _>(code.start()) });
+        let entry = Entry(unsafe { transmute::<*const u8, Function>(code.start()) });
         Ok(Trampoline { entry, code })
     }
 

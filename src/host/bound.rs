@@ -16,7 +16,7 @@ use super::tier::Runner;
 use super::trampolines::Entry;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::{
-    self, Fallback, Halt, Status, Stop, is_quick, run_quickly, with_frame,
+    self, Fallback, Halt, Status, Stop, has_small_frame, is_quick, run_quickly, with_small_frame,
 };
 use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
@@ -35,6 +35,8 @@ pub(super) struct Bound {
     /// Whether the binding's memory need not be looked at before a call.
     settled: Cell<bool>,
     needs_memory: bool,
+    /// Of the first overload.
+    keeps_errno: bool,
     /// Whether a binding may lag behind its memory: see the module. Not if the memory may move, nor
     /// if work after the call asks whether a pointer is inside the memory.
     may_lag: bool,
@@ -108,6 +110,7 @@ impl Bound {
             stack_reserve: instance.store.block.limits.stack_reserve,
             settled: Cell::new(alone && !link.needs_memory),
             needs_memory: link.needs_memory,
+            keeps_errno: first.keeps_errno,
             may_lag: alone
                 && !memory.may_move
                 && (!first.plan.facts.after || is_quick(&first.plan)),
@@ -133,7 +136,11 @@ impl Bound {
     /// frame is small. It lives as long as `self`.
     pub(super) fn trampoline(&self) -> Option<Entry> {
         match &self.overload.choice.runner {
-            Runner::Compiled(compiled) if self.other_bindings.is_empty() => Some(compiled.entry()),
+            Runner::Compiled(compiled)
+                if self.other_bindings.is_empty() && has_small_frame(&self.plan) =>
+            {
+                Some(compiled.entry())
+            }
             Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) => None,
         }
     }
@@ -150,12 +157,12 @@ impl Bound {
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
-            return with_frame(&self.plan, |frame| {
+            return with_small_frame(|frame| {
                 // SAFETY: as in `Host::run`, and the memory is known well enough: see the module. The
                 // frame is one of the plan, and the overload keeps the trampoline alive.
                 match unsafe { entry.enter(&self.binding, slots.as_mut_ptr().cast(), frame) } {
                     Status::Done => {
-                        if self.overload.keeps_errno {
+                        if self.keeps_errno {
                             self.instance.errno.set(self.binding.errno.get());
                         }
                         Ok(())
@@ -187,7 +194,7 @@ impl Bound {
         // binding is never settled and needs no memory here.
         let done = unsafe { interpret::resume(&self.plan, frame, &mut host) };
         done.map_err(|stop| host.raise(&self.overload, &self.binding, *stop))?;
-        if self.overload.keeps_errno {
+        if self.keeps_errno {
             self.instance.errno.set(self.binding.errno.get());
         }
         Ok(())

@@ -33,6 +33,7 @@ use places::Places;
 use std::mem::offset_of;
 
 mod after;
+mod arithmetic;
 mod call;
 mod cells;
 mod emit;

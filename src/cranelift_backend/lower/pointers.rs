@@ -5,7 +5,7 @@ use crate::cranelift_backend::Unsupported;
 use crate::cranelift_backend::helpers::Helper;
 use crate::plan::op::{At, Count, Null};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{Block, InstBuilder, Value, types};
 
 /// The length of a buffer in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -150,19 +150,13 @@ impl Lower<'_> {
     }
 
     fn refuse_always(&mut self) {
-        let never = self.b.ins().iconst(cranelift_codegen::ir::types::I8, 0);
+        let never = self.b.ins().iconst(types::I8, 0);
         self.check(never);
     }
 
     /// Before the call: goes on in `present` with a pointer that is not NULL, at `done` with `absent`
     /// when it is and may be.
-    pub(super) fn unless_null(
-        &mut self,
-        guest: Value,
-        null: Null,
-        done: cranelift_codegen::ir::Block,
-        results: usize,
-    ) {
+    pub(super) fn unless_null(&mut self, guest: Value, null: Null, done: Block, results: usize) {
         if null == Null::Allowed {
             let present = self.b.create_block();
             let is_null = self.cold("NULL");
@@ -176,7 +170,7 @@ impl Lower<'_> {
         }
     }
 
-    /// A string in place: its end is searched by a routine outside.
+    /// A string in place: its end is searched by a routine outside if it is not near.
     pub(super) fn text(
         &mut self,
         guest: Value,
@@ -203,6 +197,9 @@ impl Lower<'_> {
         }
         let left = self.b.ins().isub(len, guest);
         let native = self.b.ins().iadd(base, guest);
+        if unit == 1 {
+            self.short_text(native, left, done);
+        }
         let bytes = self.ask(helper, &[native, left]);
         // Every string has a terminator: 0 says that there is none.
         self.check(bytes);
@@ -211,6 +208,31 @@ impl Lower<'_> {
         self.place(to, Word::integer(results[0]));
         self.place(extent, Word::integer(results[1]));
         Ok(())
+    }
+
+    /// Most strings are short: looks at the first 16 bytes, and goes to `done` if the string ends there.
+    fn short_text(&mut self, native: Value, left: Value, done: Block) {
+        let (look, found, long) = (
+            self.b.create_block(),
+            self.b.create_block(),
+            self.cold("a string of 16 bytes or more"),
+        );
+        let enough = self.compare_to(IntCC::UnsignedGreaterThanOrEqual, left, 16);
+        self.b.ins().brif(enough, look, &[], long, &[]);
+        self.b.switch_to_block(look);
+        let bytes = self.load_guest(types::I8X16, native, 0);
+        let zero = self.b.ins().iconst(types::I8, 0);
+        let zeros = self.b.ins().splat(types::I8X16, zero);
+        let equal = self.b.ins().icmp(IntCC::Equal, bytes, zeros);
+        let mask = self.b.ins().vhigh_bits(types::I32, equal);
+        self.b.ins().brif(mask, found, &[], long, &[]);
+        self.b.switch_to_block(found);
+        let index = self.b.ins().ctz(mask);
+        let index = self.b.ins().uextend(types::I64, index);
+        let one = self.constant(1);
+        let length = self.b.ins().iadd(index, one);
+        self.jump(done, &[native, length]);
+        self.b.switch_to_block(long);
     }
 
     /// A string and a writable range: when they overlap, the interpreter makes a copy.

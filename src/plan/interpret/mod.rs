@@ -15,9 +15,7 @@ use super::frame::{CallRecord, FrameHead, FrameLayout, GuestSlot};
 use super::handles::Loan;
 use super::op::{At, Op, Returns, Stub};
 use super::problem::{Problem, Subject};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::mem::{MaybeUninit, offset_of};
-use std::ptr;
+use std::mem::offset_of;
 
 mod after;
 mod before;
@@ -28,6 +26,7 @@ mod data;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
+mod memory;
 pub mod native;
 mod outgoing;
 mod quick;
@@ -38,6 +37,8 @@ pub mod upcall;
 pub(super) use before::load_integer;
 pub(crate) use before::text_length;
 pub use enter::SUPPORTED;
+use memory::{HeapFrame, SMALL_FRAME, SmallFrame};
+pub use memory::{has_small_frame, with_frame, with_small_frame};
 pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
 pub use result::Both;
 pub(super) use result::{Misfit, give};
@@ -120,13 +121,6 @@ impl From<Misfit> for Failure {
     }
 }
 
-/// Frames up to this size are on the stack.
-const SMALL_FRAME: usize = 1024;
-
-/// A frame on the stack, nothing of it initialised.
-#[repr(C, align(16))]
-struct SmallFrame(MaybeUninit<[u8; SMALL_FRAME]>);
-
 /// How far a trampoline, which never makes an error itself, has come with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -138,17 +132,6 @@ pub enum Status {
     /// Native code has run. What it returned is in the frame's call record, and [`resume`] does the
     /// work after the call: not all of it is compiled, or a check has failed.
     Resume = 2,
-}
-
-/// Runs `f` with memory for a frame of that plan, nothing of it initialised.
-#[inline]
-pub fn with_frame<R>(plan: &Plan, f: impl FnOnce(*mut FrameHead) -> R) -> R {
-    if usize::from(plan.frame.size) <= SMALL_FRAME && plan.frame.align <= 16 {
-        let mut small = SmallFrame(MaybeUninit::uninit());
-        f(ptr::from_mut(&mut small).cast())
-    } else {
-        f(HeapFrame::of(plan).start.cast())
-    }
 }
 
 /// Makes one call.
@@ -173,34 +156,6 @@ pub unsafe fn run(
 ) -> Result<(), Box<Stop>> {
     // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
     with_frame(plan, |frame| unsafe { run_in(frame, plan, binding, slots, guest) })
-}
-
-/// A frame on the heap.
-#[derive(Debug)]
-struct HeapFrame {
-    start: *mut u8,
-    layout: Layout,
-}
-
-impl HeapFrame {
-    fn of(plan: &Plan) -> HeapFrame {
-        let (size, align) = (usize::from(plan.frame.size), usize::from(plan.frame.align));
-        let layout = Layout::from_size_align(size.max(16), align.max(16))
-            .expect("a frame is at most 64 KiB, its alignment a power of two");
-        // SAFETY: the size is not zero.
-        let start = unsafe { alloc(layout) };
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        HeapFrame { start, layout }
-    }
-}
-
-impl Drop for HeapFrame {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `of` with this layout, freed once.
-        unsafe { dealloc(self.start, self.layout) }
-    }
 }
 
 /// # Safety
