@@ -95,7 +95,9 @@ impl Trampolines {
     fn count(&mut self, _: &portcullis::plan::Plan) {}
 
     fn check(&self, plans: usize) {
+        let declined: usize = self.declined.values().sum();
         if cfg!(feature = "cranelift") {
+            assert_eq!(self.compiled + declined, plans);
             assert!(100 * self.compiled >= 80 * plans, "only {} of {plans}", self.compiled);
         }
     }

@@ -8,19 +8,24 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Compiled {}
 
-/// There is none.
-pub(super) type Entry = Compiled;
+/// Nobody makes one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry(());
 
 impl Compiled {
     pub(super) fn entry(&self) -> Entry {
-        *self
+        match *self {}
     }
+}
 
+impl Entry {
+    /// Does nothing, and says so.
+    ///
     /// # Safety
-    /// Nobody has one to call this of.
+    /// None is needed.
     #[expect(unsafe_code, reason = "as the one that there is with the feature")]
     pub(super) unsafe fn enter(self, _: &Binding, _: *mut GuestSlot, _: *mut FrameHead) -> Status {
-        match self {}
+        Status::Redo
     }
 }
 
