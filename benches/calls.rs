@@ -200,7 +200,7 @@ impl Report {
                 _ => {}
             }
         }
-        for tier in ["interpreter", "template"] {
+        for tier in ["interpreter", "template", "cranelift"] {
             let Some(times) = of(tier) else { continue };
             let more = Interval::of(&paired(times, floor, |time, floor| time - floor));
             if row.symbol == "add" {

@@ -42,7 +42,10 @@
 //! | [`interfaces`] | the interfaces that ship |
 //! | [`ffi`] | calls and closures on plain C values, without WebAssembly |
 //! | [`signature`] | prototypes and interfaces: text, types, annotations, diagnostics |
+//! | `cranelift_backend` | trampolines: machine code for plans (feature `cranelift`) |
 //! | [`plan`] | layouts, assignments, plans, their verifier and interpreter |
+#[cfg(feature = "cranelift")]
+pub mod cranelift_backend;
 pub mod ffi;
 pub mod host;
 pub mod interfaces;

@@ -23,6 +23,7 @@ fn every_shipped_grant_has_a_plan() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("interfaces");
     let mut plans = 0;
     let mut templates = 0;
+    let mut trampolines = Trampolines::default();
     let mut failures = String::new();
     for entry in fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("the folder can be read").path();
@@ -56,6 +57,7 @@ fn every_shipped_grant_has_a_plan() {
                     Ok(plan) => {
                         plans += 1;
                         templates += usize::from(Template::of(&plan).is_ok());
+                        trampolines.count(&plan);
                     }
                     Err(CompileError::Prototype(errors)) => {
                         let errors = Diagnostics::new(&*name, &*text, errors);
@@ -69,5 +71,34 @@ fn every_shipped_grant_has_a_plan() {
     assert!(failures.is_empty(), "{failures}");
     assert!(plans >= 500, "only {plans} plans");
     assert!(templates >= 200, "only {templates} plans have a template");
-    println!("{plans} plans, {templates} with a template");
+    println!("{plans} plans, {templates} with a template, {trampolines:#?}");
+    trampolines.check(plans);
+}
+
+/// How many plans become machine code, and why the others do not.
+#[derive(Debug, Default)]
+struct Trampolines {
+    compiled: usize,
+    declined: std::collections::BTreeMap<String, usize>,
+}
+
+impl Trampolines {
+    #[cfg(feature = "cranelift")]
+    fn count(&mut self, plan: &portcullis::plan::Plan) {
+        match portcullis::cranelift_backend::Trampoline::compile(plan) {
+            Ok(_) => self.compiled += 1,
+            Err(why) => *self.declined.entry(why.to_string()).or_default() += 1,
+        }
+    }
+
+    #[cfg(not(feature = "cranelift"))]
+    fn count(&mut self, _: &portcullis::plan::Plan) {}
+
+    fn check(&self, plans: usize) {
+        let declined: usize = self.declined.values().sum();
+        if cfg!(feature = "cranelift") {
+            assert_eq!(self.compiled + declined, plans);
+            assert!(100 * self.compiled >= 80 * plans, "only {} of {plans}", self.compiled);
+        }
+    }
 }

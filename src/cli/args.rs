@@ -97,6 +97,8 @@ pub enum Tier {
     Interpreter,
     /// Ready-made code for popular signatures, the interpreter for the others.
     Template,
+    /// Machine code made for each function, where that is possible.
+    Cranelift,
 }
 
 /// Run a guest: a WASI program, or one function of a module.

@@ -151,6 +151,9 @@ impl Subject {
         let plan = compile_for(prototype, &self.scope, self.leaf, model, abi, &self.others)?;
         heading(page, "plan");
         page.lines(2, &disassemble(&plan, abi));
+        if abi == Abi::SysvX86_64 {
+            trampoline(&plan, page);
+        }
         Ok(())
     }
 
@@ -200,6 +203,29 @@ impl Subject {
         }
     }
 }
+
+/// Shows what `--tier cranelift` makes of a plan.
+#[cfg(feature = "cranelift")]
+fn trampoline(plan: &portcullis::plan::Plan, page: &mut Page) {
+    match portcullis::cranelift_backend::listing(plan) {
+        Ok(listing) => {
+            page.line("");
+            heading(page, "CLIF");
+            page.lines(2, &listing.clif);
+            page.line("");
+            heading(page, "machine code");
+            page.lines(2, &listing.assembly);
+        }
+        Err(why) => {
+            page.line("");
+            heading(page, "machine code");
+            page.line(format_args!("  none: {why}"));
+        }
+    }
+}
+
+#[cfg(not(feature = "cranelift"))]
+fn trampoline(_: &portcullis::plan::Plan, _: &mut Page) {}
 
 /// Compiles a plan to look at, not to run.
 pub fn compile_for(

@@ -107,6 +107,7 @@ impl Permissions {
             tier: match typed.tier {
                 args::Tier::Interpreter => Tier::Interpreter,
                 args::Tier::Auto | args::Tier::Template => Tier::Template,
+                args::Tier::Cranelift => Tier::Cranelift,
             },
         })
     }

@@ -13,9 +13,12 @@ use super::link::{Link, Overload};
 use super::memory::{GuestMemory, Place};
 use super::stack;
 use super::tier::Runner;
+use super::trampolines::Entry;
 use crate::plan::binding::Strays;
-use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::{Fallback, Halt, Stop, is_quick, run_quickly};
+use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::interpret::{
+    self, Fallback, Halt, Status, Stop, has_small_frame, is_quick, run_quickly, with_small_frame,
+};
 use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
 use std::cell::{Cell, OnceCell};
@@ -35,6 +38,8 @@ pub(super) struct Bound {
     needs_memory: bool,
     /// Of the store; its instance keeps it alive.
     strays: *const Strays,
+    /// Of the first overload.
+    keeps_errno: bool,
     /// Whether a binding may lag behind its memory: see the module. Not if the memory may move, nor
     /// if work after the call asks whether a pointer is inside the memory.
     may_lag: bool,
@@ -109,6 +114,7 @@ impl Bound {
             settled: Cell::new(alone && !link.needs_memory && runs_alone(&first.plan)),
             needs_memory: link.needs_memory,
             strays: Arc::as_ptr(&instance.store.block.strays),
+            keeps_errno: first.keeps_errno,
             may_lag: alone
                 && !memory.may_move
                 && runs_alone(&first.plan)
@@ -125,10 +131,78 @@ impl Bound {
 
     /// The template of the function, when it alone can make calls: there are no overloads.
     pub(super) fn template(&self) -> Option<Template> {
-        match &self.overload.runner {
+        match &self.overload.choice.runner {
             Runner::Template(template) if self.other_bindings.is_empty() => Some(template.clone()),
-            Runner::Template(_) | Runner::Interpreter => None,
+            Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) => None,
         }
+    }
+
+    /// The trampoline of the function, when it alone can make calls: there are no overloads, and its
+    /// frame is small. It lives as long as `self`.
+    pub(super) fn trampoline(&self) -> Option<Entry> {
+        match &self.overload.choice.runner {
+            Runner::Compiled(compiled)
+                if self.other_bindings.is_empty() && has_small_frame(&self.plan) =>
+            {
+                Some(compiled.entry())
+            }
+            Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) => None,
+        }
+    }
+
+    /// Calls the native function through its trampoline.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; the entry is that of [`Bound::trampoline`].
+    #[inline]
+    pub(super) unsafe fn call_compiled<T: 'static>(
+        &self,
+        entry: Entry,
+        caller: &mut Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
+            return with_small_frame(|frame| {
+                // SAFETY: as in `Host::run`, and the memory is known well enough: see the module. The
+                // frame is one of the plan, and the overload keeps the trampoline alive.
+                match unsafe { entry.enter(&self.binding, slots.as_mut_ptr().cast(), frame) } {
+                    Status::Done => {
+                        if self.keeps_errno {
+                            self.instance.errno.set(self.binding.errno.get());
+                        }
+                        self.told_strays()
+                    }
+                    // SAFETY: the caller's promise; nothing has happened.
+                    Status::Redo => unsafe { self.fall_back(Fallback::Redo, caller, slots) },
+                    // SAFETY: the caller's promise; the trampoline has just filled the frame.
+                    Status::Resume => unsafe { self.resume(frame, caller) },
+                }
+            });
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.call(caller, slots) }
+    }
+
+    /// Does the work after a call that a trampoline has made.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; the trampoline has just left the call in that frame.
+    #[cold]
+    #[inline(never)]
+    unsafe fn resume<T: 'static>(
+        &self,
+        frame: *mut FrameHead,
+        caller: &mut Caller<'_, T>,
+    ) -> wasmtime::Result<()> {
+        let mut host = Host::new(caller, &self.link, &self.instance, None);
+        // SAFETY: the caller's promise. Where guest code may run, or the memory is asked for, the
+        // binding is never settled and needs no memory here.
+        let done = unsafe { interpret::resume(&self.plan, frame, &mut host) };
+        done.map_err(|stop| host.raise(&self.overload, &self.binding, *stop))?;
+        if self.keeps_errno {
+            self.instance.errno.set(self.binding.errno.get());
+        }
+        self.told_strays()
     }
 
     /// Whether the interpreter can make calls quickly: there are no overloads, and the plan is quick.

@@ -10,6 +10,7 @@ use super::memory::GuestMemory;
 use super::module_view::ModuleView;
 use super::plans::{HandleNumbers, Plans};
 use super::tier::Tier;
+use super::trampolines::Trampolines;
 use super::wasm_type::{describe, lowering_of, pointer};
 use crate::plan::layout::DataModel;
 use crate::plan::{Limits, Lowering, WasmType};
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     pub limits: Limits,
     pub max_tier: Tier,
     pub plans: Plans,
+    pub trampolines: Trampolines,
     pub handle_numbers: HandleNumbers,
     pub links: LinkCache,
 }

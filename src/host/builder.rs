@@ -129,7 +129,8 @@ impl BridgeBuilder {
         self
     }
 
-    /// The fastest way to run calls that may be chosen.
+    /// The fastest way to run calls that may be chosen. With [`Tier::Cranelift`] machine code is made
+    /// when a function is linked; with less the bridge never makes any.
     #[must_use]
     pub fn max_tier(mut self, tier: Tier) -> BridgeBuilder {
         self.max_tier = tier;
@@ -155,6 +156,7 @@ impl BridgeBuilder {
             limits,
             max_tier,
             plans: Default::default(),
+            trampolines: Default::default(),
             handle_numbers: Default::default(),
             links: Default::default(),
         };

@@ -167,7 +167,7 @@ impl<'c, 'h, T: 'static> Host<'c, 'h, T> {
         // verified; whoever granted it promised that the prototype is true. The binding lives in
         // `Bound` or in the caller's frame; its block is kept alive by the instance's state; its
         // memory is brought up to date again when guest code has run.
-        unsafe { overload.runner.run(&overload.plan, binding, slots, self)? };
+        unsafe { overload.choice.runner.run(&overload.plan, binding, slots, self)? };
         if overload.keeps_errno {
             self.instance.errno.set(binding.errno.get());
         }

@@ -153,6 +153,15 @@ fn make<T: 'static>(
             // SAFETY: the link's lowering is the import's type, so that wasmtime passes the values
             // that `Bound::call` expects, and its plan leaves a result of that type.
             unsafe {
+                if let Some(entry) = bound.trampoline() {
+                    return Func::new_unchecked(
+                        store,
+                        ty,
+                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call_compiled(entry, &mut caller, slots)
+                        },
+                    );
+                }
                 match bound.template() {
                     Some(template) => Func::new_unchecked(
                         store,

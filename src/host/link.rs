@@ -11,7 +11,7 @@ use super::guard;
 use super::library::{Found, NativeAddress};
 use super::overload::{Guard, guards, tell_apart};
 use super::plans::Origin;
-use super::tier::Runner;
+use super::tier::Choice;
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
 use crate::plan::layout::DataModel;
@@ -68,7 +68,7 @@ pub(super) struct Overload {
     pub callees: Box<[NativeAddress]>,
     /// What must hold of the arguments if there are other overloads.
     pub guards: Box<[Guard]>,
-    pub runner: Runner,
+    pub choice: Choice,
     /// The file of the library; `None` when the embedder supplied the address.
     pub library: Option<PathBuf>,
 }
@@ -285,18 +285,18 @@ fn overload(
     let callees = plan.callees.iter().map(|callee| Ok((find.callee)(&callee.symbol)?.address));
     let callees = callees.collect::<Result<Box<[_]>, LinkProblem>>()?;
     let plan = shared.plans.intern(plan);
-    let runner = Runner::choose(&plan, shared.max_tier);
+    let choice = Choice::new(&plan, shared.max_tier, &shared.trampolines);
     tracing::debug!(
         module = request.module,
         symbol = %source.prototype.name,
         library = ?found.library,
-        tier = %runner.tier(),
+        tier = %choice.runner.tier(),
         "linked a native function"
     );
     let guards = guards(&plan);
     let (target, library) = (found.address, found.library);
     let keeps_errno = plan.facts.errno;
-    Ok(Overload { plan, keeps_errno, target, callees, guards, runner, library })
+    Ok(Overload { plan, keeps_errno, target, callees, guards, choice, library })
 }
 
 fn not_compiled(error: CompileError, source: &Source<'_>) -> LinkProblem {

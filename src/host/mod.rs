@@ -43,6 +43,8 @@ mod stack;
 mod store_block;
 mod sys;
 mod tier;
+#[cfg_attr(not(feature = "cranelift"), path = "trampolines_absent.rs")]
+mod trampolines;
 mod wasm_type;
 
 pub use bridge::Bridge;

@@ -80,8 +80,8 @@ fn status_of(resolved: Resolved) -> ImportStatus {
             let functions = link.overloads.iter().map(|overload| NativeImport {
                 prototype: overload.plan.prototype.to_string(),
                 library: overload.library.clone(),
-                tier: overload.runner.tier(),
-                why_no_faster: overload.runner.why_no_faster(&overload.plan),
+                tier: overload.choice.runner.tier(),
+                why_no_faster: overload.choice.why_no_faster(&overload.plan),
             });
             ImportStatus::Native(functions.collect())
         }

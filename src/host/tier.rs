@@ -1,10 +1,12 @@
 //! Which way a plan is run. This is the one place where that is chosen.
 #![expect(unsafe_code, reason = "runs plans")]
+use super::trampolines::{Compiled, Entry, Trampolines};
 use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::{self, Fallback, Guest, Stop};
+use crate::plan::interpret::{self, Fallback, Guest, Status, Stop};
 use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
 use std::fmt;
+use std::sync::Arc;
 
 /// A way to run plans, the slowest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,6 +16,8 @@ pub enum Tier {
     /// Ready-made code for popular shapes.
     #[default]
     Template,
+    /// Machine code that is made for the plan when a function is linked.
+    Cranelift,
 }
 
 impl fmt::Display for Tier {
@@ -21,6 +25,7 @@ impl fmt::Display for Tier {
         f.write_str(match self {
             Tier::Interpreter => "interpreter",
             Tier::Template => "template",
+            Tier::Cranelift => "cranelift",
         })
     }
 }
@@ -30,34 +35,57 @@ impl fmt::Display for Tier {
 pub(super) enum Runner {
     Interpreter,
     Template(Template),
+    Compiled(Compiled),
 }
 
-impl Runner {
+/// What runs a plan, and why nothing faster does.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub runner: Runner,
+    /// Why there is no trampoline, if one was asked for.
+    declined: Option<String>,
+}
+
+impl Choice {
     /// The fastest way, up to `most`, that takes this plan.
-    pub(super) fn choose(plan: &Plan, most: Tier) -> Runner {
+    pub(super) fn new(plan: &Arc<Plan>, most: Tier, trampolines: &Trampolines) -> Choice {
+        let mut declined = None;
+        if most >= Tier::Cranelift {
+            match trampolines.of(plan) {
+                Ok(compiled) => return Choice { runner: Runner::Compiled(compiled), declined },
+                Err(why) => declined = Some(why),
+            }
+        }
         if most >= Tier::Template
             && let Ok(template) = Template::of(plan)
         {
-            return Runner::Template(template);
+            return Choice { runner: Runner::Template(template), declined };
         }
-        Runner::Interpreter
-    }
-
-    pub(super) fn tier(&self) -> Tier {
-        match self {
-            Runner::Interpreter => Tier::Interpreter,
-            Runner::Template(_) => Tier::Template,
-        }
+        Choice { runner: Runner::Interpreter, declined }
     }
 
     /// Why no faster tier runs this plan; `None` when there is no faster one.
     pub(super) fn why_no_faster(&self, plan: &Plan) -> Option<String> {
+        const ALLOWED: &str = "`max_tier` allows no faster one";
+        match (&self.runner, &self.declined) {
+            (Runner::Compiled(_), _) => None,
+            (Runner::Template(_), None) => Some(ALLOWED.to_owned()),
+            (Runner::Template(_), Some(why)) => Some(why.clone()),
+            (Runner::Interpreter, declined) => match (Template::of(plan), declined) {
+                (Ok(_), _) => Some(ALLOWED.to_owned()),
+                (Err(why), None) => Some(why.to_string()),
+                (Err(template), Some(why)) => Some(format!("{why}; no template: {template}")),
+            },
+        }
+    }
+}
+
+impl Runner {
+    pub(super) fn tier(&self) -> Tier {
         match self {
-            Runner::Template(_) => None,
-            Runner::Interpreter => Some(match Template::of(plan) {
-                Ok(_) => "`max_tier` allows no faster one".to_owned(),
-                Err(why) => why.to_string(),
-            }),
+            Runner::Interpreter => Tier::Interpreter,
+            Runner::Template(_) => Tier::Template,
+            Runner::Compiled(_) => Tier::Cranelift,
         }
     }
 
@@ -84,9 +112,35 @@ impl Runner {
                     Ok(()) => Ok(()),
                     Err(fallback) => fall_back(fallback, plan, binding, slots, guest),
                 },
+                Runner::Compiled(compiled) => {
+                    run_compiled(compiled.entry(), plan, binding, slots, guest)
+                }
             }
         }
     }
+}
+
+/// Makes a call through a trampoline, and goes on where it stops. Apart, as is the interpreter.
+///
+/// # Safety
+/// As [`Runner::run`]; the trampoline is that of the plan, and alive.
+#[inline(never)]
+unsafe fn run_compiled(
+    entry: Entry,
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Box<Stop>> {
+    // SAFETY: the caller's promise. The frame is one of the plan; a trampoline that wants the call
+    // redone has done nothing, and one that wants it resumed has filled the frame.
+    interpret::with_frame(plan, |frame| unsafe {
+        match entry.enter(binding, slots, frame) {
+            Status::Done => Ok(()),
+            Status::Redo => interpret(plan, binding, slots, guest),
+            Status::Resume => interpret::resume(plan, frame, guest),
+        }
+    })
 }
 
 /// Goes on where a template has stopped. Apart, so that templates need no room for a frame.

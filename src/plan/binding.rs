@@ -123,6 +123,11 @@ impl Default for Limits {
 }
 
 impl StoreBlock {
+    /// Where compiled code finds the first entry of the handle table.
+    pub const HANDLE_ENTRIES: usize = std::mem::offset_of!(StoreBlock, handle_entries);
+    /// Where it finds their number.
+    pub const HANDLE_COUNT: usize = std::mem::offset_of!(StoreBlock, handle_count);
+
     /// A block without handles.
     #[must_use]
     pub fn new(limits: Limits) -> StoreBlock {

@@ -45,6 +45,13 @@ pub fn disassemble(plan: &Plan, abi: Abi) -> String {
     text
 }
 
+/// One op of a plan, as [`disassemble`] writes it.
+#[must_use]
+pub fn describe_op(plan: &Plan, index: usize, abi: Abi) -> String {
+    let printer = Printer { plan, abi };
+    plan.ops.get(index).map_or_else(String::new, |op| printer.line(index, op))
+}
+
 struct Printer<'a> {
     plan: &'a Plan,
     abi: Abi,
@@ -85,14 +92,18 @@ impl Printer<'_> {
                 writeln!(text, "{section}")?;
                 heading = section;
             }
-            let line = format!("{index:>4}  {:<10}{}", mnemonic(op), self.op(op));
-            match self.comment(index, op) {
-                Some(comment) => writeln!(text, "{line:<COMMENT$}  ; {comment}")?,
-                None => writeln!(text, "{}", line.trim_end())?,
-            }
+            writeln!(text, "{}", self.line(index, op))?;
         }
         self.tables(text)?;
         self.callbacks(text)
+    }
+
+    fn line(&self, index: usize, op: &Op) -> String {
+        let line = format!("{index:>4}  {:<10}{}", mnemonic(op), self.op(op));
+        match self.comment(index, op) {
+            Some(comment) => format!("{line:<COMMENT$}  ; {comment}"),
+            None => line.trim_end().to_owned(),
+        }
     }
 
     fn facts(&self) -> String {

@@ -17,6 +17,7 @@ use super::binding::Binding;
 use super::frame::{FrameLayout, GuestSlot};
 use super::interpret::{Both, Fallback, Misfit, give};
 use super::op::{At, Count, Null, Op, Operand, Returns, Stub, Width};
+use crate::signature::Variadic;
 use std::ffi::c_void;
 use std::mem::transmute;
 
@@ -93,6 +94,9 @@ pub enum Unsupported {
     /// Too many floating-point arguments.
     #[error("more than {DOUBLES} floating-point arguments")]
     Doubles,
+    /// Floating-point arguments of a variadic function, which is told their number in a register.
+    #[error("floating-point arguments of a variadic function")]
+    VariadicFloat,
     /// Integers and floating-point numbers.
     #[error("both integers and floating-point numbers")]
     Mixed,
@@ -213,6 +217,9 @@ impl Template {
         let used = |arguments: &[Argument]| arguments.iter().any(|a| a.mask != 0);
         template.shape = match (used(&template.words), used(&template.doubles)) {
             (_, false) => Shape::Words,
+            (false, true) if plan.prototype.function.variadic != Variadic::No => {
+                return Err(Unsupported::VariadicFloat);
+            }
             (false, true) => Shape::Doubles,
             (true, true) => return Err(Unsupported::Mixed),
         };

@@ -52,7 +52,9 @@ fn address<T>(of: &'static T) -> *const c_void {
 fn bridge() -> Bridge {
     let engine = Engine::default();
     // SAFETY: the interface is true of the statics and functions.
-    let builder = unsafe { Bridge::builder(&engine).grant_interface("mock.h", INTERFACE) };
+    let builder = unsafe {
+        Bridge::builder(&engine).max_tier(crate::MOST).grant_interface("mock.h", INTERFACE)
+    };
     let builder = builder.unwrap_or_else(|error| panic!("{error}"));
     let symbols = [
         ("level", address(&LEVEL)),

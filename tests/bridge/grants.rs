@@ -332,7 +332,7 @@ fn the_report_says_what_every_import_gets() {
     let report = bridge.describe(&module);
     let ImportStatus::Native(functions) = &report[0].status else { panic!("{report:?}") };
     assert_eq!(functions[0].prototype, "double cos(double x)");
-    assert_eq!(functions[0].tier, Tier::Template);
+    assert_eq!(functions[0].tier, crate::MOST);
     assert!(functions[0].library.as_ref().unwrap().ends_with("libm.so.6"));
     assert_eq!(report[0].wasm_type, "(func (param f64) (result f64))");
     assert!(matches!(

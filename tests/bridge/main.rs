@@ -11,3 +11,6 @@ mod mock;
 mod overloads;
 mod ownership;
 mod support;
+
+/// The tier that calls use where they can. `tests/bridge_compiled` runs the same tests on another one.
+const MOST: portcullis::host::Tier = portcullis::host::Tier::Template;

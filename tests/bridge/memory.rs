@@ -50,7 +50,9 @@ fn the_length_is_that_of_now() {
 #[test]
 fn what_has_grown_since_the_last_call_is_seen_by_every_tier() {
     const PAGE: i32 = 65536;
-    for tier in [Tier::Template, Tier::Interpreter] {
+    let tiers = [Tier::Template, Tier::Interpreter];
+    let compiled = cfg!(feature = "cranelift").then_some(Tier::Cranelift);
+    for tier in tiers.into_iter().chain(compiled) {
         let engine = Engine::default();
         let bridge = mock::granted(&engine, mock::INTERFACE).max_tier(tier).build().unwrap();
         let module = Module::new(&engine, FILLER).unwrap();

@@ -23,7 +23,8 @@ pub fn natives(state: &mut State) -> &mut Natives {
 /// A bridge that grants libm.
 pub fn libm() -> Bridge {
     let engine = Engine::default();
-    Bridge::builder(&engine).grant(interfaces::libm()).unwrap().build().unwrap()
+    let builder = Bridge::builder(&engine).max_tier(crate::MOST);
+    builder.grant(interfaces::libm()).unwrap().build().unwrap()
 }
 
 /// A bridge that grants the whole mock library.

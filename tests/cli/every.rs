@@ -10,7 +10,10 @@ fn wrong_usage_is_2() {
         (&[][..], "Usage:"),
         (&["run"], "required"),
         (&["frobnicate"], "unrecognized subcommand"),
-        (&["run", "--tier", "warp", "x.wasm"], "[possible values: auto, interpreter, template]"),
+        (
+            &["run", "--tier", "warp", "x.wasm"],
+            "[possible values: auto, interpreter, template, cranelift]",
+        ),
         (&["run", "--library", "libz", "x.wasm"], "NAME=PATH"),
         (&["run", "--env", "=x", "guest-examples/cos/cos.wat"], "--env =x"),
         (&["run", "--dir", "x::", "guest-examples/cos/cos.wat"], "HOST::GUEST"),

@@ -20,6 +20,19 @@ fn explain_shows_every_stage() {
     assert!(out.contains("AAPCS64") && out.contains("x0"), "{out}");
 }
 
+#[cfg(feature = "cranelift")]
+#[test]
+fn explain_shows_machine_code_and_why_there_is_none() {
+    let crc = "unsigned long crc32(unsigned long crc, const uint8_t buf[len], unsigned len)";
+    let (out, _) = portcullis(&["explain", crc]).with(0);
+    for part in ["CLIF\n", "; 2  buffer", "redo: the interpreter", "machine code\n", "call", "ret"]
+    {
+        assert!(out.contains(part), "{part} is not in:\n{out}");
+    }
+    let (out, _) = portcullis(&["explain", "long double fabsl(long double x)"]).with(0);
+    assert!(out.contains("none: a `long double`: Cranelift does not know x87 registers"), "{out}");
+}
+
 #[test]
 fn explain_knows_the_functions_of_a_granted_interface() {
     let (out, _) = portcullis(&["explain", "--grant", "sqlite3", "sqlite3_prepare_v2"]).with(0);

@@ -52,6 +52,7 @@ impl Engine for BridgeTier {
         match self.tier {
             Tier::Interpreter => "interpreter",
             Tier::Template => "template",
+            Tier::Cranelift => "cranelift",
         }
     }
 

@@ -30,6 +30,9 @@ mod generate;
 mod model;
 #[path = "../support/native.rs"]
 mod native;
+#[cfg(feature = "cranelift")]
+#[path = "../support/places.rs"]
+mod places;
 mod recorder;
 #[path = "../support/rng.rs"]
 mod rng;
@@ -41,9 +44,11 @@ const BATCHES: usize = 21;
 /// gcc and wasmtime use a core each.
 const THREADS: usize = 2;
 
-static ENGINES: [&dyn Engine; 2] = [
+static ENGINES: [&dyn Engine; 3] = [
     &BridgeTier { tier: Tier::Interpreter, floor: 100 },
     &BridgeTier { tier: Tier::Template, floor: 10 },
+    // Not one is declined.
+    &BridgeTier { tier: Tier::Cranelift, floor: if cfg!(feature = "cranelift") { 100 } else { 0 } },
 ];
 
 /// What the cases of a run were about, so that the test says what it has tried.
@@ -95,6 +100,48 @@ fn guests_and_gcc_agree_on_random_functions() {
     let coverage = coverage.into_inner().expect("no thread has panicked");
     println!("{coverage:#?}");
     check_coverage(&coverage);
+}
+
+/// Where compiled code puts every value, for the same functions.
+#[cfg(feature = "cranelift")]
+#[test]
+fn compiled_code_passes_every_value_where_the_abi_wants_it() {
+    use portcullis::plan::abi::Abi;
+    use portcullis::plan::compile::{Target, compile};
+    use portcullis::plan::handles::HandleType;
+    use portcullis::plan::layout::DataModel;
+    use portcullis::signature::parse_interface;
+    struct NoTypes;
+    impl portcullis::plan::HandleTypes for NoTypes {
+        fn number(&self, _: &portcullis::signature::Record) -> HandleType {
+            HandleType(0)
+        }
+    }
+    let seed = rng::seed(0x506f_7274_6375_6c6c);
+    let mut places = places::Places::default();
+    for number in 0..BATCHES {
+        let offset = u64::try_from(number).expect("few") << 32;
+        let batch = generate::batch(number, BATCH, &mut Rng::new(seed.wrapping_add(offset)));
+        let interface = parse_interface("batch.h", &text::interface(&batch));
+        let interface = interface.unwrap_or_else(|error| panic!("{error}"));
+        for grant in &interface.grants {
+            let target = Target {
+                model: if batch.wide { DataModel::Lp64 } else { DataModel::Ilp32 },
+                abi: Abi::SysvX86_64,
+                leaf: grant.leaf,
+                scope: &interface.scope,
+                import: None,
+                handle_types: &NoTypes,
+                grants: &|_| None,
+            };
+            let plan = compile(&grant.prototype, &target);
+            let plan = plan.unwrap_or_else(|error| panic!("{}: {error}", grant.prototype));
+            places.check(&plan, &grant.prototype.function, &interface.scope);
+        }
+    }
+    println!("{} plans, {} signatures tried", places.plans, places.tried.len());
+    assert!(places.plans >= 10_000 && places.tried.len() >= 300, "{}", places.tried.len());
+    assert_eq!(places.declined, BTreeMap::new());
 }
 
 /// Runs one batch on every engine.

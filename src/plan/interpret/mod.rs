@@ -15,10 +15,9 @@ use super::handles::Loan;
 use super::op::{At, Op, Returns, Stub};
 use super::problem::{Problem, Subject};
 use super::{Callback, Plan};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ffi::c_void;
-use std::mem::{MaybeUninit, offset_of};
-use std::ptr::{self, NonNull};
+use std::mem::offset_of;
+use std::ptr::NonNull;
 
 mod after;
 mod before;
@@ -33,6 +32,7 @@ mod deep;
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
 mod life;
+mod memory;
 pub mod native;
 mod outgoing;
 mod quick;
@@ -41,10 +41,13 @@ mod space;
 mod stub;
 pub mod upcall;
 
-pub(super) use before::{load_integer, text_length};
+pub(super) use before::load_integer;
+pub(crate) use before::text_length;
 use callback::Closure;
 use copies::CallMemory;
 pub use enter::SUPPORTED;
+use memory::{HeapFrame, SMALL_FRAME, SmallFrame};
+pub use memory::{has_small_frame, with_frame, with_small_frame};
 pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
 pub use result::Both;
 pub(super) use result::{Misfit, give};
@@ -175,12 +178,18 @@ impl From<Misfit> for Failure {
     }
 }
 
-/// Frames up to this size are on the stack.
-const SMALL_FRAME: usize = 1024;
-
-/// A frame on the stack, nothing of it initialised.
-#[repr(C, align(16))]
-struct SmallFrame(MaybeUninit<[u8; SMALL_FRAME]>);
+/// How far a trampoline, which never makes an error itself, has come with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Status {
+    /// The call is over, and the result is in the first slot.
+    Done = 0,
+    /// A check before the call has failed: nothing has happened, and [`run`] makes the whole call.
+    Redo = 1,
+    /// Native code has run. What it returned is in the frame's call record, and [`resume`] does the
+    /// work after the call: not all of it is compiled, or a check has failed.
+    Resume = 2,
+}
 
 /// Makes one call.
 ///
@@ -202,43 +211,8 @@ pub unsafe fn run(
     slots: *mut GuestSlot,
     guest: &mut dyn Guest,
 ) -> Result<(), Box<Stop>> {
-    if usize::from(plan.frame.size) <= SMALL_FRAME && plan.frame.align <= 16 {
-        let mut small = SmallFrame(MaybeUninit::uninit());
-        // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
-        unsafe { run_in(ptr::from_mut(&mut small).cast(), plan, binding, slots, guest) }
-    } else {
-        let frame = HeapFrame::of(plan);
-        // SAFETY: likewise.
-        unsafe { run_in(frame.start.cast(), plan, binding, slots, guest) }
-    }
-}
-
-/// A frame on the heap.
-#[derive(Debug)]
-struct HeapFrame {
-    start: *mut u8,
-    layout: Layout,
-}
-
-impl HeapFrame {
-    fn of(plan: &Plan) -> HeapFrame {
-        let (size, align) = (usize::from(plan.frame.size), usize::from(plan.frame.align));
-        let layout = Layout::from_size_align(size.max(16), align.max(16))
-            .expect("a frame is at most 64 KiB, its alignment a power of two");
-        // SAFETY: the size is not zero.
-        let start = unsafe { alloc(layout) };
-        if start.is_null() {
-            handle_alloc_error(layout);
-        }
-        HeapFrame { start, layout }
-    }
-}
-
-impl Drop for HeapFrame {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `of` with this layout, freed once.
-        unsafe { dealloc(self.start, self.layout) }
-    }
+    // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
+    with_frame(plan, |frame| unsafe { run_in(frame, plan, binding, slots, guest) })
 }
 
 /// # Safety

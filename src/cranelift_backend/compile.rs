@@ -1,0 +1,152 @@
+//! From CLIF to machine code that may be run.
+//!
+//! Nothing is run that was not verified; that may trap, because a fault outside of wasmtime's own code
+//! ends the process; or that refers to anything outside of itself.
+use super::code_memory::Code;
+use super::lower::{Lowered, lower};
+use super::{Unsupported, probe, unwind};
+use crate::plan::Plan;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::Function;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use cranelift_codegen::{Context, verify_function};
+use cranelift_frontend::FunctionBuilderContext;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// What makes code, once a process.
+pub(super) struct Compiler {
+    pub isa: OwnedTargetIsa,
+    /// Memory of compilations that are over, to be used again.
+    spare: Mutex<Vec<Workshop>>,
+}
+
+/// What one compilation works with.
+struct Workshop {
+    context: Context,
+    builder: FunctionBuilderContext,
+}
+
+impl Workshop {
+    fn new() -> Workshop {
+        Workshop { context: Context::new(), builder: FunctionBuilderContext::new() }
+    }
+}
+
+/// The code of a plan.
+pub(super) fn compile(plan: &Plan) -> Result<Code, Unsupported> {
+    compiler()?.compile(plan)
+}
+
+/// The compiler, when a trial call has shown that it knows the C ABI.
+pub(super) fn compiler() -> Result<&'static Compiler, Unsupported> {
+    static COMPILER: OnceLock<Result<Compiler, Unsupported>> = OnceLock::new();
+    let compiler = COMPILER.get_or_init(|| {
+        let compiler = Compiler::new()?;
+        probe::try_everything(&compiler)?;
+        Ok(compiler)
+    });
+    compiler.as_ref().map_err(Clone::clone)
+}
+
+impl Compiler {
+    fn new() -> Result<Compiler, Unsupported> {
+        if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
+            return Err(Unsupported::Machine);
+        }
+        let mut flags = settings::builder();
+        let wanted = [
+            ("opt_level", "speed"),
+            // Code is verified here, always.
+            ("enable_verifier", "false"),
+            // `perf` and `gdb` walk by frame pointers.
+            ("preserve_frame_pointers", "true"),
+            ("unwind_info", "true"),
+            // A frame of more than a page touches its pages in order.
+            ("enable_probestack", "true"),
+            ("probestack_strategy", "inline"),
+        ];
+        for (name, value) in wanted {
+            flags.set(name, value).map_err(|error| codegen(&error))?;
+        }
+        let builder = cranelift_native::builder().map_err(|error| codegen(&error))?;
+        let isa = builder.finish(settings::Flags::new(flags)).map_err(|error| codegen(&error))?;
+        Ok(Compiler { isa, spare: Mutex::default() })
+    }
+
+    fn workshop(&self) -> Workshop {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.pop().unwrap_or_else(Workshop::new)
+    }
+
+    fn give_back(&self, mut workshop: Workshop) {
+        workshop.context.clear();
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(workshop);
+    }
+
+    /// The CLIF of a plan.
+    pub(super) fn lower(&self, plan: &Plan) -> Result<Lowered, Unsupported> {
+        let mut workshop = self.workshop();
+        let lowered = lower(plan, self.isa.frontend_config(), &mut workshop.builder);
+        if lowered.is_ok() {
+            // A builder that was given up in the middle is not used again.
+            self.give_back(workshop);
+        }
+        lowered
+    }
+
+    fn compile(&self, plan: &Plan) -> Result<Code, Unsupported> {
+        let Lowered { function, .. } = self.lower(plan)?;
+        self.finish(function)
+    }
+
+    /// Verifies a function and makes code of it.
+    pub(super) fn finish(&self, function: Function) -> Result<Code, Unsupported> {
+        let mut workshop = self.workshop();
+        workshop.context.func = function;
+        let code = self.machine_code(&mut workshop.context);
+        self.give_back(workshop);
+        code
+    }
+
+    fn machine_code(&self, context: &mut Context) -> Result<Code, Unsupported> {
+        let isa = &*self.isa;
+        verify_function(&context.func, isa).map_err(|errors| codegen(&errors))?;
+        let compiled = context.compile(isa, &mut ControlPlane::default());
+        let compiled = compiled.map_err(|error| codegen(&error.inner))?;
+        let buffer = &compiled.buffer;
+        if !buffer.traps().is_empty() {
+            return Err(Unsupported::Traps(buffer.traps().len()));
+        }
+        if !buffer.relocs().is_empty() {
+            return Err(Unsupported::Relocations(buffer.relocs().len()));
+        }
+        let unwind = compiled.create_unwind_info(isa).map_err(|error| codegen(&error))?;
+        let mut code = Code::new(buffer.data(), isa.function_alignment().preferred)
+            .map_err(|error| Unsupported::Memory(error.to_string()))?;
+        if let Some(table) = unwind::table(isa, unwind, code.start())? {
+            code.describe(table);
+        }
+        Ok(code)
+    }
+
+    /// The machine code of a plan as Cranelift writes it.
+    pub(super) fn assembly(&self, function: Function) -> Result<String, Unsupported> {
+        let mut workshop = self.workshop();
+        workshop.context.func = function;
+        workshop.context.set_disasm(true);
+        let compiled = workshop.context.compile(&*self.isa, &mut ControlPlane::default());
+        let text = match compiled {
+            Ok(compiled) => Ok(compiled.vcode.clone().unwrap_or_default()),
+            Err(error) => Err(codegen(&error.inner)),
+        };
+        workshop.context.set_disasm(false);
+        self.give_back(workshop);
+        text
+    }
+}
+
+/// Says what Cranelift says.
+pub(super) fn codegen(error: &impl ToString) -> Unsupported {
+    Unsupported::Codegen(error.to_string())
+}

@@ -1,0 +1,163 @@
+//! Routines that compiled code calls: what is long, or slow, or may not trap.
+//!
+//! They are reached by their addresses, which the code holds as constants. None of them unwinds: a
+//! panic in one ends the process.
+#![expect(unsafe_code, reason = "compiled code passes addresses")]
+use crate::plan::StoreBlock;
+use crate::plan::handles::{HandleError, HandleType};
+use crate::plan::interpret::text_length;
+use crate::plan::op::Fate;
+use cranelift_codegen::ir::{AbiParam, Signature, types};
+use cranelift_codegen::isa::CallConv;
+use std::ffi::c_void;
+use std::ptr;
+use std::slice;
+
+/// A routine outside of compiled code. All arguments and results are 64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Helper {
+    /// Bytes of a string of 1-byte characters, terminator included; 0 when there is none.
+    TextLength,
+    /// Of 2-byte characters.
+    TextLength16,
+    /// Of 4-byte characters.
+    TextLength32,
+    /// `/` of signed numbers whose quotient exists.
+    Divide,
+    /// `%` of such numbers.
+    Remainder,
+    /// `/` of unsigned numbers, not by zero.
+    DivideUnsigned,
+    /// `%` likewise.
+    RemainderUnsigned,
+    /// Marks a handle; its pointer, NULL when it is not fit.
+    EnterHandle,
+    /// Takes the mark back.
+    LeaveHandle,
+    /// Reserves handles; 0 when there is no room.
+    ReserveHandles,
+    /// Where this thread's `errno` is.
+    ErrnoLocation,
+}
+
+impl Helper {
+    /// What readers of CLIF see instead of an address.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Helper::TextLength => "text_length",
+            Helper::TextLength16 => "text_length_16",
+            Helper::TextLength32 => "text_length_32",
+            Helper::Divide => "divide",
+            Helper::Remainder => "remainder",
+            Helper::DivideUnsigned => "divide_unsigned",
+            Helper::RemainderUnsigned => "remainder_unsigned",
+            Helper::EnterHandle => "enter_handle",
+            Helper::LeaveHandle => "leave_handle",
+            Helper::ReserveHandles => "reserve_handles",
+            Helper::ErrnoLocation => "errno_location",
+        }
+    }
+
+    pub(super) fn address(self) -> u64 {
+        let address: *const () = match self {
+            Helper::TextLength => text_length_of::<1> as *const (),
+            Helper::TextLength16 => text_length_of::<2> as *const (),
+            Helper::TextLength32 => text_length_of::<4> as *const (),
+            Helper::Divide => divide as *const (),
+            Helper::Remainder => remainder as *const (),
+            Helper::DivideUnsigned => divide_unsigned as *const (),
+            Helper::RemainderUnsigned => remainder_unsigned as *const (),
+            Helper::EnterHandle => enter_handle as *const (),
+            Helper::LeaveHandle => leave_handle as *const (),
+            Helper::ReserveHandles => reserve_handles as *const (),
+            Helper::ErrnoLocation => libc::__errno_location as *const (),
+        };
+        address.expose_provenance() as u64
+    }
+
+    pub(super) fn signature(self) -> Signature {
+        let (params, results) = match self {
+            Helper::TextLength | Helper::TextLength16 | Helper::TextLength32 => (2, 1),
+            Helper::Divide | Helper::Remainder => (2, 1),
+            Helper::DivideUnsigned | Helper::RemainderUnsigned => (2, 1),
+            Helper::EnterHandle => (4, 1),
+            Helper::LeaveHandle => (2, 0),
+            Helper::ReserveHandles => (2, 1),
+            Helper::ErrnoLocation => (0, 1),
+        };
+        let mut signature = Signature::new(CallConv::SystemV);
+        signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
+        signature.returns.extend((0..results).map(|_| AbiParam::new(types::I64)));
+        signature
+    }
+}
+
+/// # Safety
+/// `left` bytes are readable at `start`, and nothing writes to them meanwhile.
+unsafe extern "C" fn text_length_of<const UNIT: u8>(start: *const u8, left: u64) -> u64 {
+    // SAFETY: the caller's promise; a length of memory fits an address.
+    let bytes = unsafe { slice::from_raw_parts(start, left as usize) };
+    text_length(bytes, UNIT).map_or(0, |length| length as u64)
+}
+
+extern "C" fn divide(left: i64, right: i64) -> i64 {
+    left / right
+}
+
+extern "C" fn remainder(left: i64, right: i64) -> i64 {
+    left % right
+}
+
+extern "C" fn divide_unsigned(left: u64, right: u64) -> u64 {
+    left / right
+}
+
+extern "C" fn remainder_unsigned(left: u64, right: u64) -> u64 {
+    left % right
+}
+
+/// # Safety
+/// `store` is the block of the store that calls.
+unsafe extern "C" fn enter_handle(
+    store: *const StoreBlock,
+    handle: u64,
+    kind: u64,
+    fate: u64,
+) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    let store = unsafe { &*store };
+    let (Ok(handle), Ok(kind)) = (u32::try_from(handle), u32::try_from(kind)) else {
+        return ptr::null_mut();
+    };
+    let kind = HandleType(kind);
+    let entered = store.with_handles(|handles| {
+        if fate == Fate::Consumed as u64 {
+            handles.check_consumable(handle, kind)?;
+        } else if fate != Fate::Kept as u64 {
+            handles.check_exclusive(handle, kind)?;
+        }
+        let pointer = handles.get(handle, kind)?.pointer;
+        handles.enter(handle, kind)?;
+        Ok::<_, HandleError>(pointer)
+    });
+    entered.unwrap_or(ptr::null_mut())
+}
+
+/// # Safety
+/// As [`enter_handle`].
+unsafe extern "C" fn leave_handle(store: *const StoreBlock, handle: u64) {
+    // SAFETY: the caller's promise.
+    let store = unsafe { &*store };
+    if let Ok(handle) = u32::try_from(handle) {
+        store.with_handles(|handles| handles.leave(handle));
+    }
+}
+
+/// # Safety
+/// As [`enter_handle`].
+unsafe extern "C" fn reserve_handles(store: *const StoreBlock, count: u64) -> u64 {
+    // SAFETY: the caller's promise.
+    let store = unsafe { &*store };
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    u64::from(store.with_handles(|handles| handles.reserve(count)).is_ok())
+}

@@ -1,0 +1,268 @@
+//! From a plan to CLIF.
+//!
+//! A trampoline does what the interpreter does, op by op, with one difference: what the interpreter
+//! writes to its frame stays in SSA values ([`places`]). Only what native code is given the address of,
+//! and what the interpreter needs when it goes on with the call, is in the frame's memory.
+//!
+//! ```text
+//! status f(binding, slots, frame)
+//!
+//! entry    memory base and length
+//! before   each op; a check that fails goes to ───────────> redo: nothing has happened
+//! call     the C function, with CLIF's System V convention
+//! after    none, or compiled; a check that fails goes to ─> resume: results into the frame
+//!          not compiled: ─────────────────────────────────> resume
+//! result   into the first slot ───────────────────────────> done
+//! ```
+//!
+//! Ops are taken by an allow-list: there is no wildcard, and what is not understood has a reason of
+//! its own in [`Unsupported`]. The prototype is looked at for one thing only, whether it is variadic:
+//! plans that differ in names share their code.
+//!
+//! Not here: making machine code of it (`compile`), and errors, which only the interpreter makes.
+use super::Unsupported;
+use super::helpers::Helper;
+use super::signature::NativeSignature;
+use crate::plan::binding::Binding;
+use crate::plan::op::Op;
+use crate::plan::{Kind, Plan};
+use cranelift_codegen::ir::{AbiParam, Block, Function, Signature, Value, types};
+use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use places::Places;
+use std::mem::offset_of;
+
+mod after;
+mod arithmetic;
+mod call;
+mod cells;
+mod emit;
+mod expression;
+mod handles;
+mod moves;
+mod places;
+mod pointers;
+mod scalars;
+mod values;
+
+pub(super) use after::After;
+
+/// A plan as CLIF.
+#[derive(Debug)]
+pub(super) struct Lowered {
+    pub function: Function,
+    pub signature: NativeSignature,
+    pub notes: Notes,
+}
+
+/// What a reader of the CLIF wants to know.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// By the number of the first instruction of each op: the op.
+    pub ops: Vec<(u32, usize)>,
+    /// By the number of the instruction that has its address: a routine outside.
+    pub helpers: Vec<(u32, Helper)>,
+    /// By number: what a block is for.
+    pub blocks: Vec<(u32, &'static str)>,
+}
+
+/// A plan on its way to CLIF.
+struct Lower<'a> {
+    plan: &'a Plan,
+    b: FunctionBuilder<'a>,
+    binding: Value,
+    slots: Value,
+    frame: Value,
+    memory: Option<Memory>,
+    places: Places,
+    /// Where checks before the call go that fail.
+    redo: Block,
+    /// Blocks that leave the trampoline, and how. They are filled at the end.
+    exits: Vec<(Block, Exit)>,
+    /// Guest slots that are NULL or point at so many bytes of the memory.
+    checked: Vec<(u16, u64)>,
+    after: After,
+    /// Where checks after the call go that fail.
+    resume: Option<Block>,
+    signature: NativeSignature,
+    notes: Notes,
+}
+
+/// A way out of a trampoline whose checks have failed before the call.
+#[derive(Clone, Copy)]
+enum Exit {
+    /// Back to the interpreter.
+    Redo,
+    /// The mark of that handle is taken back first.
+    Unmark { handle: Value, then: Block },
+}
+
+/// The guest's memory: it stays as it is until guest code runs.
+#[derive(Clone, Copy)]
+struct Memory {
+    base: Value,
+    len: Value,
+}
+
+/// The type of trampolines.
+pub(super) fn trampoline_signature() -> Signature {
+    let mut signature = Signature::new(CallConv::SystemV);
+    signature.params.extend([AbiParam::new(types::I64); 3]);
+    signature.returns.push(AbiParam::new(types::I32));
+    signature
+}
+
+/// The CLIF of a plan.
+pub(super) fn lower(
+    plan: &Plan,
+    config: TargetFrontendConfig,
+    context: &mut FunctionBuilderContext,
+) -> Result<Lowered, Unsupported> {
+    match plan.kind {
+        Kind::Import => {}
+        Kind::Call | Kind::Closure => return Err(Unsupported::NoGuest),
+        Kind::Callback => return Err(Unsupported::Callback),
+    }
+    if !plan.facts.leaf || !plan.callbacks.is_empty() {
+        // The interpreter says under which call closures may enter the guest.
+        return Err(Unsupported::CallsBack);
+    }
+    let after = After::of(plan)?;
+    let mut function = Function::new();
+    function.signature = trampoline_signature();
+    let mut b = FunctionBuilder::new(&mut function, context);
+    let entry = b.create_block();
+    b.append_block_params_for_function_params(entry);
+    b.switch_to_block(entry);
+    let (binding, slots, frame) = match *b.block_params(entry) {
+        [binding, slots, frame] => (binding, slots, frame),
+        _ => return Err(Unsupported::Codegen("a trampoline has three parameters".to_owned())),
+    };
+    let redo = b.create_block();
+    let mut lower = Lower {
+        plan,
+        b,
+        binding,
+        slots,
+        frame,
+        memory: None,
+        places: Places::default(),
+        redo,
+        exits: vec![(redo, Exit::Redo)],
+        checked: Vec::new(),
+        after,
+        resume: None,
+        signature: NativeSignature::default(),
+        notes: Notes::default(),
+    };
+    if plan.facts.memory {
+        let base = lower.load(types::I64, binding, offset_of!(Binding, memory_base));
+        let len = lower.load(types::I64, binding, offset_of!(Binding, memory_len));
+        lower.memory = Some(Memory { base, len });
+    }
+    for (index, op) in plan.ops.iter().enumerate() {
+        lower.note_op(index);
+        if index < usize::from(plan.call) {
+            lower.before(index, op)?;
+        } else if index == usize::from(plan.call) {
+            let Op::Call { stub, returns } = *op else {
+                return Err(Unsupported::Misplaced { op: index });
+            };
+            lower.call(stub, returns)?;
+        } else if lower.after == After::Compiled {
+            lower.after(index, op)?;
+        }
+    }
+    lower.end()?;
+    let Lower { mut b, signature, notes, .. } = lower;
+    b.seal_all_blocks();
+    b.finalize(config);
+    Ok(Lowered { function, signature, notes })
+}
+
+impl Lower<'_> {
+    /// One op of the *before* section.
+    fn before(&mut self, index: usize, op: &Op) -> Result<(), Unsupported> {
+        match *op {
+            Op::Int8 { slot, to } => self.narrow(slot, to, types::I8, true),
+            Op::UInt8 { slot, to } => self.narrow(slot, to, types::I8, false),
+            Op::Int16 { slot, to } => self.narrow(slot, to, types::I16, true),
+            Op::UInt16 { slot, to } => self.narrow(slot, to, types::I16, false),
+            Op::Bool { slot, to } => self.boolean(slot, to),
+            Op::Int32 { slot, to } | Op::ULong32 { slot, to } => self.word32(slot, to, false),
+            Op::Long32 { slot, to } => self.word32(slot, to, true),
+            Op::Int64 { slot, to } => self.word64(slot, to),
+            Op::Float32 { slot, to } => self.float(slot, to, types::F32),
+            Op::Float64 { slot, to } => self.float(slot, to, types::F64),
+            Op::Pair { slot, to } => self.pair(slot, to),
+            Op::Vector { slot, to } => self.vector(slot, to),
+            Op::Extended { .. } => return Err(Unsupported::X87),
+            Op::Range { value, set, param: _ } => self.range(value, set)?,
+            Op::Evaluate { expr, to, param: _ } => self.evaluate(expr, to)?,
+            Op::Require { expr, of: _ } => self.require(expr)?,
+            Op::Value { expr, to, width, param: _ } => self.value(expr, to, width)?,
+            Op::Buffer { slot, to, count, size, align, null, param: _, extent } => {
+                let bytes = self.extent(count, size)?;
+                self.buffer(slot, to, bytes, align, null, extent)?;
+            }
+            Op::Text { copy: true, .. } => return Err(Unsupported::Copy),
+            Op::Text { slot, to, unit, null, copy: false, extent } => {
+                let guest = self.pointer(slot);
+                self.text(guest, to, unit, null, extent)?;
+            }
+            Op::Object { slot, size, moves } => self.object(slot, size, moves)?,
+            Op::Address { of, to, zeroed } => self.address(of, to, zeroed)?,
+            Op::Room { slot, size } => {
+                let guest = self.pointer(slot);
+                self.inside(guest, size.into())?;
+                self.checked.push((slot, size.into()));
+            }
+            Op::Format { .. } => return Err(Unsupported::Format),
+            Op::Cell { slot, to, cell, guest, host: _, direction, null } => {
+                self.cell(slot, to, cell, guest, direction, null)?;
+            }
+            Op::PointerCell { slot, to, cell, null } => {
+                self.pointer_cell(slot, to, cell, null)?;
+            }
+            Op::TextCell { slot, to, cell, null, extent } => {
+                self.text_cell(slot, to, cell, null, extent)?;
+            }
+            Op::Handle { slot, to, kind, null, fate } => self.handle(slot, to, kind, null, fate),
+            Op::Apart { text, text_extent, buffer, buffer_extent } => {
+                self.apart([text, text_extent, buffer, buffer_extent])?;
+            }
+            Op::Reserve { handles } => self.reserve(handles),
+            Op::Native(_) | Op::Upcall(_) => return Err(Unsupported::NoGuest),
+            Op::Deep(_) => return Err(Unsupported::Deep),
+            Op::Callback(_) => return Err(Unsupported::Callback),
+            Op::Life(_) => return Err(Unsupported::Life),
+            Op::Call { .. }
+            | Op::Consume { .. }
+            | Op::EndLoans { .. }
+            | Op::Measure { .. }
+            | Op::Fits { .. }
+            | Op::FitsObject { .. }
+            | Op::Inside { .. }
+            | Op::InsideOr { .. }
+            | Op::Take { .. }
+            | Op::FreeNative { .. }
+            | Op::Give { .. }
+            | Op::Adopt { .. }
+            | Op::StoreCell { .. }
+            | Op::StoreObject { .. }
+            | Op::Return { .. } => return Err(Unsupported::Misplaced { op: index }),
+        }
+        Ok(())
+    }
+
+    /// The store block.
+    fn store_block(&mut self) -> Value {
+        self.load(types::I64, self.binding, offset_of!(Binding, store))
+    }
+
+    /// A word of the store block.
+    fn store_word(&mut self, offset: usize) -> Value {
+        let block = self.store_block();
+        self.load(types::I64, block, offset)
+    }
+}

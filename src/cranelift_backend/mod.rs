@@ -1,0 +1,152 @@
+//! Trampolines: machine code that Cranelift makes of a plan.
+//!
+//! ```text
+//! Plan ──lower──> CLIF ──verify, compile──> machine code ──code_memory──> Trampoline
+//!        signature: where each word of a call goes         unwind: how to walk through it
+//! ```
+//!
+//! A [`Trampoline`] makes the checks of a plan, calls the C function and decodes its result, all
+//! inline. It never makes an error: what fails goes back to the interpreter through one of two doors
+//! (see [`Status`]), and native code is called once, whichever way a call goes.
+//!
+//! Not here: who has which trampoline and when one is made (`host`), and wasm's own calling
+//! convention: trampolines are entered from an ordinary host function.
+#![expect(unsafe_code, reason = "enters compiled code")]
+use crate::plan::Plan;
+use crate::plan::binding::Binding;
+use crate::plan::frame::{FrameHead, GuestSlot};
+use code_memory::Code;
+use std::mem::transmute;
+
+mod code_memory;
+mod compile;
+mod helpers;
+mod lower;
+mod print;
+#[cfg_attr(all(target_arch = "x86_64", unix), path = "probe_x86_64.rs")]
+#[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "probe_unsupported.rs")]
+pub mod probe;
+pub mod signature;
+mod unsupported;
+mod unwind;
+
+pub use crate::plan::interpret::Status;
+pub use print::{Listing, listing};
+pub use unsupported::Unsupported;
+
+/// Machine code for a plan.
+#[derive(Debug)]
+pub struct Trampoline {
+    entry: Entry,
+    code: Code,
+}
+
+// SAFETY: code is the same on every thread.
+unsafe impl Send for Trampoline {}
+// SAFETY: likewise; nothing of it changes.
+unsafe impl Sync for Trampoline {}
+
+/// Where a trampoline is entered: `status f(binding, slots, frame)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry(Function);
+
+type Function = unsafe extern "C" fn(*const Binding, *mut GuestSlot, *mut FrameHead) -> u32;
+
+impl Trampoline {
+    /// The trampoline of a plan.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn compile(plan: &Plan) -> Result<Trampoline, Unsupported> {
+        let code = compile::compile(plan)?;
+        // SAFETY: the code is a function of this type: `lower::trampoline_signature`.
+        let entry = Entry(unsafe { transmute::<*const u8, Function>(code.start()) });
+        Ok(Trampoline { entry, code })
+    }
+
+    /// Where it is entered, as long as it lives.
+    #[must_use]
+    pub fn entry(&self) -> Entry {
+        self.entry
+    }
+
+    /// Size of its code in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.code.size()
+    }
+}
+
+impl Entry {
+    /// Makes a call, as far as it goes.
+    ///
+    /// # Safety
+    /// As [`interpret::run`](crate::plan::interpret::run), for the plan that the trampoline was made of
+    /// or one that [has the same code](same_code); the trampoline is alive. `frame` is as large and as
+    /// aligned as that plan's frames, and nothing else uses it.
+    #[inline]
+    pub unsafe fn enter(
+        self,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+        frame: *mut FrameHead,
+    ) -> Status {
+        // SAFETY: the code does what the verified plan says; the rest is the caller's promise.
+        match unsafe { (self.0)(binding, slots, frame) } {
+            0 => Status::Done,
+            1 => Status::Redo,
+            _ => Status::Resume,
+        }
+    }
+}
+
+/// The places that a plan's call fills, and those that its result is in.
+///
+/// # Errors
+/// Why the plan has no trampoline.
+pub fn signature_of(plan: &Plan) -> Result<signature::NativeSignature, Unsupported> {
+    Ok(compile::compiler()?.lower(plan)?.signature)
+}
+
+/// Whether one trampoline serves both plans: they differ in names only.
+#[must_use]
+pub fn same_code(one: &Plan, other: &Plan) -> bool {
+    identity(one) == identity(other)
+}
+
+/// Everything of a plan that its code depends on.
+#[must_use]
+pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + '_ {
+    use crate::signature::Variadic;
+    let Plan {
+        prototype,
+        kind,
+        lowering: _,
+        ops,
+        call,
+        frame,
+        expressions,
+        ranges,
+        moves,
+        slots: _,
+        passed,
+        callees,
+        handle_kinds,
+        facts,
+        // Plans with any of these are declined.
+        shapes: _,
+        roots: _,
+        records: _,
+        names: _,
+        callbacks: _,
+    } = plan;
+    let variadic = prototype.function.variadic != Variadic::No;
+    let purposes: Vec<_> = callees.iter().map(|callee| &callee.purpose).collect();
+    let kinds: Vec<_> = handle_kinds.iter().map(|kind| (kind.id, kind.drop)).collect();
+    let steps: Vec<_> = expressions.iter().map(|expression| &expression.steps).collect();
+    let code = (ops, *call, *frame, steps, ranges, moves);
+    (code, *kind, passed, purposes, kinds, *facts, variadic)
+}
+
+#[cfg(test)]
+mod tests;

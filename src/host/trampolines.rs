@@ -1,0 +1,142 @@
+//! The trampolines of a bridge: one for all functions and instances whose plans need the same code.
+//!
+//! Not here: making one (`cranelift_backend`), and when one is made (`tier`).
+pub(super) use crate::cranelift_backend::Entry;
+use crate::cranelift_backend::{Trampoline, identity, same_code};
+use crate::plan::Plan;
+use rustc_hash::FxBuildHasher;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// A trampoline that several may use. It goes with its last user.
+#[derive(Clone, Debug)]
+pub(super) struct Compiled(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    trampoline: Trampoline,
+    /// What it was made of.
+    plan: Arc<Plan>,
+}
+
+impl Compiled {
+    /// Where it is entered, as long as this lives.
+    pub(super) fn entry(&self) -> Entry {
+        self.0.trampoline.entry()
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Trampolines {
+    known: Mutex<All>,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    by_hash: HashMap<u64, Vec<Weak<Known>>, FxBuildHasher>,
+    /// So many were in use when it was looked last.
+    used: usize,
+}
+
+/// So many that nobody uses any more may be remembered beside as many as are in use.
+const UNUSED: usize = 64;
+
+impl Trampolines {
+    /// The trampoline of a plan.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub(super) fn of(&self, plan: &Arc<Plan>) -> Result<Compiled, String> {
+        let hash = FxBuildHasher.hash_one(identity(plan));
+        if let Some(known) = self.known(hash, plan) {
+            return Ok(known);
+        }
+        // Compiled outside of the lock. Who does the same at the same time is second, and shares.
+        let trampoline = Trampoline::compile(plan).map_err(|why| why.to_string())?;
+        if let Some(known) = self.known(hash, plan) {
+            return Ok(known);
+        }
+        let made = Arc::new(Known { trampoline, plan: Arc::clone(plan) });
+        let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let All { by_hash, used } = &mut *all;
+        if by_hash.len() >= 2 * *used + UNUSED {
+            by_hash.retain(|_, known| {
+                known.retain(|one| one.strong_count() > 0);
+                !known.is_empty()
+            });
+            *used = by_hash.len();
+        }
+        by_hash.entry(hash).or_default().push(Arc::downgrade(&made));
+        Ok(Compiled(made))
+    }
+
+    fn known(&self, hash: u64, plan: &Plan) -> Option<Compiled> {
+        let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = all.by_hash.get(&hash)?.iter().filter_map(Weak::upgrade);
+        found.find(|known| same_code(&known.plan, plan)).map(Compiled)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::abi::Abi;
+    use crate::plan::compile::{Target, compile};
+    use crate::plan::handles::HandleType;
+    use crate::plan::layout::DataModel;
+    use crate::signature::{Record, Scope, parse_prototype};
+
+    struct OneType;
+    impl crate::plan::HandleTypes for OneType {
+        fn number(&self, _: &Record) -> HandleType {
+            HandleType(1)
+        }
+    }
+
+    fn plan(text: &str) -> Arc<Plan> {
+        let scope = Scope::default();
+        let prototype = parse_prototype(text, &scope).unwrap_or_else(|error| panic!("{error}"));
+        let target = Target {
+            model: DataModel::Ilp32,
+            abi: Abi::SysvX86_64,
+            leaf: true,
+            scope: &scope,
+            import: None,
+            handle_types: &OneType,
+            grants: &|_| None,
+        };
+        Arc::new(compile(&Arc::new(prototype), &target).unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    #[test]
+    fn plans_that_differ_in_names_share_their_code_while_it_is_used() {
+        let all = Trampolines::default();
+        let cos = all.of(&plan("double cos(double x)")).expect("it is compiled");
+        let sin = all.of(&plan("double sin(double angle)")).expect("it is compiled");
+        assert!(Arc::ptr_eq(&cos.0, &sin.0));
+        let float = all.of(&plan("float cosf(float x)")).expect("it is compiled");
+        assert!(!Arc::ptr_eq(&cos.0, &float.0));
+        let used = Arc::downgrade(&cos.0);
+        drop(cos);
+        assert!(used.upgrade().is_some());
+        drop(sin);
+        assert!(used.upgrade().is_none(), "nobody uses it any more");
+        let again = all.of(&plan("double tan(double x)")).expect("it is compiled");
+        assert_eq!(Arc::strong_count(&again.0), 1);
+    }
+
+    #[test]
+    fn what_nobody_uses_is_forgotten() {
+        let all = Trampolines::default();
+        let kept = all.of(&plan("int f(int a)")).expect("it is compiled");
+        for number in 0..200 {
+            let text = format!("int f(int a __range(0, {number}))");
+            drop(all.of(&plan(&text)).expect("it is compiled"));
+        }
+        let hashes = all.known.lock().expect("not poisoned").by_hash.len();
+        assert!(hashes < 150, "{hashes} are remembered");
+        assert!(Arc::ptr_eq(&kept.0, &all.of(&plan("int g(int b)")).expect("it is known").0));
+    }
+}

@@ -1,0 +1,43 @@
+//! No trampolines: the crate was built without the feature `cranelift`.
+use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::interpret::Status;
+use crate::plan::{Binding, Plan};
+use std::sync::Arc;
+
+/// There is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Compiled {}
+
+/// Nobody makes one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry(());
+
+impl Compiled {
+    pub(super) fn entry(&self) -> Entry {
+        match *self {}
+    }
+}
+
+impl Entry {
+    /// Does nothing, and says so.
+    ///
+    /// # Safety
+    /// None is needed.
+    #[expect(unsafe_code, reason = "as the one that there is with the feature")]
+    pub(super) unsafe fn enter(self, _: &Binding, _: *mut GuestSlot, _: *mut FrameHead) -> Status {
+        Status::Redo
+    }
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Trampolines;
+
+impl Trampolines {
+    /// # Errors
+    /// Always.
+    #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]
+    pub(super) fn of(&self, _: &Arc<Plan>) -> Result<Compiled, String> {
+        Err("built without the feature `cranelift`".to_owned())
+    }
+}

@@ -1,0 +1,47 @@
+//! Golden files of what trampolines are made of: CLIF with the ops that each part of it does.
+//!
+//! An input is a prototype for a guest with a 32-bit memory; the output its CLIF, or why there is none.
+#![cfg(feature = "cranelift")]
+#[path = "support/golden.rs"]
+mod support;
+
+use portcullis::cranelift_backend::listing;
+use portcullis::plan::HandleTypes;
+use portcullis::plan::abi::Abi;
+use portcullis::plan::compile::{Target, compile};
+use portcullis::plan::handles::HandleType;
+use portcullis::plan::layout::DataModel;
+use portcullis::signature::{Record, Scope, parse_declaration};
+use std::sync::Arc;
+use support::golden;
+
+struct OneType;
+impl HandleTypes for OneType {
+    fn number(&self, _: &Record) -> HandleType {
+        HandleType(7)
+    }
+}
+
+#[test]
+fn trampolines() {
+    let count = golden("clif", |input| {
+        let scope = Scope::default();
+        let prototype = parse_declaration(input, &scope).unwrap_or_else(|error| panic!("{error}"));
+        let target = Target {
+            model: DataModel::Ilp32,
+            abi: Abi::SysvX86_64,
+            leaf: true,
+            scope: &scope,
+            import: None,
+            handle_types: &OneType,
+            grants: &|_| None,
+        };
+        let plan = compile(&Arc::new(prototype), &target);
+        let plan = plan.unwrap_or_else(|error| panic!("{input}: {error}"));
+        match listing(&plan) {
+            Ok(listing) => listing.clif,
+            Err(why) => format!("none: {why}"),
+        }
+    });
+    assert!(count >= 12, "only {count} cases");
+}
