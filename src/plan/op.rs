@@ -223,6 +223,9 @@ pub enum Ownership {
     Handle {
         /// The guest value of the handle.
         slot: u16,
+        /// What the guest leaves there goes back to native memory when the handle's callback ends; the
+        /// handle must be one that a callback was given. One guest copy for one native address.
+        back: bool,
     },
 }
 

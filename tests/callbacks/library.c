@@ -8,6 +8,7 @@ struct point { int x; double y; };
 struct big { long a; double b; int c; long d; };
 struct small { short a; int b; };
 
+typedef struct group group;
 static int calls;
 int count_calls(void) { int n = calls; calls = 0; return n; }
 int apply(int (*f)(int), int x) { calls++; return f(x) + f(x + 1); }
@@ -134,3 +135,14 @@ int values(int (*f)(int n, session **all), int n) {
     for (int i = 0; i < n && i < 2; i++) session_close(all[i]);
     return r;
 }
+
+struct group { int open; unsigned char memory[16]; };
+void *group_memory(group *g, int n) { return n <= 16 ? g->memory : 0; }
+int grouped(void (*step)(group *, int), int (*final)(group *), int n) {
+    group g = {1, {0}};
+    for (int i = 1; i <= n; i++) step(&g, i);
+    int r = final(&g);
+    return r * 1000 + g.memory[0];
+}
+group *group_open(void) { return calloc(1, sizeof(group)); }
+void group_close(group *g) { free(g); }

@@ -58,3 +58,8 @@ int rows(int (*f)(void *__cookie a, int n, char *_Nullable __null_terminated *_I
          void *__closure(f) arg, int which);
 int attributes(int (*f)(const char **__null_terminated atts), int n);
 int values(int (*f)(int n, session **_In_ __counted_by(n) all), int n);
+typedef struct group group __drop(group_close);
+group *group_open(void);
+void group_close(group *_Nullable __consumes g);
+void *_Nullable _Inout_ __sized_by(n) __lifetimebound(g) group_memory(group *g, int n __range(0, 16));
+int grouped(void (*step)(group *g, int i), int (*final)(group *g), int n);

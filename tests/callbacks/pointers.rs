@@ -177,3 +177,73 @@ fn a_trap_inside_leaves_no_handle_of_an_array() {
     let error = trapped(guest.call::<_, i32>("after", ())).to_string();
     assert!(error.contains("cb.session_id"), "{error}");
 }
+
+const GROUP_MEMORY: (&str, &str) = ("group_memory", "(param i32 i32) (result i32)");
+
+/// A guest that adds up in memory that a callback's handle lends.
+fn groups(step: &str, last: &str) -> Guest {
+    guest(
+        &[
+            GROUP_MEMORY,
+            ("grouped", "(param i32 i32 i32) (result i32)"),
+            ("group_open", "(result i32)"),
+        ],
+        "$step $final",
+        &format!(
+            r#"(func $step (param $g i32) (param $i i32) (local $at i32) {step})
+            (func $final (param $g i32) (result i32) {last})
+            (func (export "go") (param i32) (result i32)
+                (call $grouped (i32.const 1) (i32.const 2) (local.get 0)))
+            (func (export "owned") (result i32) (call $group_memory (call $group_open) (i32.const 4)))"#
+        ),
+    )
+}
+
+#[test]
+fn memory_that_a_callbacks_handle_lends_goes_back() {
+    let mut guest = groups(
+        r#"(local.set $at (call $group_memory (local.get $g) (i32.const 4)))
+           (i32.store8 (local.get $at) (i32.add (i32.load8_u (local.get $at)) (local.get $i)))
+           ;; The same memory again: what was written is there.
+           (local.set $at (call $group_memory (local.get $g) (i32.const 4)))
+           (i32.store8 (local.get $at) (i32.add (i32.load8_u (local.get $at)) (i32.const 1)))
+           (drop (memory.grow (i32.const 1)))"#,
+        "(i32.load8_u (call $group_memory (local.get $g) (i32.const 4)))",
+    );
+    // 1 + 2 + 3, and 1 each time; C finds the same.
+    assert_eq!(guest.run::<_, i32>("go", 3), 9009);
+    assert_eq!(guest.live(), 0);
+    assert_eq!(guest.run::<_, i32>("go", 0), 0);
+    assert_eq!(guest.live(), 0);
+}
+
+#[test]
+fn lent_memory_must_not_grow_while_the_guest_has_it() {
+    let mut guest = groups(
+        r#"(drop (call $group_memory (local.get $g) (i32.const 4)))
+           (drop (call $group_memory (local.get $g) (i32.const 2)))
+           (drop (call $group_memory (local.get $g) (i32.const 8)))"#,
+        "(i32.const 0)",
+    );
+    let error = trapped(guest.call::<_, i32>("go", 1)).to_string();
+    assert!(error.contains("the first 4 bytes of this memory"), "{error}");
+}
+
+#[test]
+fn nothing_goes_back_after_a_trap() {
+    let mut guest = groups(
+        r#"(local.set $at (call $group_memory (local.get $g) (i32.const 4)))
+           (i32.store8 (local.get $at) (i32.const 9))
+           unreachable"#,
+        "(i32.const 0)",
+    );
+    assert!(guest.call::<_, i32>("go", 1).is_err());
+}
+
+#[test]
+fn a_handle_that_lives_on_lends_nothing_that_goes_back() {
+    let mut guest = groups("", "(i32.const 0)");
+    let error = trapped(guest.call::<_, i32>("owned", ())).to_string();
+    assert!(error.contains("was not made for a callback"), "{error}");
+    assert_eq!(guest.live(), 0);
+}

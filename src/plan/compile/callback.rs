@@ -643,6 +643,8 @@ fn works_on_memory(op: CallbackOp) -> bool {
     match op {
         CallbackOp::Inside { .. }
         | CallbackOp::Copy { .. }
+        // What it lends may have to be copied back.
+        | CallbackOp::Handle { .. }
         | CallbackOp::Object { .. }
         | CallbackOp::Room { .. }
         | CallbackOp::ReplySplit { .. }
@@ -656,7 +658,6 @@ fn works_on_memory(op: CallbackOp) -> bool {
         | CallbackOp::Pair { .. }
         | CallbackOp::Vector { .. }
         | CallbackOp::Cookie { .. }
-        | CallbackOp::Handle { .. }
         | CallbackOp::Enter
         | CallbackOp::Reply { .. }
         | CallbackOp::ReplyVector

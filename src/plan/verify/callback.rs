@@ -382,6 +382,7 @@ impl<'p> Reading<'p> {
         let back = writes(ty);
         match (shown, op) {
             (Shown::Object(name), CallbackOp::Handle { from, slot: s, kind }) => {
+                self.memory = true;
                 self.equal((from, s) == (at, slot), index)?;
                 self.kind(kind, &name, index)
             }

@@ -13,7 +13,7 @@ use crate::plan::interpret::after::{Taken, native_text_length, settle};
 use crate::plan::interpret::{Failure, FrameEnvironment};
 use crate::plan::moves::{load, misfit, store};
 use crate::plan::op::{CallbackOp, Each, REMOTE, Reach};
-use crate::plan::problem::Problem;
+use crate::plan::problem::{CallbackProblem, Problem, Subject};
 use std::ptr;
 
 /// What one call of a callback has brought to the guest, and takes back.
@@ -360,20 +360,33 @@ impl Call<'_> {
         for handle in &brought.shown {
             ended.extend(space.store().with_handles(|table| table.hide(*handle)));
         }
+        let instance = self.closure.binding().instance;
+        let mut lost = None;
+        for loan in ended.iter().filter(|loan| is_well && loan.back != 0) {
+            let at = space.inside(loan.address, loan.size).filter(|_| loan.instance == instance);
+            let Some(at) = at else {
+                let problem = Problem::Callback(Box::new(CallbackProblem::LivesOn));
+                lost = Some(Kept::Problem(Box::new((Subject::Call, problem))));
+                continue;
+            };
+            let to = ptr::with_exposed_provenance_mut::<u8>(loan.back);
+            // SAFETY: the bytes are inside the guest's memory. The native ones are lent as long as the object
+            // is, which native code has passed to this callback and which has no owner here.
+            unsafe { to.copy_from_nonoverlapping(at, usize_of(loan.size)) };
+        }
         if trapped {
             return Ok(());
         }
-        let instance = self.closure.binding().instance;
         let loans = brought.copies.iter().filter(|copy| copy.address != 0).map(|copy| {
             let size = copy.bytes.len() as u64;
-            Loan { instance, address: copy.address, size }
+            Loan { instance, address: copy.address, size, back: 0 }
         });
         for loan in loans.chain(ended) {
             if self.guest().release(loan).is_err() {
                 return Err(Kept::Guest);
             }
         }
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 }
 
