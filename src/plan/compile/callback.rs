@@ -406,9 +406,10 @@ impl Compiler<'_> {
                 Each::Text(unit?)
             }
             _ => {
-                self.later(
+                self.error(
                     ty.span,
-                    "pointers to pointers in a callback, but to strings and handles,",
+                    "a callback is given pointers that lead to neither strings nor handles",
+                    "pass an array of strings, or of pointers to incomplete structs",
                 );
                 return None;
             }
