@@ -39,9 +39,8 @@ impl Compiler<'_> {
         let pass = CallbackOp::Pass { slot, to, callback, null, closure, kept };
         self.before.pointers.push(Op::Callback(pass));
         for note in &param.ty.notes {
-            match &note.kind {
-                NoteKind::CapturedBy(captor) => self.closure_kept(closure, captor),
-                _ => {}
+            if let NoteKind::CapturedBy(captor) = &note.kind {
+                self.closure_kept(closure, captor);
             }
         }
     }

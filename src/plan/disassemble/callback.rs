@@ -67,6 +67,8 @@ impl Printer<'_> {
                 format!("{} -> slot {slot}", self.at(from))
             }
             CallbackOp::Copy { from, slot, reach, back } => {
+                let in_place = !matches!(reach, Reach::Pointers { .. });
+                let how = if in_place { "inside or copy" } else { "copy" };
                 let reach = match reach {
                     Reach::Text(1) => "string".to_owned(),
                     Reach::Text(unit) => format!("string of {unit}-byte elements"),
@@ -91,7 +93,7 @@ impl Printer<'_> {
                     }
                 };
                 let back = if back { ", and back" } else { "" };
-                format!("{} -> slot {slot}, inside or copy of {reach}{back}", self.at(from))
+                format!("{} -> slot {slot}, {how} of {reach}{back}", self.at(from))
             }
             CallbackOp::Handle { from, slot, kind } => {
                 format!("{} -> slot {slot}, {}", self.at(from), self.kind(kind))
