@@ -25,6 +25,7 @@
 //! Not here: whether the guest may call the function at all (`host::grants`), and the language
 //! (`signature`).
 mod aggregate;
+mod boxed;
 mod by_value;
 mod callback;
 mod data;
@@ -337,6 +338,7 @@ impl<'a> Compiler<'a> {
         assignment: &Assignment,
         returns: Returns,
     ) -> Plan {
+        self.objects();
         if self.adopts > 0 {
             self.before.conditions.push(Op::Reserve { handles: self.adopts });
         }

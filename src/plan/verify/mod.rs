@@ -50,6 +50,9 @@
 //! *Callbacks.* See `callback`: how guest functions are passed, and the plans of native code's calls of
 //! them.
 //!
+//! *Objects that guests mirror.* See `boxed`: a parameter that points at a mirror is copied, and replaced
+//! by its object, whose handle is where the struct says; objects are written last and read first.
+//!
 //! *What outlives the call.* A cookie is made of the parameter's own integer, and comes back only as one. A
 //! descriptor is never the guest's integer, and reaches the guest only as a handle, or as a negative
 //! number. Each annotation of a handle's owners and captures is recorded once, for the captor that it
@@ -73,6 +76,7 @@
 //! - That ops do what they say: differential tests of the tiers show that.
 mod after;
 mod before;
+mod boxed;
 mod by_value;
 mod call;
 mod callback;
