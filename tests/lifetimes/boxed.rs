@@ -76,7 +76,10 @@ impl World {
 
     fn try_call(&mut self, name: &str, arguments: &[usize]) -> Result<i32, Box<CallError>> {
         let function = self.instance.get_func(&mut self.store, name).expect("it is exported");
-        let arguments: Vec<Val> = arguments.iter().map(|value| Val::I32(*value as i32)).collect();
+        let arguments: Vec<Val> = arguments
+            .iter()
+            .map(|value| Val::I32(u32::try_from(*value).expect("32 bits").cast_signed()))
+            .collect();
         let mut results = [Val::I32(0)];
         match function.call(&mut self.store, &arguments, &mut results) {
             Ok(()) => Ok(results[0].unwrap_i32()),
