@@ -155,3 +155,11 @@ fn ten_lines_of_text_call_libm() {
     let frexp = instance.get_typed_func::<f64, (f64, i32)>(&mut store, "frexp_of").expect("frexp");
     assert_eq!(frexp.call(&mut store, 80.0).expect("a call"), (0.625, 7));
 }
+
+#[test]
+fn streams_go_through_native_deflate() {
+    let ran = run("deflate-stream/stream.wasm", &[]).unwrap_or_else(|error| panic!("{error:?}"));
+    let expected = std::fs::read_to_string(example("deflate-stream").join("expected.txt"));
+    assert_eq!(ran.stdout, expected.expect("it is there"), "{}", ran.stderr);
+    assert_eq!(ran.status, 0);
+}

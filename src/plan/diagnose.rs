@@ -89,10 +89,10 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         Op::Address { .. }
         | Op::Native(_)
         | Op::Upcall(_)
-        | Op::Deep(DeepOp::Settle | DeepOp::Commit) => Subject::Call,
-        Op::Deep(DeepOp::Copy { param, .. } | DeepOp::Take { param, .. }) => {
-            of_value(plan, param.into())
-        }
+        | Op::Deep(DeepOp::Settle | DeepOp::Commit | DeepOp::Fill | DeepOp::Fetch) => Subject::Call,
+        Op::Deep(
+            DeepOp::Copy { param, .. } | DeepOp::Take { param, .. } | DeepOp::Box { param, .. },
+        ) => of_value(plan, param.into()),
         Op::Callback(op) => callback::subject(plan, op),
         Op::Life(op) => life::subject(plan, op),
         Op::Apart { text, .. } => text_slot(plan, text),

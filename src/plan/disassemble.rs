@@ -355,10 +355,10 @@ impl Printer<'_> {
                 Some("result".to_owned())
             }
             // A closure's arguments are lent in order.
-            Op::Deep(DeepOp::Copy { param, .. } | DeepOp::Take { param, .. }) => {
-                Some(self.param(param))
-            }
-            Op::Deep(DeepOp::Settle | DeepOp::Commit) => None,
+            Op::Deep(
+                DeepOp::Copy { param, .. } | DeepOp::Take { param, .. } | DeepOp::Box { param, .. },
+            ) => Some(self.param(param)),
+            Op::Deep(DeepOp::Settle | DeepOp::Commit | DeepOp::Fill | DeepOp::Fetch) => None,
             Op::Callback(op) => self.callback_comment(op),
             Op::Life(op) => self.life_subject(op),
             Op::Upcall(_) if op.phase() == Phase::Before => Some(self.subject(index)),

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "grants an interface and reads the journal of a C library")]
 #![expect(clippy::cast_possible_truncation, reason = "guest values are 32 bits of 64")]
 
+mod boxed;
 mod captures;
 mod cookies;
 mod copies;
@@ -12,6 +13,7 @@ mod descriptors;
 mod exclusive;
 #[path = "../support/native.rs"]
 mod native;
+mod nested;
 mod remembered;
 mod teardown;
 mod world;

@@ -32,7 +32,7 @@ pub(super) struct Shapes<'a> {
     /// The record whose fields an expression may read.
     owner: Option<Owner<'a>>,
     /// Roots that are copied before the call.
-    copied: Vec<u16>,
+    pub(super) copied: Vec<u16>,
 }
 
 /// Where an integer that an expression reads is.
@@ -132,6 +132,9 @@ impl<'a> Compiler<'a> {
             .map_or_else(|| format!("parameter {}", index + 1), |name| name.to_string());
         let site = Inner { memory: 0, host: 0, ty, path: name, owner: None };
         let Some(link) = self.link(&site, When::Before, true) else { return };
+        if ty.pointee().is_some_and(|pointee| self.is_boxed(&pointee.kind)) {
+            return self.boxed(index, ty, to, link, early);
+        }
         if matches!(link.reach, Reach::One | Reach::Ends { .. })
             && matches!(link.target, Target::Data(_))
         {
@@ -145,7 +148,7 @@ impl<'a> Compiler<'a> {
         list.push(op);
     }
 
-    fn root(&mut self, link: Link) -> u16 {
+    pub(super) fn root(&mut self, link: Link) -> u16 {
         self.shapes.roots.push(link);
         super::index_of(self.shapes.roots.len() - 1)
     }
@@ -258,6 +261,11 @@ impl<'a> Compiler<'a> {
                 let borrowed = ty.has(|n| *n == NoteKind::Borrowed);
                 link.target = Target::Handle { kind, borrowed };
                 return Some(link);
+            }
+            record if self.is_boxed(record) && (!is_root || when == When::After) => {
+                let message = "a `__boxed` object is only passed by a pointer of its own";
+                self.error(ty.span, message, "pass it as a parameter");
+                return None;
             }
             _ => {}
         }

@@ -7,6 +7,7 @@ use crate::plan::moves::MoveKind;
 use crate::signature::{
     Diagnostic, Field, Float, NoteKind, Record, RecordKind, Scope, Span, Type, TypeKind,
 };
+use std::sync::Arc;
 
 /// A run of bytes of a value: where it is on either side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -384,6 +385,16 @@ impl<'a> Walk<'a> {
                     inside.host_only = true;
                     continue;
                 }
+                if is_boxed(record, scope) {
+                    if around.1.is_some() {
+                        let message = "a `__boxed` object lies in memory of its own";
+                        return Err(Diagnostic::new(span, message).help("hold a pointer to it"));
+                    }
+                    if field.ty.has(|note| *note == NoteKind::Private) {
+                        inside.host_only = true;
+                        continue;
+                    }
+                }
                 refuse_notes(field)?;
                 inside.path.truncate(around.0);
                 inside.unnamed = field.name.is_none();
@@ -523,6 +534,13 @@ fn join(all: &mut Vec<Leaf>) {
         before.kind = MoveKind::Bytes(both);
         all.pop();
     }
+}
+
+/// Whether the guest only has a mirror of such objects.
+pub(super) fn is_boxed(record: &Record, scope: &Scope) -> bool {
+    let Some(tag) = &record.tag else { return false };
+    let notes = scope.record_notes.get(&(record.kind, Arc::clone(&tag.name)));
+    notes.is_some_and(|notes| notes.iter().any(|note| note.kind == NoteKind::Boxed))
 }
 
 /// Annotations that say nothing of a field whose struct is copied.

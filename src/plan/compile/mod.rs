@@ -25,6 +25,7 @@
 //! Not here: whether the guest may call the function at all (`host::grants`), and the language
 //! (`signature`).
 mod aggregate;
+mod boxed;
 mod by_value;
 mod callback;
 mod data;
@@ -337,11 +338,15 @@ impl<'a> Compiler<'a> {
         assignment: &Assignment,
         returns: Returns,
     ) -> Plan {
+        self.objects();
         if self.adopts > 0 {
             self.before.conditions.push(Op::Reserve { handles: self.adopts });
         }
         let handles = self.before.handles.len() + self.before.taken.len();
         let allocates = !self.after.guest.is_empty();
+        if self.target.leaf && !allocates {
+            self.without_guest_code();
+        }
         let marks = handles > 0
             && (self.has_exclusive()
                 || allocates

@@ -2,7 +2,7 @@
 use super::Printer;
 use super::names::{bytes, direction_name, null_name, width_name};
 use crate::plan::moves::MoveKind;
-use crate::plan::op::DeepOp;
+use crate::plan::op::{Boxing, DeepOp};
 use crate::plan::shape::{Carry, Link, Reach, Shape, Target, Test};
 use std::fmt::{self, Write as _};
 
@@ -12,6 +12,17 @@ impl Printer<'_> {
             DeepOp::Copy { slot, to, root, param: _ } => {
                 format!("{}, {}", self.slot_to(slot, to), self.root(root))
             }
+            DeepOp::Box { slot, to, root: _, kind, field, boxing, param: _ } => {
+                let what = match boxing {
+                    Boxing::Made => "made",
+                    Boxing::Used => "used",
+                    Boxing::Ended => "ended",
+                };
+                let kind = self.plan.handle_kinds.get(usize::from(kind));
+                let name = kind.map_or("?", |kind| &*kind.name);
+                format!("{}, {what} {name}, handle {field} bytes in", self.slot_to(slot, to))
+            }
+            DeepOp::Fill | DeepOp::Fetch => "the objects".to_owned(),
             DeepOp::Settle => "the copies".to_owned(),
             DeepOp::Take { from, take, root, unless, param: _ } => {
                 let unless = self.unless(unless);

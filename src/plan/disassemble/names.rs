@@ -156,6 +156,9 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
         },
         Op::Deep(op) => match op {
             DeepOp::Copy { .. } => "copy",
+            DeepOp::Box { .. } => "box",
+            DeepOp::Fill => "fill",
+            DeepOp::Fetch => "fetch",
             DeepOp::Settle => "settle",
             DeepOp::Take { .. } => "takedeep",
             DeepOp::Commit => "giveback",

@@ -48,6 +48,17 @@ impl Block {
         Block { words: words.collect(), bytes: bytes.len() }
     }
 
+    /// So many zeros, for an object of native code's.
+    #[must_use]
+    pub fn zeroed(bytes: usize) -> Block {
+        Block { words: vec![0; bytes.div_ceil(16).max(1)].into(), bytes }
+    }
+
+    /// The first of the bytes, for native code to write to.
+    pub fn start(&mut self) -> *mut u8 {
+        self.words.as_mut_ptr().cast()
+    }
+
     /// Where the bytes are.
     #[must_use]
     pub fn address(&self) -> u64 {

@@ -21,6 +21,7 @@ use std::mem::transmute;
 use std::num::NonZeroU16;
 use std::ptr;
 
+mod boxed;
 mod deep;
 
 /// What [`Op::InsideOr`] leaves for a pointer that is not the guest's.
@@ -190,7 +191,8 @@ impl After<'_> {
                         self.take_deep(from, take, root, unless)?;
                     }
                     DeepOp::Commit => self.commit_copies()?,
-                    DeepOp::Copy { .. } => {}
+                    DeepOp::Fetch => self.fetch_objects(),
+                    DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => {}
                 },
                 Op::StoreCell { slot, from, width } => store_cell(&space, slot, from, width)?,
                 Op::EndLoans { slot } => {
@@ -509,7 +511,10 @@ impl After<'_> {
         for op in &self.space.plan.ops[from..] {
             if *op == Op::Deep(DeepOp::Commit) {
                 // SAFETY: the caller's promise: nothing of the copies was written back.
-                unsafe { self.abandon_copies() };
+                unsafe {
+                    self.abandon_copies();
+                    self.abandon_objects();
+                }
             }
             if let Op::FreeNative { from, callee } = *op {
                 // SAFETY: not freed before: the op has not run.

@@ -139,6 +139,8 @@ pub unsafe fn step(
             Op::Room { slot, size } => {
                 space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
             }
+            Op::Deep(op @ DeepOp::Box { .. }) => super::boxed::place(space, memory, op)?,
+            Op::Deep(DeepOp::Fill) => super::boxed::fill(space, memory),
             Op::Deep(DeepOp::Copy { slot, to, root, param }) => {
                 deep::copy(space, memory, slot, to, (root, param))?;
             }
@@ -176,7 +178,7 @@ pub unsafe fn step(
             | Op::Adopt { .. }
             | Op::StoreCell { .. }
             | Op::StoreObject { .. }
-            | Op::Deep(DeepOp::Settle | DeepOp::Take { .. } | DeepOp::Commit)
+            | Op::Deep(DeepOp::Settle | DeepOp::Take { .. } | DeepOp::Commit | DeepOp::Fetch)
             | Op::Native(_)
             | Op::Upcall(_)
             | Op::EndLoans { .. }

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "blocks lie in memory that is allocated by hand")]
 use crate::plan::binding::StoreBlock;
 use crate::plan::handles;
-use crate::plan::op::At;
+use crate::plan::op::{At, Boxing};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
 use std::ptr;
@@ -34,6 +34,8 @@ pub struct CallMemory {
     /// Handles that were reserved for what native code may leave in the copies.
     reserved: u32,
     store: *const StoreBlock,
+    /// Objects that copies mirror.
+    pub boxes: Vec<BoxUse>,
     /// What native code keeps after the call, by the place of its address.
     pub kept: Vec<(At, handles::Block)>,
 }
@@ -75,6 +77,24 @@ pub struct Block {
     pub param: u16,
 }
 
+/// An object that the guest's struct mirrors, while a call has it.
+#[derive(Debug)]
+pub struct BoxUse {
+    /// The copy of the mirror.
+    pub block: u32,
+    pub object: *mut u8,
+    /// The memory of one that is made, until its handle owns that.
+    pub owned: Option<handles::Block>,
+    /// 0: it is being made.
+    pub handle: u32,
+    pub kind: u16,
+    /// Where the handle is in the guest's struct.
+    pub field: u32,
+    pub boxing: Boxing,
+    /// Where the object has pointers to what the guest has passed.
+    pub links: Vec<u32>,
+}
+
 /// A block that is to be made.
 pub struct Wanted {
     pub guest: u64,
@@ -97,6 +117,7 @@ impl CallMemory {
             marked: Vec::new(),
             reserved: 0,
             store,
+            boxes: Vec::new(),
             kept: Vec::new(),
         }
     }
@@ -197,9 +218,16 @@ impl Drop for CallMemory {
         if self.marked.is_empty() && self.reserved == 0 || ptr::eq(self.store, ptr::null()) {
             return;
         }
+        for one in &mut self.boxes {
+            one.clear();
+        }
         // SAFETY: the store block outlives every call of its bindings.
         let store = unsafe { &*self.store };
         store.with_handles(|handles| {
+            for one in self.boxes.iter().filter(|one| one.handle != 0) {
+                handles.give_up(one.handle);
+                handles.doom(one.handle, false);
+            }
             self.marked.iter().for_each(|handle| handles.leave(*handle));
             handles.release(self.reserved);
         });

@@ -21,6 +21,7 @@ use std::ptr::NonNull;
 
 mod after;
 mod before;
+mod boxed;
 pub mod callback;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "closure_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "closure_unsupported.rs")]

@@ -1,6 +1,17 @@
 //! The ops of pointed-to data that native code gets as a copy of the call's own.
 use super::{At, Phase};
 
+/// What a call does with the object that a guest's struct mirrors (`__boxed`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Boxing {
+    /// Makes it (`_Out_`).
+    Made,
+    /// Uses it.
+    Used,
+    /// Ends it (`__consumes`).
+    Ended,
+}
+
 /// An op of data whose layouts differ, that holds pointers, or that a bound depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "fields have the same meaning everywhere: see the module of ops")]
@@ -9,6 +20,16 @@ pub enum DeepOp {
     /// that it leads to, into memory of the call, handles made pointers. `to` receives the native
     /// address of the copy. One address that is passed twice with one shape is one copy.
     Copy { slot: u16, to: At, root: u16, param: u16 },
+    /// The copy whose address [`DeepOp::Copy`] has put at `to` mirrors an object that outlives calls
+    /// (`__boxed`), whose address `to` receives instead. Its handle, of `Plan::handle_kinds[kind]`, is
+    /// `field` bytes into the guest's struct; it is the call's alone. `Boxing::Made`: a new object, zero.
+    Box { slot: u16, to: At, root: u16, kind: u16, field: u32, boxing: Boxing, param: u16 },
+    /// Writes members and pointers of the mirrors to their objects. Only a reservation may follow: it
+    /// is the first thing that lasts.
+    Fill,
+    /// Reads what native code has left in the objects into their mirrors, and clears the objects'
+    /// pointers; the objects that the call ends are gone.
+    Fetch,
     /// Looks through every copy that goes back to the guest: integers must fit, pointers that
     /// native code has changed must be ones that the guest can have.
     Settle,
@@ -25,7 +46,8 @@ impl DeepOp {
     #[must_use]
     pub fn phase(self) -> Phase {
         match self {
-            DeepOp::Copy { .. } => Phase::Before,
+            DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => Phase::Before,
+            DeepOp::Fetch => Phase::Facts,
             DeepOp::Settle | DeepOp::Take { .. } => Phase::Checks,
             DeepOp::Commit => Phase::Commit,
         }

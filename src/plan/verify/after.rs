@@ -134,7 +134,8 @@ impl<'p> Verifier<'p> {
                 DeepOp::Settle => self.settle(),
                 DeepOp::Take { .. } => self.take_deep(op),
                 DeepOp::Commit => self.commit(),
-                DeepOp::Copy { .. } => Err(Fault::Unasked),
+                DeepOp::Fetch => self.fetched(),
+                DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => Err(Fault::Unasked),
             },
             Op::FitsObject { moves } => {
                 self.result_moves(moves)?;

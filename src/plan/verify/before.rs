@@ -93,6 +93,9 @@ impl Made {
 impl Verifier<'_> {
     /// Checks one op of the section.
     pub(super) fn before(&mut self, op: &Op) -> Checked {
+        if self.copies.objects.filled && !matches!(op, Op::Reserve { .. }) {
+            return Err(Fault::Sequence("behind the objects"));
+        }
         match *op {
             Op::Int8 { slot, to }
             | Op::UInt8 { slot, to }
@@ -433,6 +436,7 @@ impl Verifier<'_> {
         }
         self.conditions_ready()?;
         self.life_ready()?;
+        self.objects_ready()?;
         self.format_ready()?;
         for (buffer, _) in &self.made.writable {
             let index = self.travels(*buffer)?;

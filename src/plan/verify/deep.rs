@@ -1,6 +1,7 @@
 //! Data behind pointers: which arguments must be copied, and whether the plan's shapes are those of
 //! their types. Read from the prototype alone, with code of its own: members are compared byte by
 //! byte, pointers by what their types and annotations say, counts by what they mean.
+use super::boxed::Objects;
 use super::demand::{
     Argument, Elements, Incoming, Reader, Reading, counted, find, has, is_text, name_of,
 };
@@ -33,6 +34,7 @@ pub(super) struct Copies {
     copied: Vec<u16>,
     settled: bool,
     committed: bool,
+    pub(super) objects: Objects,
 }
 
 impl Copies {
@@ -44,6 +46,7 @@ impl Copies {
             copied: Vec::new(),
             settled: false,
             committed: false,
+            objects: Objects::new(params),
         }
     }
 }
@@ -55,7 +58,7 @@ pub(super) struct Data<'p> {
     prototype: &'p Prototype,
     types: Vec<&'p Type>,
     /// The records that the prototype has bodies of, and those that its interface has.
-    scope: Scope,
+    pub(super) scope: Scope,
 }
 
 /// The record whose fields expressions may name, and its offset on the host.
@@ -120,7 +123,7 @@ impl<'p> Data<'p> {
         Data { reader, leaf: plan.facts.leaf, prototype, types, scope }
     }
 
-    fn body(&self, record: &Record) -> Option<Arc<RecordBody>> {
+    pub(super) fn body(&self, record: &Record) -> Option<Arc<RecordBody>> {
         let known = || {
             let tag = record.tag.as_ref()?;
             self.scope.records.get(&(record.kind, Arc::clone(&tag.name)))
@@ -231,7 +234,10 @@ impl<'p> Data<'p> {
         let pointers = all.pointers.len();
         let mut laid = Bytes::new();
         for ((field, kept), found) in body.fields.iter().zip(kept).zip(found) {
-            if has(&field.ty, &NoteKind::HostOnly) {
+            if has(&field.ty, &NoteKind::Private) && owner.is_some() {
+                return Err("a boxed object inside of other data".to_owned());
+            }
+            if has(&field.ty, &NoteKind::HostOnly) || has(&field.ty, &NoteKind::Private) {
                 all.missing = true;
                 continue;
             }
@@ -587,13 +593,13 @@ impl Scene<'_, '_> {
 }
 
 impl<'p> Verifier<'p> {
-    fn wrong<T>(&self, reason: impl Into<String>, index: usize) -> Checked<T> {
+    pub(super) fn wrong<T>(&self, reason: impl Into<String>, index: usize) -> Checked<T> {
         Err(Fault::Shape { reason: reason.into(), subject: self.subject(index) })
     }
 
     /// Checks one op of copied data.
     pub(super) fn deep_before(&mut self, op: DeepOp) -> Checked {
-        let DeepOp::Copy { slot, to, root, param } = op else { return Err(Fault::Unasked) };
+        let DeepOp::Copy { slot, to, root, param } = op else { return self.objects_before(op) };
         let index = self.place_bytes(slot, to, 8, What::Address)?;
         self.agrees(usize::from(param) == index, "the number", index)?;
         if !matches!(self.params[index].wants, Argument::Copied) {
@@ -603,7 +609,13 @@ impl<'p> Verifier<'p> {
         self.root(root, ty, index, false)?;
         let link = &self.plan.roots[usize::from(root)];
         if matches!(link.reach, Reach::One | Reach::Ends { .. }) {
-            self.copies.places[index] = Some(to);
+            // What is in an object is not what was checked.
+            if !self.is_boxed(ty) {
+                self.copies.places[index] = Some(to);
+            }
+        }
+        if self.is_boxed(ty) {
+            self.mirrored(index, to, root);
         }
         self.copies.copied.push(root);
         Ok(())
@@ -646,6 +658,10 @@ impl<'p> Verifier<'p> {
 
     /// Everything that must happen to copies has, and no shape is idle.
     pub(super) fn copies_done(&self) -> Checked {
+        if self.copies.objects.any() != self.copies.objects.fetched {
+            let subject = "the objects".to_owned();
+            return Err(Fault::Undone { what: "reads", subject });
+        }
         if self.gives_back() != self.copies.committed {
             let subject = "the copies".to_owned();
             return Err(Fault::Undone { what: "gives back", subject });
@@ -695,6 +711,9 @@ impl<'p> Verifier<'p> {
         };
         if ty.notes.iter().any(|note| foreign(&note.kind)) {
             return self.wrong("an annotation that copies do not have", index);
+        }
+        if self.is_boxed(ty) && (!is_root || after) {
+            return self.wrong("a boxed object inside of other data", index);
         }
         let nullable = has(ty, &NoteKind::Nullable);
         let mut null = if nullable { Null::Allowed } else { Null::Refused };

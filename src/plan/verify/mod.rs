@@ -50,11 +50,14 @@
 //! *Callbacks.* See `callback`: how guest functions are passed, and the plans of native code's calls of
 //! them.
 //!
+//! *Objects that guests mirror.* See `boxed`: a parameter that points at a mirror is copied, and replaced
+//! by its object, whose handle is where the struct says; objects are written last and read first.
+//!
 //! *What outlives the call.* A cookie is made of the parameter's own integer, and comes back only as one. A
 //! descriptor is never the guest's integer, and reaches the guest only as a handle, or as a negative
 //! number. Each annotation of a handle's owners and captures is recorded once, for the captor that it
 //! names, which the call does not consume, and after it was tested that the handle may be kept. A handle
-//! that is `__exclusive` is given to the call after all handles were entered, and the plan marks handles.
+//! that is `__exclusive` is given to the call alone after all handles were entered, and the plan marks handles.
 //! Data that is kept is `const` and copied before the call, every byte that was checked, and the copy
 //! handed to the captor. What a handle remembers is the annotation's value, once for each annotation;
 //! what an expression reads of it was fetched by its name from that parameter's handle.
@@ -73,6 +76,7 @@
 //! - That ops do what they say: differential tests of the tiers show that.
 mod after;
 mod before;
+mod boxed;
 mod by_value;
 mod call;
 mod callback;

@@ -145,8 +145,13 @@ impl After<'_> {
         for (at, native, kind, borrowed) in changed.handles {
             made.push((at, u64::from(self.adopt(native, kind, borrowed, None)?)));
         }
+        let mut left = Vec::new();
         let Some(memory) = &self.memory else { return Ok(()) };
-        for block in memory.blocks.iter().filter(|block| block.outward && block.elements > 0) {
+        for (number, block) in memory.blocks.iter().enumerate() {
+            if !block.outward || block.elements == 0 {
+                continue;
+            }
+            left.extend(self.kept_bytes(block, number));
             let shape = &space.plan.shapes[usize::from(block.shape)];
             let bytes = block.elements * block.guest_size;
             let to = space.inside(block.guest, bytes).ok_or(Failure::Check)?;
@@ -175,7 +180,12 @@ impl After<'_> {
             // SAFETY: no slice of guest memory is alive.
             unsafe { space.write_guest(at, &value.to_le_bytes()[..size]) }.ok_or(Failure::Check)?;
         }
-        Ok(())
+        for (at, bytes) in left {
+            // SAFETY: likewise.
+            unsafe { space.write_guest(at, &bytes) }.ok_or(Failure::Check)?;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.commit_objects() }
     }
 
     /// Destroys the objects that native code has left in copies that will not be written back.

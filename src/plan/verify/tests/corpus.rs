@@ -4,9 +4,9 @@ use crate::plan::compile::{Target, compile};
 use crate::plan::handles::HandleType;
 use crate::plan::layout::DataModel;
 use crate::plan::{HandleTypes, Plan};
-use crate::signature::{Prototype, Record, Scope, parse_prototype};
+use crate::signature::{Interface, Prototype, Record, parse_interface, parse_prototype};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The prototypes. The interfaces' own are verified whenever one is compiled; these are for taking
 /// apart.
@@ -108,6 +108,11 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
      struct grid *__remember(width = grid.height) *_Out_ other)",
     "int blit(struct grid *grid, uint8_t *_Out_ __counted_by(grid.width * grid.height) out, \
      int row __range(0, grid.height - 1), struct grid *mask) __requires(mask.width == grid.width)",
+    "int z_init(zs *_Out_ z, int size __value(sizeof(zs)))",
+    "int z_step(zs *z, int flush, uint8_t *_Out_ __counted_by(n) left, unsigned n)",
+    "int z_copy(zs *_Out_ to, zs *from)",
+    "int z_end(zs *__consumes z)",
+    "int z_look(const zs *z, zt *other)",
     "int variadic(const char *name, ..., double, long, int *_Out_ __counted_by(2))",
     "void qsort(void *__sized_by(n * size) base, size_t n, size_t size, \
      int (*compar)(const void *__sized_by(size) a, const void *__sized_by(size) b))",
@@ -138,6 +143,22 @@ pub(in crate::plan) const LEAVES: &[&str] = &[
     "int copy(bool deep __value(n * 2), int n, int __range(0, n) *_Inout_ at)",
 ];
 
+/// Types of the same library.
+const TYPES: &str = r#"
+#pragma portcullis library "libcorpus.so" module "corpus"
+typedef struct zs {
+    const uint8_t *_Nullable __counted_by(avail) next;
+    unsigned avail;
+    unsigned long total;
+    const char *msg __private;
+    struct inner *state __private;
+    void *opaque __private;
+    int adler;
+} zs __boxed;
+typedef struct zt { void *state __private; int *__counted_by(2 * n) at; long n; } zt __boxed;
+int z_end(zs *__consumes z);
+"#;
+
 /// Other prototypes of the same library.
 const GRANTS: &[&str] = &["__attribute__((pure)) int column_bytes(struct stmt *stmt, int i)"];
 
@@ -147,7 +168,8 @@ struct ByTag;
 impl HandleTypes for ByTag {
     fn number(&self, record: &Record) -> HandleType {
         let tag = record.tag.as_ref().map_or("", |tag| &tag.name);
-        HandleType(tag.bytes().fold(7, |all, byte| all * 31 + u32::from(byte)))
+        let hash = tag.bytes().fold(7_u32, |all, byte| all.wrapping_mul(31) + u32::from(byte));
+        HandleType(hash & HandleType::LAST)
     }
 }
 
@@ -171,8 +193,12 @@ impl For {
 
     /// The plan of one prototype.
     pub(in crate::plan) fn plan(self, text: &str) -> Plan {
+        static INTERFACE: OnceLock<Interface> = OnceLock::new();
+        let types =
+            || parse_interface("corpus.h", TYPES).unwrap_or_else(|errors| panic!("{errors}"));
+        let scope = &INTERFACE.get_or_init(types).scope;
         let parse = |text: &str| -> Arc<Prototype> {
-            match parse_prototype(text, &Scope::default()) {
+            match parse_prototype(text, scope) {
                 Ok(prototype) => Arc::new(prototype),
                 Err(errors) => panic!("{errors}"),
             }
@@ -184,7 +210,7 @@ impl For {
             model: self.model,
             abi: self.abi,
             leaf: self.leaf,
-            scope: &Scope::default(),
+            scope,
             import: None,
             handle_types: &ByTag,
             grants: &find,

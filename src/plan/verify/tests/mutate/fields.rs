@@ -1,8 +1,8 @@
 //! One op with another value in one of its fields.
 use super::{WIDTHS, numbers, operands};
 use crate::plan::op::{
-    At, Count, Datum, DeepOp, Direction, Fate, Null, Op, Operand, Ownership, Ranged, Returns, Slot,
-    Stub, TakeExtent, Width,
+    At, Boxing, Count, Datum, DeepOp, Direction, Fate, Null, Op, Operand, Ownership, Ranged,
+    Returns, Slot, Stub, TakeExtent, Width,
 };
 use std::num::NonZeroU16;
 
@@ -417,7 +417,25 @@ impl Fields<'_> {
                 self.maybe_moved("unless", |unless| op(from, take, root, unless, param));
                 self.params(param, |param| op(from, take, root, unless, param));
             }
-            Op::Deep(DeepOp::Settle | DeepOp::Commit) => {}
+            Op::Deep(DeepOp::Box { slot, to, root, kind, field, boxing, param }) => {
+                let op = |slot, to, root, kind, field, boxing, param| {
+                    Op::Deep(DeepOp::Box { slot, to, root, kind, field, boxing, param })
+                };
+                self.slots(slot, |slot| op(slot, to, root, kind, field, boxing, param));
+                self.moved("to", |to| op(slot, to, root, kind, field, boxing, param));
+                self.each("root", numbers(root), |root| {
+                    op(slot, to, root, kind, field, boxing, param)
+                });
+                self.each("entry", numbers(kind), |kind| {
+                    op(slot, to, root, kind, field, boxing, param)
+                });
+                let fields = [field ^ 4, field + 4, field + 1, 0];
+                self.each("field", fields, |field| op(slot, to, root, kind, field, boxing, param));
+                let all = [Boxing::Made, Boxing::Used, Boxing::Ended];
+                self.each("boxing", all, |boxing| op(slot, to, root, kind, field, boxing, param));
+                self.params(param, |param| op(slot, to, root, kind, field, boxing, param));
+            }
+            Op::Deep(DeepOp::Settle | DeepOp::Commit | DeepOp::Fill | DeepOp::Fetch) => {}
             Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life(op),
             Op::Native(_) | Op::Upcall(_) => {}
