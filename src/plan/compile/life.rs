@@ -189,7 +189,7 @@ impl Compiler<'_> {
         }
     }
 
-    fn is_exclusive(&self, ty: &Type) -> bool {
+    pub(super) fn is_exclusive(&self, ty: &Type) -> bool {
         let exclusive = |note: &NoteKind| *note == NoteKind::Exclusive;
         let record = ty.pointee().map(|pointee| &pointee.kind);
         let of_type = match record {
