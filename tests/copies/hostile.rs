@@ -261,6 +261,11 @@ fn handles_that_change_places_live_on_when_the_call_fails() {
     assert_eq!((world.word(64), world.word(72)), (one, two));
     assert_eq!(world.call("box_get", &[one]), 1);
     assert_eq!(world.call("box_get", &[two]), 2);
+    // It succeeds: they have changed places, and each still has one owner.
+    assert_eq!(world.call("held_swap", &[64, 5]), 1);
+    assert_eq!((world.word(64), world.word(68), world.word(72)), (two, 5, one));
+    drop(world);
+    assert_eq!(freed() - before, 2000);
 }
 
 #[test]

@@ -138,7 +138,14 @@ impl After<'_> {
         let space = self.space;
         let changed = std::mem::take(&mut self.changed);
         let mut made = Vec::with_capacity(changed.handles.len());
+        // What the guest gave in one place and finds in another has no owner more for that.
+        let mut given = BTreeSet::new();
+        if !changed.handles.is_empty() {
+            let blocks = self.memory.iter().flat_map(|memory| &memory.blocks);
+            given.extend(blocks.flat_map(|block| &block.placed).copied());
+        }
         for (at, native, kind, borrowed) in changed.handles {
+            let borrowed = borrowed || given.contains(&native);
             made.push((at, u64::from(self.adopt(native, kind, borrowed, None)?)));
         }
         let Some(memory) = &self.memory else { return Ok(()) };
