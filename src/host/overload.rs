@@ -9,7 +9,8 @@
 use crate::plan::Plan;
 use crate::plan::expression::{Environment, EvaluationError, Expression, Step, evaluate};
 use crate::plan::frame::GuestSlot;
-use crate::plan::op::{At, Op, Operand, Ranged, Width};
+use crate::plan::op::{At, DeepOp, Op, Operand, Ranged, Width};
+use crate::plan::shape::Target;
 use crate::signature::{Diagnostic, NoteKind};
 
 /// The `__range`s of one parameter that is passed by value.
@@ -52,6 +53,25 @@ struct Late<'p> {
     computed: Option<&'p Expression>,
 }
 
+/// Whether an integer in the data that a root leads to has a range.
+fn has_ranges(plan: &Plan, root: u16) -> bool {
+    let mut seen = vec![false; plan.shapes.len()];
+    let root = plan.roots.get(usize::from(root));
+    let mut next: Vec<Target> = root.iter().map(|link| link.target).collect();
+    while let Some(target) = next.pop() {
+        let Target::Data(shape) = target else { continue };
+        let index = usize::from(shape);
+        let Some(shape) = plan.shapes.get(index) else { continue };
+        if !shape.tests.is_empty() {
+            return true;
+        }
+        if !std::mem::replace(&mut seen[index], true) {
+            next.extend(shape.links.iter().map(|link| link.target));
+        }
+    }
+    false
+}
+
 /// The guard that an op makes, if it tests a range.
 fn guard<'p>(plan: &'p Plan, op: &Op) -> Option<Result<Guard, Late<'p>>> {
     let (value, late, test) = match *op {
@@ -63,7 +83,12 @@ fn guard<'p>(plan: &'p Plan, op: &Op) -> Option<Result<Guard, Late<'p>>> {
             let expression = plan.expressions.get(usize::from(expr))?;
             (value, Late { param, computed: Some(expression) }, computed(plan, expression))
         }
+        // Ranges in data are looked at when it is copied.
+        Op::Deep(DeepOp::Copy { root, param, .. }) if has_ranges(plan, root) => {
+            return Some(Err(Late { param, computed: None }));
+        }
         Op::Require { of: None, .. }
+        | Op::Deep(DeepOp::Copy { .. })
         | Op::Int8 { .. }
         | Op::UInt8 { .. }
         | Op::Int16 { .. }
@@ -86,7 +111,14 @@ fn guard<'p>(plan: &'p Plan, op: &Op) -> Option<Result<Guard, Late<'p>>> {
         | Op::StoreObject { .. }
         | Op::Native(_)
         | Op::Upcall(_)
-        | Op::Deep(_)
+        | Op::Deep(
+            DeepOp::Box { .. }
+            | DeepOp::Fill
+            | DeepOp::Fetch
+            | DeepOp::Settle
+            | DeepOp::Take { .. }
+            | DeepOp::Commit,
+        )
         | Op::Callback(_)
         | Op::Life(_)
         | Op::Evaluate { .. }

@@ -140,6 +140,11 @@ impl HandleTable {
         Ok(())
     }
 
+    /// Whether an object has a handle of that type that lives.
+    pub fn knows(&self, pointer: *mut std::ffi::c_void, kind: HandleType) -> bool {
+        self.by_pointer.contains_key(&(pointer, kind))
+    }
+
     /// Takes back one [`HandleTable::enter`]. The handle may have died meanwhile.
     pub fn leave(&mut self, handle: u32) {
         self.each_ancestor(handle, |entry| entry.busy = entry.busy.saturating_sub(1));

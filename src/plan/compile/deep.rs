@@ -228,8 +228,25 @@ impl<'a> Compiler<'a> {
         let pointee = ty.pointee()?;
         for Note { kind, span } in &ty.notes {
             match kind {
-                NoteKind::Cookie | NoteKind::Closure(_) => self.later(*span, "cookies in structs"),
-                NoteKind::CapturedBy(_) => self.later(*span, "captures"),
+                NoteKind::Cookie | NoteKind::Closure(_) => {
+                    self.error(
+                        *span,
+                        format!("`{}` is a cookie inside of other data", site.path),
+                        "pass cookies as parameters: a short C function can fill in the struct",
+                    );
+                    return None;
+                }
+                NoteKind::CapturedBy(_) => {
+                    self.error(
+                        *span,
+                        format!(
+                            "`{}` would be kept, but the data it lies in is the call's",
+                            site.path
+                        ),
+                        "pass what native code keeps as a parameter of its own",
+                    );
+                    return None;
+                }
                 NoteKind::FreedBy(_) | NoteKind::LifetimeBound(_) if !is_root => {
                     self.error(
                         *span,
@@ -253,10 +270,25 @@ impl<'a> Compiler<'a> {
         };
         match &pointee.kind {
             TypeKind::Function(_) => {
-                self.later(ty.span, "callbacks in structs");
+                self.error(
+                    ty.span,
+                    format!("`{}` is a callback inside of other data", site.path),
+                    "pass callbacks as parameters: a short C function can fill in the struct",
+                );
                 return None;
             }
             TypeKind::Record(record) if !self.is_complete(record) => {
+                if self.is_exclusive(ty) {
+                    self.error(
+                        ty.span,
+                        format!(
+                            "`{}` is `__exclusive`, and nobody holds what lies in data",
+                            site.path
+                        ),
+                        "pass it as a parameter of its own",
+                    );
+                    return None;
+                }
                 let kind = self.kind(record);
                 let borrowed = ty.has(|n| *n == NoteKind::Borrowed);
                 link.target = Target::Handle { kind, borrowed };

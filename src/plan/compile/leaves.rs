@@ -161,7 +161,8 @@ impl<'a> Walk<'a> {
                 let message = "`_Atomic` data cannot be copied: threads would not see each other";
                 Diagnostic::new(span, message).help("pass a pointer to plain integers")
             } else {
-                later(span, "`_Atomic` by value")
+                Diagnostic::new(span, "`_Atomic` data cannot be passed by value")
+                    .help("declare the plain type: a value has no other thread")
             });
         }
         if ty.has(|note| matches!(note, NoteKind::Range(..))) {
@@ -232,7 +233,8 @@ impl<'a> Walk<'a> {
         let size = scalar.size(self.sides.memory.data_model());
         match (scalar, self.sides.abi) {
             (Scalar::Pointer, _) if self.is_guest() => {
-                Err(later(span, "pointers in structs that are passed by value"))
+                let message = "pointers in structs that are passed by value are not followed";
+                Err(Diagnostic::new(span, message).help("pass a pointer to the struct"))
             }
             (Scalar::Bool, _) if self.is_guest() => self.push(memory, host, MoveKind::Bool, span),
             (Scalar::Float(Float::LongDouble), Abi::SysvX86_64) if self.is_guest() => {

@@ -194,12 +194,16 @@ impl Compiler<'_> {
     /// The number of a handle type; it says whether a call has such handles to itself.
     pub(super) fn handle_type(&self, record: &Record) -> HandleType {
         let number = self.target.handle_types.number(record);
-        let Some(tag) = &record.tag else { return number };
-        let key = (record.kind, Arc::clone(&tag.name));
-        let notes = self.target.scope.record_notes.get(&key);
-        let exclusive =
-            notes.is_some_and(|notes| notes.iter().any(|n| n.kind == NoteKind::Exclusive));
-        if exclusive { number.alone() } else { number }
+        if self.is_alone(record) { number.alone() } else { number }
+    }
+
+    /// Whether the interface says that a call has handles of that type to itself.
+    fn is_alone(&self, record: &Record) -> bool {
+        record.tag.as_ref().is_some_and(|tag| {
+            let key = (record.kind, Arc::clone(&tag.name));
+            let notes = self.target.scope.record_notes.get(&key);
+            notes.is_some_and(|notes| notes.iter().any(|n| n.kind == NoteKind::Exclusive))
+        })
     }
 
     /// Whether the interface has types whose handles a call has to itself: any handle may be lent by
@@ -212,6 +216,13 @@ impl Compiler<'_> {
     /// Leaves out what only matters while guest code runs, when none does.
     pub(super) fn without_guest_code(&mut self) {
         self.before.life.retain(|op| !matches!(op, Op::Life(LifeOp::Exclusive { own: false, .. })));
+    }
+
+    /// Whether a call has handles of that type to itself.
+    pub(super) fn is_exclusive(&self, ty: &Type) -> bool {
+        let record = ty.pointee().map(|pointee| &pointee.kind);
+        let of_type = matches!(record, Some(TypeKind::Record(record)) if self.is_alone(record));
+        ty.has(|note| *note == NoteKind::Exclusive) || of_type
     }
 
     /// Whether a handle is for this call alone while it runs.

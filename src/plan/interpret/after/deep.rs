@@ -12,7 +12,7 @@ use crate::plan::expression::evaluate;
 use crate::plan::moves::{MoveKind, misfit_run, store_run};
 use crate::plan::op::Width;
 use crate::plan::shape::{Link, Reach, Shape, Target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is to be done with pointers that native code has changed.
 #[derive(Default)]
@@ -142,7 +142,14 @@ impl After<'_> {
         let space = self.space;
         let changed = std::mem::take(&mut self.changed);
         let mut made = Vec::with_capacity(changed.handles.len());
+        // What the guest gave in one place and finds in another has no owner more for that.
+        let mut given = BTreeSet::new();
+        if !changed.handles.is_empty() {
+            let blocks = self.memory.iter().flat_map(|memory| &memory.blocks);
+            given.extend(blocks.flat_map(|block| &block.placed).copied());
+        }
         for (at, native, kind, borrowed) in changed.handles {
+            let borrowed = borrowed || given.contains(&native);
             made.push((at, u64::from(self.adopt(native, kind, borrowed, None)?)));
         }
         let mut left = Vec::new();
@@ -195,20 +202,37 @@ impl After<'_> {
     pub(super) unsafe fn abandon_copies(&self) {
         let Some(memory) = &self.memory else { return };
         let plan = self.space.plan;
+        let mut destroyed = BTreeSet::new();
         for block in memory.blocks.iter().filter(|block| block.outward) {
             let shape = &plan.shapes[usize::from(block.shape)];
             for (index, link) in shape.links.iter().enumerate() {
                 let Target::Handle { kind, borrowed: false } = link.target else { continue };
-                let Some(drop) = plan.handle_kinds[usize::from(kind)].drop else { continue };
+                let (kind, drop) = {
+                    let kind = &plan.handle_kinds[usize::from(kind)];
+                    let Some(drop) = kind.drop else { continue };
+                    (kind.id, drop)
+                };
                 for element in 0..block.elements {
                     let object = block.host.wrapping_add(usize_of(element * block.host_size));
                     let place = usize_of(element) * shape.links.len() + index;
                     let placed = block.placed.get(place).copied().unwrap_or(0);
-                    // SAFETY: the object lies in its block; a pointer that native code has put there
-                    // was given to us by this call, and nobody else will get it.
-                    unsafe {
-                        let native = object.add(link.host as usize).cast::<u64>().read_unaligned();
-                        if native != 0 && native != placed {
+                    // SAFETY: the object lies in its block.
+                    let native =
+                        unsafe { object.add(link.host as usize).cast::<u64>().read_unaligned() };
+                    // What has a handle is somebody's already: native code has only moved it here.
+                    let has_handle = || {
+                        let native = std::ptr::with_exposed_provenance_mut(usize_of(native));
+                        self.space.store().with_handles(|table| table.knows(native, kind))
+                    };
+                    if native != 0
+                        && native != placed
+                        && !destroyed.contains(&native)
+                        && !has_handle()
+                    {
+                        destroyed.insert(native);
+                        // SAFETY: the pointer was given to us by this call, and nobody else will get
+                        // it.
+                        unsafe {
                             let (function, _) = self.space.callee(drop);
                             super::call_with_pointer(function, native);
                         }
@@ -377,6 +401,10 @@ impl Taking<'_, '_> {
             unsafe {
                 if let Some((host, fault)) = misfit(shape, object) {
                     return self.fail(name_at(shape, host), fault);
+                }
+                let space = self.after.space;
+                if let Some((test, fault)) = untrue(&space, &shape.tests, object) {
+                    return self.fail(&test.path, fault);
                 }
                 let to = self.taken.bytes.as_mut_ptr().add(at);
                 for one in &shape.moves {

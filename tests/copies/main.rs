@@ -1,0 +1,8 @@
+//! Data behind pointers, copied in both directions: through a bridge, into a library that gcc
+//! compiles, and into the C library.
+mod hostile;
+#[path = "../support/native.rs"]
+mod native;
+mod real;
+mod taken;
+mod world;
