@@ -34,12 +34,11 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn bridge() -> Bridge {
-    Bridge::builder(&Engine::default())
-        .grant(interfaces::libm())
-        .and_then(|builder| builder.grant(interfaces::zlib()))
-        .and_then(|builder| builder.grant(interfaces::sqlite3()))
-        .and_then(|builder| builder.build())
-        .expect("the shipped interfaces can be granted together")
+    let mut builder = Bridge::builder(&Engine::default());
+    for (_, shipped) in interfaces::all() {
+        builder = builder.grant(shipped).expect("the shipped interfaces can be granted together");
+    }
+    builder.build().expect("a bridge")
 }
 
 /// Runs a WASI guest with the repository as its directory.
@@ -135,6 +134,40 @@ fn guests_without_an_sdk_print_what_is_expected() {
         let ran = run(&format!("{language}/guest.wasm"), &[]).expect("a run");
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{language}");
         assert_eq!(ran.stdout, expected(&format!("{language}/expected.txt")));
+    }
+}
+
+/// Guests that need what is "not supported yet". The test demands that they fail for that reason, so
+/// that none stays here longer than it must.
+const PENDING: [&str; 5] = [
+    "callbacks/callbacks.wasm",
+    "deflate-stream/stream.wasm",
+    "expat/feed.wasm",
+    "sqlite-functions/functions.wasm",
+    "sqlite/sqlite.wasm",
+];
+
+#[test]
+fn guests_of_the_other_interfaces_print_what_is_expected() {
+    let feed: &[&str] = &["guest-examples/expat/feed.xml"];
+    for (guest, arguments) in [
+        ("blas/blas.wasm", &[][..]),
+        ("callbacks/callbacks.wasm", &[]),
+        ("deflate-stream/stream.wasm", &[]),
+        ("digest/digest.wasm", &[]),
+        ("expat/feed.wasm", feed),
+        ("sqlite-functions/functions.wasm", &[]),
+    ] {
+        let folder = guest.split_once('/').expect("a folder").0;
+        let ran = run(guest, arguments);
+        if PENDING.contains(&guest) {
+            let Err(error) = ran else { panic!("{guest} runs: it is not pending any more") };
+            assert!(format!("{error:?}").contains("not supported yet"), "{guest}: {error:?}");
+            continue;
+        }
+        let ran = ran.unwrap_or_else(|error| panic!("{guest}: {error:?}"));
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{guest}");
+        assert_eq!(ran.stdout, expected(&format!("{folder}/expected.txt")), "{guest}");
     }
 }
 
