@@ -99,8 +99,8 @@ fn sqlite3(find: Find<'_>) -> Result<(), LinkProblem> {
     };
     let auto_extension = found.auto_extension;
     // Once only: the next line initialises the library, which then refuses to be configured.
-    let guarded =
-        SQLITE.get_or_init(|| Sqlite { without_uris: without_uris(config, compiled_with), ..found });
+    let guarded = SQLITE
+        .get_or_init(|| Sqlite { without_uris: without_uris(config, compiled_with), ..found });
     if !ptr::fn_addr_eq(guarded.auto_extension, auto_extension) {
         return Err(failed(NAME, "another SQLite of this process is guarded already"));
     }

@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 /// The interfaces that ship, and the real headers that declare their functions.
-pub const SHIPPED: [(&str, &[&str]); 6] = [
-    ("libm", &["math.h"]),
+pub const SHIPPED: [(&str, &[&str]); 10] = [
+    ("libm", &["math.h", "complex.h"]),
     (
         "libc",
         &[
@@ -27,6 +27,10 @@ pub const SHIPPED: [(&str, &[&str]); 6] = [
     ("gzfile", &["zlib.h"]),
     ("sqlite3", &["sqlite3.h"]),
     ("streams", &["stdio.h"]),
+    ("datetime", &["time.h"]),
+    ("cblas", &["cblas.h"]),
+    ("crypto", &["openssl/evp.h", "openssl/hmac.h", "openssl/rand.h", "openssl/crypto.h"]),
+    ("expat", &["expat.h"]),
 ];
 
 #[test]

@@ -58,3 +58,13 @@ fn explain_shows_formats_and_data() {
     let error = portcullis(&["explain", "int printf(const char *f, ...) __format(printf, 1, 2)"]);
     error.says(1, &["the types of the arguments behind `...` are not known", "^^^"]);
 }
+
+#[test]
+fn a_tail_of_ones_own_is_explained_with_the_grants_format() {
+    let explain = |text: &str| portcullis(&["explain", "--grant", "streams", text]).with(0).0;
+    let out = explain("int fprintf(FILE*, const char*, ..., const char*)");
+    assert!(out.contains("format"), "{out}");
+    assert!(out.contains("__format(printf"), "{out}");
+    // Another type behind the `...` is another plan.
+    assert_ne!(out, explain("int fprintf(FILE*, const char*, ..., int)"));
+}

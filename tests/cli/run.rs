@@ -127,8 +127,43 @@ fn what_cannot_start_is_1() {
         .says(1, &["cannot open the directory nosuch"]);
     portcullis(&["run", "--library", "libm.so.6=/nosuch.so", "guest-examples/cos/cos.wat"])
         .says(1, &["/nosuch.so", "libm.so.6"]);
-    portcullis(&["run", "--grant", "nosuch.h", "guest-examples/cos/cos.wat"])
-        .says(1, &["nosuch.h", "gzfile, libc, libm, sqlite3, streams, zlib"]);
+    portcullis(&["run", "--grant", "nosuch.h", "guest-examples/cos/cos.wat"]).says(
+        1,
+        &["nosuch.h", "cblas, crypto, datetime, expat, gzfile, libc, libm, sqlite3, streams, zlib"],
+    );
+}
+
+#[test]
+fn several_denials_say_how_to_see_all() {
+    let sin = r#"(import "libm" "sin" (func (param f64) (result f64)))"#;
+    let cos = r#"(import "libm" "cos" (func (param f64) (result f64)))"#;
+    let main = r#"(func (export "_start"))"#;
+    let all = "2 imports are refused, of which this is the first; `portcullis imports ";
+    guest(&format!("(module {sin} {cos} {main})"), &[]).says(1, &[all, "`libm` `sin`"]);
+    let (_, err) = guest(&format!("(module {sin} {main})"), &[]).with(1);
+    assert!(err.contains("`libm` `sin`") && !err.contains("portcullis imports"), "{err}");
+}
+
+#[test]
+fn a_library_that_is_not_there_says_how_to_name_its_file() {
+    let vendor = folder(&[(
+        "vendor.h",
+        "#pragma portcullis library \"libnosuchvendor.so.3\"\nint f(int x);\n",
+    )]);
+    let path = vendor.path().join("vendor.h");
+    let text = r#"(module (import "libnosuchvendor.so.3" "f" (func (param i32) (result i32)))
+        (func (export "_start")))"#;
+    let said = "`--library libnosuchvendor.so.3=PATH`";
+    guest(text, &["--grant", path_text(&path)]).says(1, &["cannot be loaded", said]);
+}
+
+#[test]
+fn trust_under_another_name_is_told() {
+    let text = r#"(module (import "libm.so.6" "double cos(double)" (func (param f64) (result f64)))
+        (func (export "_start")))"#;
+    let said =
+        "`libm` is trusted, which is another name than the guest's: `--trust-signatures libm.so.6`";
+    guest(text, &["--trust-signatures", "libm"]).says(1, &[said]);
 }
 
 #[test]
