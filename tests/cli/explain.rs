@@ -43,7 +43,7 @@ fn explain_points_at_every_mistake() {
     assert_eq!(err.matches(wrong).count(), 2, "each with its place:\n{err}");
     assert!(err.contains("^^^^^^^"), "{err}");
     // What is not supported yet is shown after what is known.
-    let (out, err) = portcullis(&["explain", "int f(void *__cookie data)"]).with(1);
+    let (out, err) = portcullis(&["explain", "int f(struct { const char *p; } s)"]).with(1);
     assert!(out.contains("assignment") && !out.contains("plan"), "{out}");
     assert!(err.contains("not supported yet") && err.contains("^^^"), "{err}");
 }
