@@ -259,7 +259,7 @@ fn problem(plan: &Plan, op: &Op, view: View<'_>) -> Option<Problem> {
             Some(copy_limit(&view))
         }
         Op::Callback(op) => callback::problem(plan, op, &view),
-        Op::Give { owner: Ownership::Handle { slot }, .. } => lost_lender(plan, &view, slot),
+        Op::Give { owner: Ownership::Handle { slot, .. }, .. } => lost_lender(plan, &view, slot),
         Op::Life(op) => life::problem(plan, &view, op),
         // These never fail, or leave no trace: see `subject_of`.
         Op::Give { owner: Ownership::Guest | Ownership::Static, .. }

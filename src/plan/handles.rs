@@ -63,6 +63,8 @@ pub struct HandleTable {
     remembered: HashMap<u32, Vec<(Arc<str>, i128)>, rustc_hash::FxBuildHasher>,
     captures: u32,
     captured_bytes: u64,
+    /// Indices of handles that were made for the callbacks that are running.
+    shown: Vec<u32>,
     /// Handles that a running call has to itself.
     exclusive: u32,
     limit: u32,
@@ -80,6 +82,7 @@ impl HandleTable {
             entries: vec![FREE],
             links: vec![Link::default()],
             free: Vec::new(),
+            shown: Vec::new(),
             by_pointer: HashMap::default(),
             loans: HashMap::default(),
             hoards: HashMap::default(),

@@ -30,7 +30,7 @@ mod outside;
 mod phase;
 mod width;
 
-pub use callback::{CallbackOp, REMOTE, Reach};
+pub use callback::{CallbackOp, Each, REMOTE, Reach};
 pub use deep::DeepOp;
 pub use life::{Holder, Keeper, LifeOp};
 pub use outside::{Fetch, NativeOp, UpcallOp};
@@ -223,6 +223,9 @@ pub enum Ownership {
     Handle {
         /// The guest value of the handle.
         slot: u16,
+        /// What the guest leaves there goes back to native memory when the handle's callback ends; the
+        /// handle must be one that a callback was given. One guest copy for one native address.
+        back: bool,
     },
 }
 

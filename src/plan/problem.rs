@@ -282,6 +282,14 @@ pub enum CallbackProblem {
         /// Why.
         reason: String,
     },
+    /// What a handle lends is to go back to native memory when its callback ends, and it is none of a
+    /// callback's, or of one of another instance's.
+    LivesOn,
+    /// Native memory that goes back when the callback ends is larger now than when the guest got its copy.
+    Grown {
+        /// Size of the copy, in bytes.
+        lent: u64,
+    },
     /// No code is left for closures.
     NoCode {
         /// How many closures the process has.
@@ -318,6 +326,13 @@ impl fmt::Display for CallbackProblem {
                 write!(f, "the function at index {index} of the table is {found}, {expected} is needed")
             }
             CallbackProblem::NoTable { reason } => write!(f, "no function table: {reason}"),
+            CallbackProblem::LivesOn => f.write_str(
+                "what the guest leaves in this memory goes back to native code when a callback ends, and this handle was not made for a callback of this instance",
+            ),
+            CallbackProblem::Grown { lent } => write!(
+                f,
+                "the guest has a copy of the first {lent} bytes of this memory until the callback ends; ask for all of it at once"
+            ),
             CallbackProblem::NoCode { most } => write!(
                 f,
                 "all {most} closures of this process are in use, and the system refuses memory for the code of more"

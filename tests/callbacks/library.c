@@ -8,6 +8,7 @@ struct point { int x; double y; };
 struct big { long a; double b; int c; long d; };
 struct small { short a; int b; };
 
+typedef struct group group;
 static int calls;
 int count_calls(void) { int n = calls; calls = 0; return n; }
 int apply(int (*f)(int), int x) { calls++; return f(x) + f(x + 1); }
@@ -107,3 +108,41 @@ static const char *last_text;
 void keep_text(const char *(*f)(int)) { kept_text = f; }
 int fire_text(int x) { last_text = kept_text(x); return strlen(last_text); }
 int outer_text(int x) { return last_text[x]; }
+
+int carry(int (*f)(void *a, int n), int (*g)(void *a), void *app) {
+    return f(app, 1) * 10000 + (g ? g(app) : 0);
+}
+int carry_before(void *arg, int (*f)(void *a)) { return f(arg) * 10 + (arg == 0); }
+int carry_planted(int (*f)(void *a), int which) {
+    static int secret;
+    return f(which ? (void *)&secret : 0);
+}
+void *carry_back(void *(*f)(void *a), void *arg) { return f(arg); }
+int rows(int (*f)(void *a, int n, char **values, char **names), void *arg, int which) {
+    char *values[] = {"one", 0, "three"}, *names[] = {"a", "bc", ""};
+    if (which == 0) return f(arg, 3, values, names);
+    if (which == 1) return f(arg, 2, 0, names);
+    return f(arg, 0, 0, 0);
+}
+int attributes(int (*f)(const char **atts), int n) {
+    const char *all[] = {"x", "1", "yy", "22", 0};
+    return f(all + (4 - n));
+}
+int values(int (*f)(int n, session **all), int n) {
+    session *all[3] = {0, 0, 0};
+    for (int i = 0; i < n; i++) all[i] = i == 2 ? all[0] : session_open();
+    int r = f(n, all);
+    for (int i = 0; i < n && i < 2; i++) session_close(all[i]);
+    return r;
+}
+
+struct group { int open; unsigned char memory[16]; };
+void *group_memory(group *g, int n) { return n <= 16 ? g->memory : 0; }
+int grouped(void (*step)(group *, int), int (*final)(group *), int n) {
+    group g = {1, {0}};
+    for (int i = 1; i <= n; i++) step(&g, i);
+    int r = final(&g);
+    return r * 1000 + g.memory[0];
+}
+group *group_open(void) { return calloc(1, sizeof(group)); }
+void group_close(group *g) { free(g); }

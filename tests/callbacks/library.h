@@ -48,3 +48,18 @@ int fire_thread(int x);
 void keep_text(const char *(*f)(int) __escapes);
 int fire_text(int x);
 int outer_text(int x);
+
+int carry(int (*f)(void *__cookie a, int n), int (*_Nullable g)(void *__cookie a), void *__cookie app);
+int carry_before(void *__closure(f) arg, int (*_Nullable f)(void *__cookie a));
+int carry_planted(int (*f)(void *__cookie a), int which);
+void *__cookie carry_back(void *__cookie (*f)(void *__cookie a), void *__cookie arg);
+int rows(int (*f)(void *__cookie a, int n, char *_Nullable __null_terminated *_In_ __counted_by_or_null(n) values,
+                  char *__null_terminated *_In_ __counted_by(n) names),
+         void *__closure(f) arg, int which);
+int attributes(int (*f)(const char **__null_terminated atts), int n);
+int values(int (*f)(int n, session **_In_ __counted_by(n) all), int n);
+typedef struct group group __drop(group_close);
+group *group_open(void);
+void group_close(group *_Nullable __consumes g);
+void *_Nullable _Inout_ __sized_by(n) __lifetimebound(g) group_memory(group *g, int n __range(0, 16));
+int grouped(void (*step)(group *g, int i), int (*final)(group *g), int n);

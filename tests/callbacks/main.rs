@@ -3,6 +3,7 @@ mod embedding;
 mod hostile;
 mod kept;
 mod library;
+mod pointers;
 mod random;
 mod values;
 

@@ -8,14 +8,14 @@ use super::expression::{When, integer_width};
 use super::leaves::{Sides, leaves};
 use super::lower::{Crossing, Lowered, lower_all};
 use super::native::fetch;
-use super::params::{Pointee, uncounted_null};
+use super::params::{Pointee, is_text, uncounted_null};
 use super::{CompileError, Compiler, Target, index_of};
 use crate::plan::abi::{Abi, Assignment, Location, Value, assign};
 use crate::plan::frame::{FrameLayout, MAX_STACK_AREA};
 use crate::plan::layout::{
     DataModel, Scalar, Target as Memory, constant_on_host, extent_of, layout_of, scalar_of,
 };
-use crate::plan::op::{At, CallbackOp, Fetch, Null, Op, REMOTE, Reach, Returns, Slot, Width};
+use crate::plan::op::{At, CallbackOp, Each, Fetch, Null, Op, REMOTE, Reach, Returns, Slot, Width};
 use crate::plan::verify::verify;
 use crate::plan::{Callback, Facts, Kind, Plan, WasmType};
 use crate::signature::{
@@ -41,7 +41,6 @@ impl Compiler<'_> {
         for note in &param.ty.notes {
             match &note.kind {
                 NoteKind::CapturedBy(captor) => self.closure_kept(closure, captor),
-                NoteKind::Cookie | NoteKind::Closure(_) => self.later(note.span, "cookies"),
                 _ => {}
             }
         }
@@ -268,7 +267,16 @@ impl Compiler<'_> {
     fn refuse_notes(&mut self, ty: &Type) {
         for note in &ty.notes {
             match note.kind {
-                NoteKind::Cookie | NoteKind::Closure(_) => self.later(note.span, "cookies"),
+                NoteKind::Closure(_) => {
+                    self.error(
+                        note.span,
+                        "a callback is given no function that this could belong to",
+                        "write `__cookie`",
+                    );
+                }
+                NoteKind::Cookie if !matches!(&ty.kind, TypeKind::Pointer(_)) => {
+                    self.later(note.span, "cookies that are no pointers");
+                }
                 NoteKind::Handle => self.later(note.span, "descriptors as handles"),
                 NoteKind::CapturedBy(_) => self.later(note.span, "captures in a callback"),
                 NoteKind::Boxed => self.later(note.span, "boxed objects"),
@@ -292,6 +300,13 @@ impl Compiler<'_> {
         self.refuse_notes(ty);
         let pointee = ty.pointee()?;
         self.refuse_notes(pointee);
+        if ty.has(|note| *note == NoteKind::Cookie) {
+            return Some(CallbackOp::Cookie { from, slot });
+        }
+        if let Some(inner) = pointee.pointee() {
+            let reach = self.pointers_arrive(ty, pointee, inner)?;
+            return Some(CallbackOp::Copy { from, slot, reach, back: false });
+        }
         let writes = !pointee.quals.is_const && !ty.has(|note| *note == NoteKind::In);
         let copy = |reach, back| Some(CallbackOp::Copy { from, slot, reach, back });
         match self.pointee(ty) {
@@ -339,15 +354,66 @@ impl Compiler<'_> {
                 self.later(ty.span, "pointers to pointers in a callback");
                 None
             }
-            Pointee::Cookie => {
-                self.later(ty.span, "cookies in a callback");
-                None
-            }
+            Pointee::Cookie => None, // refused above
             Pointee::Later(what) => {
                 self.later(ty.span, what);
                 None
             }
         }
+    }
+
+    /// An array of pointers.
+    fn pointers_arrive(&mut self, ty: &Type, pointer: &Type, inner: &Type) -> Option<Reach> {
+        self.refuse_notes(inner);
+        if let Some(note) =
+            ty.notes.iter().find(|n| matches!(n.kind, NoteKind::Out | NoteKind::Inout))
+        {
+            self.error(
+                note.span,
+                "a callback cannot leave pointers in native memory",
+                "nothing would keep what they point at: let it return one",
+            );
+            return None;
+        }
+        let counted = ty.notes.iter().find_map(|note| match &note.kind {
+            NoteKind::CountedBy(expr) | NoteKind::CountedByOrNull(expr) => Some(expr),
+            _ => None,
+        });
+        let expr = match counted {
+            Some(expr) if !self.reads_outside(expr) => Some(self.expression(expr, When::Before)?),
+            None if ty.has(|note| *note == NoteKind::NullTerminated) => None,
+            _ => {
+                self.error(
+                    ty.span,
+                    "nothing says how many pointers native code passes",
+                    "write `__counted_by(n)` with a parameter of the callback, or `__null_terminated`",
+                );
+                return None;
+            }
+        };
+        let each = match &inner.kind {
+            TypeKind::Record(record) if !self.is_complete(record) => {
+                Each::Handle(self.borrowed_kind(record))
+            }
+            _ if is_text(pointer) => {
+                let unit = scalar_of(inner)
+                    .filter(|s| s.guest_size(self.target.model) == s.host_size())
+                    .and_then(|scalar| u8::try_from(scalar.host_size()).ok())
+                    .filter(|unit| *unit <= 4 && scalar_of(inner) != Some(Scalar::Pointer));
+                if unit.is_none() {
+                    self.later(ty.span, "terminated arrays of this type");
+                }
+                Each::Text(unit?)
+            }
+            _ => {
+                self.later(
+                    ty.span,
+                    "pointers to pointers in a callback, but to strings and handles,",
+                );
+                return None;
+            }
+        };
+        Some(Reach::Pointers { expr, each })
     }
 
     /// Whether an expression names something that is no parameter of the callback.
@@ -508,10 +574,7 @@ impl Compiler<'_> {
                 self.later(ty.span, "a pointer like this from a callback");
                 None
             }
-            Pointee::Cookie => {
-                self.later(ty.span, "cookies in a callback");
-                None
-            }
+            Pointee::Cookie => Some(CallbackOp::ReplyCookie),
             Pointee::Later(what) => {
                 self.later(ty.span, what);
                 None
@@ -580,6 +643,8 @@ fn works_on_memory(op: CallbackOp) -> bool {
     match op {
         CallbackOp::Inside { .. }
         | CallbackOp::Copy { .. }
+        // What it lends may have to be copied back.
+        | CallbackOp::Handle { .. }
         | CallbackOp::Object { .. }
         | CallbackOp::Room { .. }
         | CallbackOp::ReplySplit { .. }
@@ -592,11 +657,12 @@ fn works_on_memory(op: CallbackOp) -> bool {
         | CallbackOp::Scalar { .. }
         | CallbackOp::Pair { .. }
         | CallbackOp::Vector { .. }
-        | CallbackOp::Handle { .. }
+        | CallbackOp::Cookie { .. }
         | CallbackOp::Enter
         | CallbackOp::Reply { .. }
         | CallbackOp::ReplyVector
-        | CallbackOp::ReplyHandle { .. } => false,
+        | CallbackOp::ReplyHandle { .. }
+        | CallbackOp::ReplyCookie => false,
     }
 }
 

@@ -169,6 +169,15 @@ impl<'a> Compiler<'a> {
                 }
                 (None, Some(lender)) => {
                     let owner = self.owner(lender)?;
+                    if usize::from(param) == self.params.len()
+                        && matches!(owner, Ownership::Handle { .. })
+                        && ty.has(|note| *note == NoteKind::Inout)
+                    {
+                        let message =
+                            "data with pointers, or of another layout, cannot be copied back";
+                        self.error(ty.span, message, "hand out bytes, or write `_In_`");
+                        return None;
+                    }
                     self.take_deep(ty, from, to, owner, param)?;
                 }
                 (None, None) => self.after.checks.push(Op::Inside { from, to, param }),
@@ -193,12 +202,25 @@ impl<'a> Compiler<'a> {
     fn owner(&mut self, lender: &Lender) -> Option<Ownership> {
         Some(match lender {
             Lender::Static => Ownership::Static,
-            Lender::Param(name) => Ownership::Handle { slot: self.handle_slot(name)? },
+            Lender::Param(name) => Ownership::Handle { slot: self.handle_slot(name)?, back: false },
         })
     }
 
     fn lent(&mut self, ty: &'a Type, from: At, to: At, lender: &Lender, param: u16) -> Option<()> {
-        let owner = self.owner(lender)?;
+        let mut owner = self.owner(lender)?;
+        if let Ownership::Handle { back, .. } = &mut owner {
+            let is_result = usize::from(param) == self.params.len();
+            *back = is_result && ty.has(|note| *note == NoteKind::Inout);
+            if *back && (ty.pointee()?.quals.is_const || self.plain(ty.pointee()?, false).is_none())
+            {
+                self.error(
+                    ty.span,
+                    "only plain data that is not `const` can be copied back to native memory",
+                    "write `_In_`, or hand out bytes",
+                );
+                return None;
+            }
+        }
         self.copied(ty, from, to, owner, None, param).map(|_| ())
     }
 

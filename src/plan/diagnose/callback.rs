@@ -1,6 +1,7 @@
 //! What is wrong with a guest function that is passed, or with native code's call of one.
 use super::view::View;
 use super::{computed, copy_limit, does_not_fit, of_value, outside, result};
+use crate::plan::cookie;
 use crate::plan::op::{CallbackOp, Null, Operand, REMOTE, Reach, Returns, Width};
 use crate::plan::{Plan, Problem, Subject};
 
@@ -11,6 +12,7 @@ pub(super) fn subject(plan: &Plan, op: CallbackOp) -> Subject {
         | CallbackOp::Scalar { slot, .. }
         | CallbackOp::Pair { slot, .. }
         | CallbackOp::Vector { slot, .. }
+        | CallbackOp::Cookie { slot, .. }
         | CallbackOp::Inside { slot, .. }
         | CallbackOp::Copy { slot, .. }
         | CallbackOp::Handle { slot, .. }
@@ -21,6 +23,7 @@ pub(super) fn subject(plan: &Plan, op: CallbackOp) -> Subject {
         | CallbackOp::ReplySplit { .. }
         | CallbackOp::ReplyBehind { .. }
         | CallbackOp::ReplyHandle { .. }
+        | CallbackOp::ReplyCookie
         | CallbackOp::ReplyText { .. }
         | CallbackOp::ReplyBuffer { .. } => result(plan),
         CallbackOp::Enter | CallbackOp::Keep { .. } | CallbackOp::KeepReturned { .. } => {
@@ -55,9 +58,15 @@ pub(super) fn problem(plan: &Plan, op: CallbackOp, view: &View<'_>) -> Option<Pr
             does_not_fit(view.operand(Operand { at: from, width: held }), width)
         }
         CallbackOp::Inside { .. } => Some(Problem::Unreachable),
-        CallbackOp::Copy { reach: Reach::Counted { expr, .. }, .. } => {
-            counted(plan, view, expr).or_else(|| Some(copy_limit(view)))
-        }
+        CallbackOp::Cookie { .. } => Some(Problem::PlantedCookie),
+        CallbackOp::ReplyCookie => match u32::try_from(view.slot(0)) {
+            Err(_) => Some(Problem::CookieTooLarge { value: view.slot(0) }),
+            Ok(cookie) => cookie::to_native(cookie).is_none().then_some(Problem::NoCookies),
+        },
+        CallbackOp::Copy {
+            reach: Reach::Counted { expr, .. } | Reach::Pointers { expr: Some(expr), .. },
+            ..
+        } => counted(plan, view, expr).or_else(|| Some(copy_limit(view))),
         CallbackOp::Copy { from, reach: Reach::Object { moves, .. }, .. } => {
             let moves = plan.moves.get(usize::from(moves))?;
             view.misfit_behind(moves, from, REMOTE)
@@ -84,7 +93,7 @@ pub(super) fn problem(plan: &Plan, op: CallbackOp, view: &View<'_>) -> Option<Pr
         | CallbackOp::KeepReturned { .. }
         | CallbackOp::Pair { .. }
         | CallbackOp::Vector { .. }
-        | CallbackOp::Copy { reach: Reach::Text(_), .. }
+        | CallbackOp::Copy { reach: Reach::Text(_) | Reach::Pointers { expr: None, .. }, .. }
         | CallbackOp::Handle { .. }
         | CallbackOp::Room { .. }
         | CallbackOp::Enter

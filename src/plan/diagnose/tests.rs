@@ -458,7 +458,7 @@ fn what_comes_after_the_call() {
 
 #[test]
 fn a_lender_that_died_is_told() {
-    let owner = Ownership::Handle { slot: 0 };
+    let owner = Ownership::Handle { slot: 0, back: false };
     let from = FrameLayout::result_integer();
     let give = Op::Give { take: 0, to: at(LOCAL), from, owner, unless: None, param: 2 };
     let handle = Op::Handle { slot: 0, to: at(16), kind: 0, null: Null::Refused, fate: Fate::Kept };

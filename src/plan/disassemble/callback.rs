@@ -4,7 +4,7 @@ use super::Printer;
 use super::names::{bytes, null_name, returns_name};
 use super::outside::fetch_name;
 use crate::plan::Callback;
-use crate::plan::op::{CallbackOp, Reach};
+use crate::plan::op::{CallbackOp, Each, Reach};
 use std::fmt::{self, Write as _};
 
 pub(super) fn mnemonic(op: CallbackOp) -> &'static str {
@@ -15,6 +15,7 @@ pub(super) fn mnemonic(op: CallbackOp) -> &'static str {
         CallbackOp::Scalar { .. } => "scalar",
         CallbackOp::Pair { .. } => "pair",
         CallbackOp::Vector { .. } => "vector",
+        CallbackOp::Cookie { .. } => "cookie",
         CallbackOp::Inside { .. } => "inside",
         CallbackOp::Copy { .. } => "copy",
         CallbackOp::Handle { .. } => "handle",
@@ -26,6 +27,7 @@ pub(super) fn mnemonic(op: CallbackOp) -> &'static str {
         CallbackOp::ReplySplit { .. } => "repsplit",
         CallbackOp::ReplyBehind { .. } => "repbehind",
         CallbackOp::ReplyHandle { .. } => "rephandle",
+        CallbackOp::ReplyCookie => "repcookie",
         CallbackOp::ReplyText { .. } => "reptext",
         CallbackOp::ReplyBuffer { .. } => "repbuffer",
     }
@@ -59,7 +61,9 @@ impl Printer<'_> {
                 let x87 = if extended { ", from the x87's format" } else { "" };
                 format!("{} -> slots {slot} and {}{x87}", self.at(from), slot + 1)
             }
-            CallbackOp::Vector { from, slot } | CallbackOp::Inside { from, slot } => {
+            CallbackOp::Vector { from, slot }
+            | CallbackOp::Cookie { from, slot }
+            | CallbackOp::Inside { from, slot } => {
                 format!("{} -> slot {slot}", self.at(from))
             }
             CallbackOp::Copy { from, slot, reach, back } => {
@@ -71,6 +75,19 @@ impl Printer<'_> {
                     }
                     Reach::Object { size, moves } => {
                         format!("{}, moves {moves}", bytes(size.into()))
+                    }
+                    Reach::Pointers { expr, each } => {
+                        let count = match expr {
+                            None => "pointers up to NULL".to_owned(),
+                            Some(expr) => format!("{{{}}} pointers", self.expression(expr)),
+                        };
+                        match each {
+                            Each::Text(1) => format!("{count} to strings"),
+                            Each::Text(unit) => {
+                                format!("{count} to strings of {unit}-byte elements")
+                            }
+                            Each::Handle(kind) => format!("{count} to {}", self.kind(kind)),
+                        }
                     }
                 };
                 let back = if back { ", and back" } else { "" };
@@ -85,7 +102,7 @@ impl Printer<'_> {
             CallbackOp::Room { size } => format!("{} of memory at slot 0", bytes(size.into())),
             CallbackOp::Enter => "the guest's function".to_owned(),
             CallbackOp::Reply { fetch } => format!("slot 0, {}", fetch_name(fetch)),
-            CallbackOp::ReplyVector => "slot 0".to_owned(),
+            CallbackOp::ReplyVector | CallbackOp::ReplyCookie => "slot 0".to_owned(),
             CallbackOp::ReplySplit { size, moves } => {
                 format!("{} of memory, moves {moves}", bytes(size.into()))
             }
@@ -117,6 +134,7 @@ impl Printer<'_> {
             | CallbackOp::Scalar { slot, .. }
             | CallbackOp::Pair { slot, .. }
             | CallbackOp::Vector { slot, .. }
+            | CallbackOp::Cookie { slot, .. }
             | CallbackOp::Inside { slot, .. }
             | CallbackOp::Copy { slot, .. }
             | CallbackOp::Handle { slot, .. }
@@ -127,6 +145,7 @@ impl Printer<'_> {
             | CallbackOp::ReplySplit { .. }
             | CallbackOp::ReplyBehind { .. }
             | CallbackOp::ReplyHandle { .. }
+            | CallbackOp::ReplyCookie
             | CallbackOp::ReplyText { .. }
             | CallbackOp::ReplyBuffer { .. } => Some("result".to_owned()),
             CallbackOp::Enter | CallbackOp::Keep { .. } | CallbackOp::KeepReturned { .. } => None,

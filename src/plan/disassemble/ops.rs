@@ -161,7 +161,10 @@ impl Printer<'_> {
                 let owner = match owner {
                     Ownership::Guest => "the guest's".to_owned(),
                     Ownership::Static => format!("the library's, by {}", self.at(from)),
-                    Ownership::Handle { slot } => format!("lent by slot {slot}"),
+                    Ownership::Handle { slot, back: false } => format!("lent by slot {slot}"),
+                    Ownership::Handle { slot, back: true } => {
+                        format!("lent by slot {slot}, and back to {}", self.at(from))
+                    }
                 };
                 format!("copy {take} -> {}, {owner}{}", self.at(to), self.unless(unless))
             }

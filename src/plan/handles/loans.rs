@@ -10,18 +10,31 @@ pub struct Loan {
     pub address: u64,
     /// Its size in bytes.
     pub size: u64,
+    /// The native address that the copy goes back to when the callback of its handle ends; 0: it does not.
+    pub back: usize,
 }
 
 impl HandleTable {
     /// Records that `handle` lends a guest copy.
     ///
     /// # Errors
-    /// When the handle is no longer alive; the loan ends at once.
+    /// When the handle is no longer alive, or the loan is to go back and the handle was not made for a
+    /// callback; the loan ends at once.
     pub fn lend(&mut self, handle: u32, kind: HandleType, loan: Loan) -> Result<(), HandleError> {
         self.get(handle, kind)?;
+        if loan.back != 0 && !self.is_shown(handle) {
+            return Err(HandleError::Stale);
+        }
         self.loans.entry(index_of(handle)).or_default().push(loan);
         self.lent += 1;
         Ok(())
+    }
+
+    /// What `handle` lends already of that native address, which the guest may have changed.
+    #[must_use]
+    pub fn lent_back(&self, handle: u32, native: usize) -> Option<Loan> {
+        let loans = self.loans.get(&index_of(handle)).filter(|_| self.is_live(handle))?;
+        loans.iter().find(|loan| loan.back == native).copied()
     }
 
     /// How many guest copies are lent.

@@ -9,13 +9,27 @@ impl HandleTable {
     /// which nobody owns, and whether it is new. `None` when there is no room.
     pub fn show(&mut self, pointer: *mut c_void, kind: HandleType) -> Option<(u32, bool)> {
         let is_new = !self.by_pointer.contains_key(&(pointer, kind));
-        Some((self.adopt(pointer, kind, true, None, ptr::null())?, is_new))
+        let handle = self.adopt(pointer, kind, true, None, ptr::null())?;
+        if is_new {
+            self.shown.push(index_of(handle));
+        }
+        Some((handle, is_new))
+    }
+
+    /// Whether a handle lives only as long as a callback.
+    pub(super) fn is_shown(&self, handle: u32) -> bool {
+        let index = index_of(handle);
+        self.entries.get(index as usize).is_some_and(|entry| entry.owners == 0)
+            && self.shown.contains(&index)
     }
 
     /// Ends a handle that [`HandleTable::show`] has made, unless it has an owner by now. Its slot may be
     /// used without end: its generations begin anew. Returns the guest copies whose loans have ended.
     pub fn hide(&mut self, handle: u32) -> Vec<Loan> {
         let index = index_of(handle);
+        if let Some(at) = self.shown.iter().rposition(|shown| *shown == index) {
+            self.shown.swap_remove(at);
+        }
         let mut ended = Vec::new();
         if !self.is_live(handle) || self.entries[index as usize].owners > 0 {
             return ended;

@@ -59,7 +59,7 @@ fn children_and_loans_die_with_their_lender() {
     let parent = owned(&mut table, 1, None);
     let child = owned(&mut table, 2, Some(parent));
     let grandchild = owned(&mut table, 3, Some(child));
-    let loan = Loan { instance: 0, address: 64, size: 5 };
+    let loan = Loan { instance: 0, address: 64, size: 5, back: 0 };
     table.lend(grandchild, KIND, loan).expect("it is alive");
     assert_eq!(table.consume(parent), vec![loan]);
     assert_eq!(table.get(grandchild, KIND).err(), Some(HandleError::Stale));
@@ -72,7 +72,7 @@ fn an_invalidated_lender_lives_on_and_so_do_owned_children() {
     let lender = owned(&mut table, 1, None);
     let child = owned(&mut table, 2, Some(lender));
     let lent = table.adopt(object(3), KIND, true, Some(lender), ptr::null()).expect("room");
-    let loan = Loan { instance: 0, address: 64, size: 5 };
+    let loan = Loan { instance: 0, address: 64, size: 5, back: 0 };
     table.lend(lender, KIND, loan).expect("it is alive");
     assert_eq!(table.end_loans(lender), vec![loan]);
     assert!(table.end_loans(lender).is_empty());
@@ -202,4 +202,26 @@ fn a_handle_that_dies_in_somebodys_hands_frees_the_table() {
     assert_eq!(table.exclusive, 0);
     let again = owned(&mut table, 3, None);
     assert_eq!(table.check_free(again), Ok(()));
+}
+
+#[test]
+fn only_what_a_callback_was_given_lends_what_goes_back() {
+    let mut table = HandleTable::new(10);
+    let loan = Loan { instance: 0, address: 64, size: 5, back: 4096 };
+    let mine = owned(&mut table, 1, None);
+    assert!(table.lend(mine, KIND, loan).is_err());
+    // An object that has an owner is not the callback's, even if the callback gets it.
+    assert_eq!(table.show(object(1), KIND), Some((mine, false)));
+    assert!(table.lend(mine, KIND, loan).is_err());
+    let (shown, is_new) = table.show(object(2), KIND).expect("room");
+    assert!(is_new);
+    table.lend(shown, KIND, loan).expect("it ends with the callback");
+    assert_eq!(table.lent_back(shown, 4096), Some(loan));
+    assert_eq!(table.lent_back(shown, 4097), None);
+    assert_eq!(table.hide(shown), vec![loan]);
+    assert_eq!(table.lent_back(shown, 4096), None);
+    // The slot is used again, by something that is not a callback's.
+    let next = owned(&mut table, 3, None);
+    assert!(table.lend(next, KIND, loan).is_err());
+    assert_eq!(table.lent(), 0);
 }

@@ -13,8 +13,9 @@ use crate::plan::expression::evaluate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::{HandleType, Loan};
 use crate::plan::op::{At, DeepOp, Op, Ownership, Phase, Returns, TakeExtent};
-use crate::plan::problem::Problem;
-use deep::{Changed, Taken};
+use crate::plan::problem::{CallbackProblem, Problem};
+use deep::Changed;
+pub(super) use deep::{Taken, settle};
 use std::ffi::c_void;
 use std::mem::transmute;
 use std::num::NonZeroU16;
@@ -388,6 +389,22 @@ impl After<'_> {
             }
             return Ok(());
         }
+        let goes_back = matches!(owner, Ownership::Handle { back: true, .. });
+        if let Ownership::Handle { slot, back: true } = owner {
+            // SAFETY: the caller's promise.
+            let handle = unsafe { space.slot32(slot) };
+            let known = space.store().with_handles(|table| table.lent_back(handle, native));
+            if let Some(known) = known.filter(|known| known.instance == space.binding.instance) {
+                if known.size < taken.bytes.len() as u64 {
+                    let problem = CallbackProblem::Grown { lent: known.size };
+                    return Err(Problem::Callback(Box::new(problem)).into());
+                }
+                // What the guest has there is newer than what was taken just now.
+                // SAFETY: the caller's promise.
+                unsafe { space.write::<u64>(to, known.address) };
+                return Ok(());
+            }
+        }
         let limit = space.store().limits.loans;
         let lends = matches!(owner, Ownership::Handle { .. });
         if lends && space.store().with_handles(|table| table.lent()) >= limit {
@@ -395,18 +412,27 @@ impl After<'_> {
         }
         // SAFETY: the caller's promise.
         let address = unsafe { self.allocate(&mut taken, guest)? };
-        let loan =
-            Loan { instance: space.binding.instance, address, size: taken.bytes.len() as u64 };
+        let loan = Loan {
+            instance: space.binding.instance,
+            address,
+            size: taken.bytes.len() as u64,
+            back: if goes_back { native } else { 0 },
+        };
         match owner {
             Ownership::Guest => {}
             Ownership::Static => guest.keep_static_copy(native, address, loan.size),
-            Ownership::Handle { slot } => {
+            Ownership::Handle { slot, back } => {
                 // SAFETY: the caller's promise.
                 let handle = unsafe { space.slot32(slot) };
                 let kind = self.kind_of_slot(slot).ok_or(Failure::Check)?;
                 let lent = space.store().with_handles(|table| table.lend(handle, kind, loan));
                 if lent.is_err() {
                     self.given.push(loan);
+                    let is_alive = space.store().with_handles(|t| t.get(handle, kind).is_ok());
+                    if back && is_alive {
+                        let problem = Box::new(CallbackProblem::LivesOn);
+                        return Err(Problem::Callback(problem).into());
+                    }
                     return Err(Failure::Check);
                 }
             }

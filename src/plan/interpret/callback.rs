@@ -229,6 +229,7 @@ pub(super) unsafe fn keep(op: CallbackOp, space: &Space<'_>) {
             | CallbackOp::Scalar { .. }
             | CallbackOp::Pair { .. }
             | CallbackOp::Vector { .. }
+            | CallbackOp::Cookie { .. }
             | CallbackOp::Inside { .. }
             | CallbackOp::Copy { .. }
             | CallbackOp::Handle { .. }
@@ -240,6 +241,7 @@ pub(super) unsafe fn keep(op: CallbackOp, space: &Space<'_>) {
             | CallbackOp::ReplySplit { .. }
             | CallbackOp::ReplyBehind { .. }
             | CallbackOp::ReplyHandle { .. }
+            | CallbackOp::ReplyCookie
             | CallbackOp::ReplyText { .. }
             | CallbackOp::ReplyBuffer { .. } => return,
         };

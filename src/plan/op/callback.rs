@@ -32,6 +32,8 @@ pub enum CallbackOp {
     Pair { from: At, slot: u16, extended: bool },
     /// The 16 bytes of a `v128`.
     Vector { from: At, slot: u16 },
+    /// A cookie, or NULL: the guest's integer; fails for every other pointer.
+    Cookie { from: At, slot: u16 },
     /// A pointer to the guest's memory, or to what the running call has copied of it.
     Inside { from: At, slot: u16 },
     /// As `Inside`, but of what is elsewhere the guest gets a copy in its own memory, for as long as
@@ -64,6 +66,8 @@ pub enum CallbackOp {
     ReplyBehind { size: u32, moves: u16, hidden: At },
     /// *Checks.* A live handle.
     ReplyHandle { kind: u16, null: Null },
+    /// *Checks.* An integer that C gets as a cookie.
+    ReplyCookie,
     /// *Checks.* A string; C gets a copy, which lives as long as the running call.
     ReplyText { unit: u8, null: Null },
     /// *Checks.* `count` elements of `size` bytes in the guest's memory, in place: so many, or the
@@ -94,6 +98,23 @@ pub enum Reach {
         /// The moves.
         moves: u16,
     },
+    /// Pointers: as many as `Plan::expressions[expr]` says, else up to and without a NULL. What they point
+    /// at becomes the guest's as `each` says; NULL becomes 0.
+    Pointers {
+        /// The expression.
+        expr: Option<u16>,
+        /// What each of them points at.
+        each: Each,
+    },
+}
+
+/// What the pointers in an array point at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Each {
+    /// A string of elements of so many bytes, of which the guest gets a copy behind the array.
+    Text(u8),
+    /// An object, as in [`CallbackOp::Handle`].
+    Handle(u16),
 }
 
 impl CallbackOp {
@@ -105,6 +126,7 @@ impl CallbackOp {
             | CallbackOp::Scalar { .. }
             | CallbackOp::Pair { .. }
             | CallbackOp::Vector { .. }
+            | CallbackOp::Cookie { .. }
             | CallbackOp::Inside { .. }
             | CallbackOp::Copy { .. }
             | CallbackOp::Handle { .. }
@@ -115,6 +137,7 @@ impl CallbackOp {
             CallbackOp::ReplySplit { .. }
             | CallbackOp::ReplyBehind { .. }
             | CallbackOp::ReplyHandle { .. }
+            | CallbackOp::ReplyCookie
             | CallbackOp::ReplyText { .. }
             | CallbackOp::ReplyBuffer { .. } => Phase::Checks,
             CallbackOp::KeepReturned { .. }

@@ -326,7 +326,7 @@ impl<'p> Verifier<'p> {
     fn unless(&self, index: usize, owner: &Owner<'_>, unless: Option<At>) -> Checked {
         let expected = match owner {
             Owner::StaticUnlessInside => self.outcome.pending[index],
-            Owner::Guest(_) | Owner::Lent(_) | Owner::Static => None,
+            Owner::Guest(_) | Owner::Lent(..) | Owner::Static => None,
         };
         let needs = matches!(owner, Owner::StaticUnlessInside);
         self.agrees(unless == expected && unless.is_some() == needs, "the copy", index)
@@ -350,7 +350,9 @@ impl<'p> Verifier<'p> {
         let same = match (owner, expected) {
             (Ownership::Guest, Owner::Guest(_))
             | (Ownership::Static, Owner::Static | Owner::StaticUnlessInside) => true,
-            (Ownership::Handle { slot }, Owner::Lent(name)) => self.is_handle_slot(slot, name),
+            (Ownership::Handle { slot, back }, Owner::Lent(name, b)) => {
+                back == *b && self.is_handle_slot(slot, name)
+            }
             _ => false,
         };
         self.agrees(same, "the owner", index)?;

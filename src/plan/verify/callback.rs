@@ -21,7 +21,7 @@ use super::error::{Fault, VerifyError};
 use super::meaning::{Names, Tree};
 use super::moves::{Room, rooms};
 use super::outside::closure::incoming;
-use super::shown::{Shown, refuse_in_callback, writes};
+use super::shown::{Lead, Shown, refuse_in_callback, writes};
 use super::written::What;
 use super::{Checked, Verifier, subject};
 use crate::plan::abi::{Abi, Assignment, Location, assign};
@@ -29,7 +29,7 @@ use crate::plan::disassemble::mnemonic;
 use crate::plan::expression::Step;
 use crate::plan::frame::{FrameLayout, MAX_STACK_AREA};
 use crate::plan::layout::{DataModel, Scalar, Target, extent_of, scalar_of};
-use crate::plan::op::{At, CallbackOp, Fetch, Op, Operand, REMOTE, Reach, Width};
+use crate::plan::op::{At, CallbackOp, Each, Fetch, Op, Operand, REMOTE, Reach, Width};
 use crate::plan::{Callback, Facts, Kind, Plan, WasmType};
 use crate::signature::{
     Captor, Expr, Float, MAX_PARAMS, NoteKind, Scope, Type, TypeKind, Variadic,
@@ -84,6 +84,7 @@ impl Verifier<'_> {
             CallbackOp::Scalar { .. }
             | CallbackOp::Pair { .. }
             | CallbackOp::Vector { .. }
+            | CallbackOp::Cookie { .. }
             | CallbackOp::Inside { .. }
             | CallbackOp::Copy { .. }
             | CallbackOp::Handle { .. }
@@ -95,6 +96,7 @@ impl Verifier<'_> {
             | CallbackOp::ReplySplit { .. }
             | CallbackOp::ReplyBehind { .. }
             | CallbackOp::ReplyHandle { .. }
+            | CallbackOp::ReplyCookie
             | CallbackOp::ReplyText { .. }
             | CallbackOp::ReplyBuffer { .. } => Err(Fault::Unasked),
         }
@@ -380,8 +382,29 @@ impl<'p> Reading<'p> {
         let back = writes(ty);
         match (shown, op) {
             (Shown::Object(name), CallbackOp::Handle { from, slot: s, kind }) => {
+                self.memory = true;
                 self.equal((from, s) == (at, slot), index)?;
                 self.kind(kind, &name, index)
+            }
+            (Shown::Cookie, CallbackOp::Cookie { from, slot: s }) => {
+                self.equal((from, s) == (at, slot), index)
+            }
+            (
+                Shown::Pointers(count, lead),
+                CallbackOp::Copy { from, slot: s, reach: Reach::Pointers { expr, each }, back },
+            ) => {
+                (self.memory, self.allocates) = (true, true);
+                self.equal((from, s, back) == (at, slot, false), index)?;
+                match (count, expr) {
+                    (None, None) => {}
+                    (Some(annotation), Some(expr)) => self.means(expr, annotation, index)?,
+                    _ => return self.equal(false, index),
+                }
+                match (lead, each) {
+                    (Lead::Text(unit), Each::Text(u)) => self.equal(u32::from(u) == unit, index),
+                    (Lead::Object(name), Each::Handle(kind)) => self.kind(kind, &name, index),
+                    _ => self.equal(false, index),
+                }
             }
             (Shown::Inside, CallbackOp::Inside { from, slot: s }) => {
                 self.memory = true;
@@ -476,6 +499,7 @@ impl<'p> Reading<'p> {
         let ty = &self.plan.prototype.function.result;
         let given = self.reader.given(ty).map_err(Fault::Prototype)?;
         match (given, op) {
+            (Argument::Cookie { with: None }, CallbackOp::ReplyCookie) => Ok(()),
             (Argument::Handle { name, null, .. }, CallbackOp::ReplyHandle { kind, null: n }) => {
                 self.equal(null == n, index)?;
                 self.kind(kind, &name, index)

@@ -88,8 +88,8 @@ pub(super) enum Reach<'p> {
 pub(super) enum Owner<'p> {
     /// The guest; native memory is freed by that function.
     Guest(&'p Ident),
-    /// A handle parameter.
-    Lent(&'p Ident),
+    /// A handle parameter; what the guest leaves goes back if `true`.
+    Lent(&'p Ident, bool),
     /// The library.
     Static,
     /// The library, unless the pointer points into the guest's memory.
@@ -250,7 +250,13 @@ impl Reader {
         });
         let owner = match (freed, lender) {
             (Some(function), _) => Owner::Guest(function),
-            (None, Some(Lender::Param(name))) => Owner::Lent(name),
+            (None, Some(Lender::Param(name))) => {
+                let back = is_result && has(ty, &NoteKind::Inout);
+                if back && (is_shaped || pointee.quals.is_const) {
+                    return Err("data with pointers, or `const`, that goes back".to_owned());
+                }
+                Owner::Lent(name, back)
+            }
             (None, Some(Lender::Static)) => Owner::Static,
             (None, None) if is_result && is_text(ty) && pointee.quals.is_const => {
                 Owner::StaticUnlessInside

@@ -457,7 +457,7 @@ fn refuse_null_lenders(
     let lenders: Vec<Arc<str>> = incoming
         .filter_map(|incoming| match incoming {
             Incoming::Object { lender, .. } => *lender,
-            Incoming::Copy { owner: Owner::Lent(name), .. } => Some(name),
+            Incoming::Copy { owner: Owner::Lent(name, _), .. } => Some(name),
             Incoming::Descriptor { lender, .. } => *lender,
             Incoming::Copy { .. } | Incoming::Inside | Incoming::Cookie => None,
         })

@@ -19,6 +19,18 @@ pub(super) enum Shown<'p> {
     Counted(&'p Expr, u64),
     /// Or one value.
     Value,
+    /// As the integer of a cookie.
+    Cookie,
+    /// An array of pointers is copied: so many, or up to a NULL; each of them leads to that.
+    Pointers(Option<&'p Expr>, Lead),
+}
+
+/// What the pointers in an array lead to.
+pub(super) enum Lead {
+    /// Strings of elements of so many bytes.
+    Text(u32),
+    /// Objects.
+    Object(String),
 }
 
 /// Whether what the guest leaves behind a pointer that it was given is native code's.
@@ -27,8 +39,26 @@ pub(super) fn writes(ty: &Type) -> bool {
     !is_const && !has(ty, &NoteKind::In)
 }
 
+/// Whether a pointer is an integer of the guest.
+fn is_cookie(ty: &Type) -> Reading<bool> {
+    let cookie = has(ty, &NoteKind::Cookie);
+    if !cookie {
+        return Ok(false);
+    }
+    let nothing_else = |kind: &NoteKind| *kind == NoteKind::Cookie;
+    refuse_but(ty, nothing_else)?;
+    match ty.pointee() {
+        Some(pointee) if pointee.kind == TypeKind::Void && pointee.notes.is_empty() => Ok(true),
+        _ => Err("a cookie that is no pointer to `void`".to_owned()),
+    }
+}
+
 /// Annotations that ask for more than callbacks can do.
 pub(super) fn refuse_in_callback(ty: &Type) -> Reading<()> {
+    refuse_but(ty, |_| false)
+}
+
+fn refuse_but(ty: &Type, allowed: impl Fn(&NoteKind) -> bool) -> Reading<()> {
     let refused = |kind: &NoteKind| {
         use NoteKind as N;
         matches!(
@@ -50,7 +80,7 @@ pub(super) fn refuse_in_callback(ty: &Type) -> Reading<()> {
                 | N::LifetimeBound(_)
         )
     };
-    match ty.notes.iter().find(|note| refused(&note.kind)) {
+    match ty.notes.iter().find(|note| refused(&note.kind) && !allowed(&note.kind)) {
         Some(note) => Err(format!("`{}` in a callback", note.kind)),
         None => Ok(()),
     }
@@ -64,16 +94,33 @@ impl Reader {
         ty: &'p Type,
         known: &dyn Fn(&Expr) -> bool,
     ) -> Reading<Shown<'p>> {
-        refuse_in_callback(ty)?;
         let pointee = ty.pointee().ok_or("a pointer without a pointee")?;
+        if is_cookie(ty)? {
+            return Ok(Shown::Cookie);
+        }
+        refuse_in_callback(ty)?;
         refuse_in_callback(pointee)?;
         match &pointee.kind {
             TypeKind::Record(record) if record.body.is_none() => {
                 return Ok(Shown::Object(name_of(record)));
             }
             TypeKind::Record(_) if counted(ty).is_none() => return Ok(Shown::Value),
-            TypeKind::Function(_) | TypeKind::Pointer(_) => {
-                return Err("a pointer to a pointer".to_owned());
+            TypeKind::Function(_) => return Err("a pointer to a function".to_owned()),
+            TypeKind::Pointer(inner) => {
+                refuse_in_callback(inner)?;
+                if has(ty, &NoteKind::Out) || has(ty, &NoteKind::Inout) {
+                    return Err("pointers that the guest writes".to_owned());
+                }
+                let count = match counted(ty) {
+                    Some((note, false)) => Some(count_of(note)?).filter(|expr| known(expr)),
+                    Some((_, true)) => None,
+                    None if has(ty, &NoteKind::NullTerminated) => {
+                        return Ok(Shown::Pointers(None, self.lead(pointee, inner)?));
+                    }
+                    None => None,
+                };
+                let count = count.ok_or("pointers of which nobody says how many")?;
+                return Ok(Shown::Pointers(Some(count), self.lead(pointee, inner)?));
             }
             _ => {}
         }
@@ -94,8 +141,20 @@ impl Reader {
         if pointee.kind == TypeKind::Void { Ok(Shown::Inside) } else { Ok(Shown::Value) }
     }
 
+    /// What a pointer in an array leads to.
+    fn lead(&self, ty: &Type, pointee: &Type) -> Reading<Lead> {
+        match &pointee.kind {
+            TypeKind::Record(record) if record.body.is_none() => Ok(Lead::Object(name_of(record))),
+            _ if is_text(ty) => Ok(Lead::Text(self.text_unit(ty)?)),
+            _ => Err("pointers to neither strings nor objects".to_owned()),
+        }
+    }
+
     /// How a pointer that a callback returns becomes native code's.
     pub(super) fn given<'p>(&self, ty: &'p Type) -> Reading<Argument<'p>> {
+        if is_cookie(ty)? {
+            return Ok(Argument::Cookie { with: None });
+        }
         refuse_in_callback(ty)?;
         let pointee = ty.pointee().ok_or("a pointer without a pointee")?;
         refuse_in_callback(pointee)?;

@@ -24,10 +24,10 @@ pub(super) struct Changed {
 }
 
 /// Data that was taken from native memory, as the guest lays it out.
-pub(super) struct Taken {
-    pub(super) bytes: Vec<u8>,
+pub(in crate::plan::interpret) struct Taken {
+    pub(in crate::plan::interpret) bytes: Vec<u8>,
     /// Offsets of pointers, which are offsets in `bytes` until the guest's address is known.
-    pub(super) pointers: Vec<usize>,
+    pub(in crate::plan::interpret) pointers: Vec<usize>,
 }
 
 impl Taken {
@@ -37,19 +37,23 @@ impl Taken {
 
     /// Makes the pointers the guest's, who has the data at that address.
     pub(super) fn settle(&mut self, address: u64, wide: bool) {
-        for at in &self.pointers {
-            if wide {
-                let place = &mut self.bytes[*at..*at + 8];
-                let offset =
-                    place.iter().rev().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
-                place.copy_from_slice(&offset.wrapping_add(address).to_le_bytes());
-            } else {
-                let place = &mut self.bytes[*at..*at + 4];
-                let offset =
-                    place.iter().rev().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
-                place.copy_from_slice(&offset.wrapping_add(address).to_le_bytes()[..4]);
-            }
-        }
+        settle(&mut self.bytes, &self.pointers, address, wide);
+    }
+}
+
+/// Makes the pointers at those offsets, which are offsets in the bytes themselves, the guest's, who has
+/// these bytes at that address.
+pub(in crate::plan::interpret) fn settle(
+    bytes: &mut [u8],
+    pointers: &[usize],
+    address: u64,
+    wide: bool,
+) {
+    let size = if wide { 8 } else { 4 };
+    for at in pointers {
+        let place = &mut bytes[*at..*at + size];
+        let offset = place.iter().rev().fold(0, |sum: u64, byte| sum << 8 | u64::from(*byte));
+        place.copy_from_slice(&offset.wrapping_add(address).to_le_bytes()[..size]);
     }
 }
 

@@ -4,15 +4,16 @@
 //! code, which may change what native code has lent.
 use super::Kept;
 use super::call::Call;
+use crate::plan::cookie;
 use crate::plan::expression::evaluate;
 use crate::plan::extended::to_binary128;
 use crate::plan::frame::GuestSlot;
 use crate::plan::handles::Loan;
-use crate::plan::interpret::after::native_text_length;
+use crate::plan::interpret::after::{Taken, native_text_length, settle};
 use crate::plan::interpret::{Failure, FrameEnvironment};
 use crate::plan::moves::{load, misfit, store};
-use crate::plan::op::{CallbackOp, REMOTE, Reach};
-use crate::plan::problem::Problem;
+use crate::plan::op::{CallbackOp, Each, REMOTE, Reach};
+use crate::plan::problem::{CallbackProblem, Problem, Subject};
 use std::ptr;
 
 /// What one call of a callback has brought to the guest, and takes back.
@@ -29,6 +30,8 @@ pub(super) struct Brought {
 struct Copy {
     slot: u16,
     bytes: Box<[u8]>,
+    /// Offsets of pointers in `bytes` to other bytes of it, as offsets until it is known where it will be.
+    pointers: Vec<usize>,
     /// Where it is; 0 until the guest was asked.
     address: u64,
     back: Back,
@@ -56,13 +59,20 @@ impl Call<'_> {
 
     /// Guest memory with those bytes, whose address goes to `slot`.
     fn copy(&mut self, slot: u16, bytes: Box<[u8]>, back: Back) -> Result<(), Failure> {
+        self.copy_linked(slot, Taken { bytes: bytes.into(), pointers: Vec::new() }, back)
+    }
+
+    /// As [`Call::copy`], of bytes with pointers in them.
+    fn copy_linked(&mut self, slot: u16, taken: Taken, back: Back) -> Result<(), Failure> {
+        let Taken { bytes, pointers } = taken;
+        let bytes = bytes.into_boxed_slice();
         let limit = self.space().store().limits.copied_bytes;
         let brought = self.brought();
         brought.bytes = brought.bytes.saturating_add(bytes.len() as u64);
         if brought.bytes > limit {
             return Err(Problem::Limit { limit: "copied_bytes", value: limit }.into());
         }
-        brought.copies.push(Copy { slot, bytes, address: 0, back });
+        brought.copies.push(Copy { slot, bytes, pointers, address: 0, back });
         Ok(())
     }
 
@@ -88,6 +98,11 @@ impl Call<'_> {
                 CallbackOp::Vector { from, slot } => {
                     let [low, high] = space.read::<[u64; 2]>(from);
                     self.write(slot, low, high);
+                    Ok(())
+                }
+                CallbackOp::Cookie { from, slot } => {
+                    let cookie = cookie::to_guest(space.read::<u64>(from)).ok_or(Failure::Check)?;
+                    self.write(slot, cookie.into(), 0);
                     Ok(())
                 }
                 CallbackOp::Handle { from, slot, kind } => {
@@ -119,6 +134,7 @@ impl Call<'_> {
                 | CallbackOp::ReplySplit { .. }
                 | CallbackOp::ReplyBehind { .. }
                 | CallbackOp::ReplyHandle { .. }
+                | CallbackOp::ReplyCookie
                 | CallbackOp::ReplyText { .. }
                 | CallbackOp::ReplyBuffer { .. } => Ok(()),
             }
@@ -128,6 +144,13 @@ impl Call<'_> {
     /// # Safety
     /// As [`Call::arrive`]; the native pointer is an object of that kind.
     unsafe fn show(&mut self, native: u64, slot: u16, kind: u16) -> Result<(), Failure> {
+        let handle = self.shown(native, kind)?;
+        self.write(slot, handle.into(), 0);
+        Ok(())
+    }
+
+    /// The handle of an object, which is gone when the guest's function has returned unless there was one.
+    fn shown(&mut self, native: u64, kind: u16) -> Result<u32, Failure> {
         let space = self.space();
         let mut handle = 0;
         if native != 0 {
@@ -143,8 +166,7 @@ impl Call<'_> {
                 self.brought().shown.push(shown);
             }
         }
-        self.write(slot, handle.into(), 0);
-        Ok(())
+        Ok(handle)
     }
 
     /// # Safety
@@ -156,20 +178,24 @@ impl Call<'_> {
         reach: Reach,
         back: bool,
     ) -> Result<(), Failure> {
-        if let Some(address) = self.inside(native).or_else(|| self.find(native)) {
+        // Native pointers are never the guest's, wherever they lie.
+        let pointers = native != 0 && matches!(reach, Reach::Pointers { .. });
+        if !pointers && let Some(address) = self.inside(native).or_else(|| self.find(native)) {
             self.write(slot, address, 0);
             return Ok(());
         }
         let space = self.space();
         let start = ptr::with_exposed_provenance_mut::<u8>(usize_of(native));
         let len = match reach {
+            Reach::Pointers { expr, each } => {
+                // SAFETY: the prototype says that so many pointers are there.
+                let taken = unsafe { self.pointers(start, expr, each)? };
+                return self.copy_linked(slot, taken, Back::Dropped);
+            }
             // SAFETY: the prototype says that it is a string.
             Reach::Text(unit) => unsafe { native_text_length(start, unit) as u64 },
             Reach::Counted { expr, size } => {
-                let expression = &space.plan.expressions[usize::from(expr)];
-                let count = evaluate(expression, &mut FrameEnvironment(space));
-                let count = count.ok().and_then(|count| u64::try_from(count).ok());
-                count.and_then(|count| count.checked_mul(size.into())).ok_or(Failure::Check)?
+                self.count(expr)?.checked_mul(size.into()).ok_or(Failure::Check)?
             }
             Reach::Object { size, moves } => {
                 let list = &space.plan.moves[usize::from(moves)];
@@ -196,6 +222,80 @@ impl Call<'_> {
         self.copy(slot, bytes.into(), back)
     }
 
+    /// The value of an expression of counts.
+    fn count(&self, expr: u16) -> Result<u64, Failure> {
+        let space = self.space();
+        let expression = &space.plan.expressions[usize::from(expr)];
+        let count = evaluate(expression, &mut FrameEnvironment(space));
+        count.ok().and_then(|count| u64::try_from(count).ok()).ok_or(Failure::Check)
+    }
+
+    /// An array of pointers, and behind it the strings that they point to.
+    ///
+    /// # Safety
+    /// Native code does not run meanwhile, and so many pointers are at `start`, or a NULL ends them.
+    unsafe fn pointers(
+        &mut self,
+        start: *const u8,
+        expr: Option<u16>,
+        each: Each,
+    ) -> Result<Taken, Failure> {
+        let space = self.space();
+        let size = space.pointer_size();
+        let brought = self.brought().bytes;
+        let limit = space.store().limits.copied_bytes;
+        let left = limit.saturating_sub(brought);
+        let too_many = || Failure::from(Problem::Limit { limit: "copied_bytes", value: limit });
+        // SAFETY: the caller's promise: the array has not ended before.
+        let native =
+            |index: u64| unsafe { start.add(usize_of(index) * 8).cast::<u64>().read_unaligned() };
+        let (count, length) = match expr {
+            Some(expr) => {
+                let count = self.count(expr)?;
+                (count, count)
+            }
+            None => {
+                let mut count = 0;
+                while native(count) != 0 {
+                    count += 1;
+                }
+                (count, count + 1)
+            }
+        };
+        let head = length.checked_mul(size).filter(|bytes| *bytes <= left);
+        let head = usize_of(head.ok_or_else(too_many)?);
+        let mut taken = Taken { bytes: vec![0; head], pointers: Vec::new() };
+        for index in 0..count {
+            let pointer = native(index);
+            let at = usize_of(index * size);
+            let value = match each {
+                _ if pointer == 0 => 0,
+                Each::Handle(kind) => self.shown(pointer, kind)?.into(),
+                Each::Text(unit) => match self.inside(pointer).or_else(|| self.find(pointer)) {
+                    Some(address) => address,
+                    None => {
+                        let text = ptr::with_exposed_provenance::<u8>(usize_of(pointer));
+                        // SAFETY: the prototype says that it is a string, which ends.
+                        let text = unsafe {
+                            std::slice::from_raw_parts(text, native_text_length(text, unit))
+                        };
+                        let to = taken.bytes.len().next_multiple_of(unit.into());
+                        if to.saturating_add(text.len()) as u64 > left {
+                            return Err(too_many());
+                        }
+                        taken.bytes.resize(to, 0);
+                        taken.bytes.extend_from_slice(text);
+                        taken.pointers.push(at);
+                        to as u64
+                    }
+                },
+            };
+            let size = usize_of(size);
+            taken.bytes[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
+        }
+        Ok(taken)
+    }
+
     /// Puts what was read into the guest's memory.
     #[cold]
     pub(super) fn give(&mut self) -> Result<(), Failure> {
@@ -217,6 +317,7 @@ impl Call<'_> {
             let space = self.space();
             let copy = &mut self.brought().copies[index];
             copy.address = address;
+            settle(&mut copy.bytes, &copy.pointers, address, space.plan.facts.wide);
             // SAFETY: no slice of guest memory is alive.
             unsafe { space.write_guest(address, &copy.bytes) }.ok_or_else(failed)?;
             let slot = copy.slot;
@@ -259,20 +360,33 @@ impl Call<'_> {
         for handle in &brought.shown {
             ended.extend(space.store().with_handles(|table| table.hide(*handle)));
         }
+        let instance = self.closure.binding().instance;
+        let mut lost = None;
+        for loan in ended.iter().filter(|loan| is_well && loan.back != 0) {
+            let at = space.inside(loan.address, loan.size).filter(|_| loan.instance == instance);
+            let Some(at) = at else {
+                let problem = Problem::Callback(Box::new(CallbackProblem::LivesOn));
+                lost = Some(Kept::Problem(Box::new((Subject::Call, problem))));
+                continue;
+            };
+            let to = ptr::with_exposed_provenance_mut::<u8>(loan.back);
+            // SAFETY: the bytes are inside the guest's memory. The native ones are lent as long as the object
+            // is, which native code has passed to this callback and which has no owner here.
+            unsafe { to.copy_from_nonoverlapping(at, usize_of(loan.size)) };
+        }
         if trapped {
             return Ok(());
         }
-        let instance = self.closure.binding().instance;
         let loans = brought.copies.iter().filter(|copy| copy.address != 0).map(|copy| {
             let size = copy.bytes.len() as u64;
-            Loan { instance, address: copy.address, size }
+            Loan { instance, address: copy.address, size, back: 0 }
         });
         for loan in loans.chain(ended) {
             if self.guest().release(loan).is_err() {
                 return Err(Kept::Guest);
             }
         }
-        Ok(())
+        lost.map_or(Ok(()), Err)
     }
 }
 

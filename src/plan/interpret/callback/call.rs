@@ -91,12 +91,14 @@ impl<'a> Call<'a> {
                     | CallbackOp::ReplySplit { .. }
                     | CallbackOp::ReplyBehind { .. }
                     | CallbackOp::ReplyHandle { .. }
+                    | CallbackOp::ReplyCookie
                     | CallbackOp::ReplyText { .. }
                     | CallbackOp::ReplyBuffer { .. } => {
                         return self.reply(op).map_err(|failure| (index, failure));
                     }
                     CallbackOp::Pair { .. }
                     | CallbackOp::Vector { .. }
+                    | CallbackOp::Cookie { .. }
                     | CallbackOp::Copy { .. }
                     | CallbackOp::Handle { .. }
                     | CallbackOp::Object { .. }

@@ -1,6 +1,7 @@
 //! What C gets of what a guest function returns.
 use super::call::Call;
 use super::closure::Kept;
+use crate::plan::cookie;
 use crate::plan::expression::evaluate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::copies::CallMemory;
@@ -123,6 +124,10 @@ impl Call<'_> {
                     let found = found.map_err(|_| Failure::Check)?;
                     Ok(integer(found.expose_provenance() as u64))
                 }
+                CallbackOp::ReplyCookie => {
+                    let value = u32::try_from(space.pointer(0)).map_err(|_| Failure::Check)?;
+                    cookie::to_native(value).map(integer).ok_or(Failure::Check)
+                }
                 CallbackOp::ReplyText { unit, null } => self.text(unit, null),
                 CallbackOp::ReplyBuffer { expr, size, align, null } => {
                     let count = match expr {
@@ -155,6 +160,7 @@ impl Call<'_> {
                 | CallbackOp::Scalar { .. }
                 | CallbackOp::Pair { .. }
                 | CallbackOp::Vector { .. }
+                | CallbackOp::Cookie { .. }
                 | CallbackOp::Inside { .. }
                 | CallbackOp::Copy { .. }
                 | CallbackOp::Handle { .. }

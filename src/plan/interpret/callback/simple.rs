@@ -47,6 +47,7 @@ impl Simple {
                 | CallbackOp::KeepReturned { .. }
                 | CallbackOp::Pair { .. }
                 | CallbackOp::Vector { .. }
+                | CallbackOp::Cookie { .. }
                 | CallbackOp::Copy { .. }
                 | CallbackOp::Handle { .. }
                 | CallbackOp::Object { .. }
@@ -55,6 +56,7 @@ impl Simple {
                 | CallbackOp::ReplySplit { .. }
                 | CallbackOp::ReplyBehind { .. }
                 | CallbackOp::ReplyHandle { .. }
+                | CallbackOp::ReplyCookie
                 | CallbackOp::ReplyText { .. }
                 | CallbackOp::ReplyBuffer { .. } => return None,
             }

@@ -111,6 +111,10 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "int variadic(const char *name, ..., double, long, int *_Out_ __counted_by(2))",
     "void qsort(void *__sized_by(n * size) base, size_t n, size_t size, \
      int (*compar)(const void *__sized_by(size) a, const void *__sized_by(size) b))",
+    "void *__cookie carried(struct db *db, void *__cookie app, void *__cookie (*f)(void *__cookie a, int n, \
+     char *_Nullable __null_terminated *_In_ __counted_by_or_null(n) values, struct stmt **_In_ \
+     __counted_by(n) stmts, const uint16_t *__null_terminated *__null_terminated wide) \
+     __captured_by(db), void *__closure(g) with, int (*_Nullable g)(const void *__cookie key))",
     "int scalars(double (*f)(bool a, signed char b, unsigned short c, long d, unsigned long e, \
      float f, double g, long long h) __on_trap(-3), bool (*_Nullable g)(void))",
     "void hook(struct db *db, int (*_Nullable f)(int) __captured_by(db), \

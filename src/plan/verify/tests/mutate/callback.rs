@@ -1,7 +1,7 @@
 //! One op of a callback with another value in one of its fields.
 use super::fields::{Fields, RETURNS};
 use super::{WIDTHS, numbers};
-use crate::plan::op::{At, CallbackOp, Fetch, Null, Op, Reach, Slot};
+use crate::plan::op::{At, CallbackOp, Each, Fetch, Null, Op, Reach, Slot};
 
 const NULLS: [Null; 3] = [Null::IfEmpty, Null::Allowed, Null::Refused];
 
@@ -66,6 +66,12 @@ impl Fields<'_> {
                 self.at("from", |from| C::Vector { from, slot });
                 self.ops("slot", numbers(slot).map(|slot| C::Vector { from, slot }));
             }
+            C::Cookie { from, slot } => {
+                self.at("from", |from| C::Cookie { from, slot });
+                self.ops("slot", numbers(slot).map(|slot| C::Cookie { from, slot }));
+                let returns = crate::plan::op::Returns::Int64;
+                self.ops("variant", [C::Inside { from, slot }, C::Scalar { from, slot, returns }]);
+            }
             C::Inside { from, slot } => {
                 self.at("from", |from| C::Inside { from, slot });
                 self.ops("slot", numbers(slot).map(|slot| C::Inside { from, slot }));
@@ -96,6 +102,25 @@ impl Fields<'_> {
                     .into_iter()
                     .chain(numbers(moves).map(|moves| Reach::Object { size, moves }))
                     .collect(),
+                    Reach::Pointers { expr, each } => {
+                        let others = match each {
+                            Each::Text(unit) => vec![Each::Text(unit * 2), Each::Handle(0)],
+                            Each::Handle(kind) => numbers(kind)
+                                .map(Each::Handle)
+                                .into_iter()
+                                .chain([Each::Text(1)])
+                                .collect(),
+                        };
+                        let exprs = numbers(expr.unwrap_or(0)).map(Some);
+                        exprs
+                            .into_iter()
+                            .chain([None])
+                            .filter(|other| *other != expr)
+                            .map(|expr| Reach::Pointers { expr, each })
+                            .chain(others.into_iter().map(|each| Reach::Pointers { expr, each }))
+                            .chain([Reach::Text(1), Reach::Counted { expr: 0, size: 8 }])
+                            .collect()
+                    }
                 };
                 self.ops(
                     "size",
@@ -128,6 +153,10 @@ impl Fields<'_> {
                     all.map(|fetch| C::Reply { fetch })
                         .filter(|other| *other != C::Reply { fetch }),
                 );
+            }
+            C::ReplyCookie => {
+                let fetch = Fetch::Integer(crate::plan::op::Width::U64);
+                self.ops("variant", [C::Reply { fetch }, C::ReplyText { unit: 1, null: NULLS[0] }]);
             }
             C::ReplyVector => self.ops("variant", [C::Reply { fetch: Fetch::Float64 }]),
             C::ReplySplit { size, moves } => {

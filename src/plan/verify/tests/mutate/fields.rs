@@ -323,9 +323,12 @@ impl Fields<'_> {
                 let owners = [
                     Ownership::Guest,
                     Ownership::Static,
-                    Ownership::Handle { slot: 0 },
-                    Ownership::Handle { slot: 1 },
-                    Ownership::Handle { slot: 99 },
+                    Ownership::Handle { slot: 0, back: false },
+                    Ownership::Handle { slot: 0, back: true },
+                    Ownership::Handle { slot: 1, back: false },
+                    Ownership::Handle { slot: 1, back: true },
+                    Ownership::Handle { slot: 99, back: false },
+                    Ownership::Handle { slot: 99, back: true },
                 ];
                 self.each("owner", owners, |owner| make(take, to, from, owner, unless, param));
                 self.maybe_moved("unless", |unless| make(take, to, from, owner, unless, param));
