@@ -135,13 +135,7 @@ fn guests_without_an_sdk_print_what_is_expected() {
 
 /// Guests that need what is "not supported yet". The test demands that they fail for that reason, so
 /// that none stays here longer than it must.
-const PENDING: [&str; 5] = [
-    "callbacks/callbacks.wasm",
-    "deflate-stream/stream.wasm",
-    "expat/feed.wasm",
-    "sqlite-functions/functions.wasm",
-    "sqlite/sqlite.wasm",
-];
+const PENDING: [&str; 1] = ["deflate-stream/stream.wasm"];
 
 #[test]
 fn guests_of_the_other_interfaces_print_what_is_expected() {

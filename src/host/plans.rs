@@ -97,10 +97,11 @@ impl HandleTypes for HandleNumbersOf<'_> {
 }
 
 fn next() -> HandleType {
-    let number =
-        NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| next.checked_add(1));
+    let number = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+        (next < HandleType::LAST).then_some(next + 1)
+    });
     // A number used twice would let one type pass for another.
-    HandleType(number.expect("a process has fewer than 2^32 handle types"))
+    HandleType(number.expect("a process has fewer than 2^31 handle types"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! ```text
 //! entry        one handle; why a guest value is none
 //! family       which handle lends which
+//! held         what a running call has to itself
 //! loans        guest copies that handles lend
 //! captures     what native code keeps for as long as an object lives
 //! closures     guest functions that it keeps
@@ -30,6 +31,7 @@ mod captures;
 mod closures;
 mod entry;
 mod family;
+mod held;
 mod loans;
 mod remembered;
 mod shown;
@@ -330,29 +332,6 @@ impl HandleTable {
         Ok(())
     }
 
-    /// Gives a handle that a call has entered once to that call alone, until
-    /// [`HandleTable::give_up`].
-    ///
-    /// # Errors
-    /// As [`HandleTable::get`], and [`HandleError::Busy`] when anything else uses it: another call, or
-    /// another parameter of this one.
-    pub fn hold(&mut self, handle: u32, kind: HandleType) -> Result<(), HandleError> {
-        let entry = self.get(handle, kind)?;
-        if entry.busy > 1 || entry.flags & EXCLUSIVE != 0 {
-            return Err(HandleError::Busy);
-        }
-        self.entries[index_of(handle) as usize].flags |= EXCLUSIVE;
-        self.exclusive += 1;
-        Ok(())
-    }
-
-    /// Takes a [`HandleTable::hold`] back. The handle may have died meanwhile.
-    pub fn give_up(&mut self, handle: u32) {
-        if self.is_live(handle) {
-            self.unflag(index_of(handle), EXCLUSIVE);
-        }
-    }
-
     /// Notes that a running call may destroy the handle, or that it did not.
     pub fn doom(&mut self, handle: u32, may_destroy: bool) {
         if self.is_live(handle) {
@@ -378,12 +357,16 @@ impl HandleTable {
     }
 
     /// As [`HandleTable::consume`], in a call that has marked the handle itself: the mark goes, with
-    /// those of what it depends on, and comes back if the handle lives on.
+    /// those of what it depends on and what is held for it, and comes back if the handle lives on.
     pub fn consume_marked(&mut self, handle: u32) -> Vec<Loan> {
         self.leave(handle);
+        let held = self.held_above(handle);
         let ended = self.consume(handle);
         if self.is_live(handle) {
             self.each_ancestor(handle, |entry| entry.busy += 1);
+        } else {
+            // Nothing leads from the dead handle to what lent it any more.
+            held.into_iter().for_each(|index| self.unflag(index, EXCLUSIVE));
         }
         ended
     }

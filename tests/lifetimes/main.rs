@@ -12,6 +12,7 @@ mod descriptors;
 mod exclusive;
 #[path = "../support/native.rs"]
 mod native;
+mod nested;
 mod remembered;
 mod teardown;
 mod world;

@@ -3,6 +3,7 @@ use super::expression::When;
 use super::params::{Pointee, direction, uncounted_null};
 use super::{Compiler, fate_of, index_of};
 use crate::plan::frame::FrameLayout;
+use crate::plan::handles::HandleType;
 use crate::plan::layout::{Scalar, layout_of, scalar_of};
 use crate::plan::op::{
     At, Direction, Fate, Holder, Keeper, LifeOp, Null, Op, Operand, Returns, Slot, Width,
@@ -174,9 +175,10 @@ impl Compiler<'_> {
     /// What annotations ask of a handle parameter before the call.
     pub(super) fn asked_of_handle(&mut self, index: usize, param: &Param) {
         let slot = self.slots[index];
-        if self.is_exclusive(&param.ty) {
+        let own = param.ty.has(|note| *note == NoteKind::Exclusive);
+        if own || self.has_exclusive_types() {
             // All handles have been entered by then.
-            self.before.life.push(Op::Life(LifeOp::Exclusive { slot }));
+            self.before.life.push(Op::Life(LifeOp::Exclusive { slot, own }));
         }
         if let Some((captor, _)) = captor_of(&param.ty) {
             let consumed = fate_of(param) == Fate::Consumed;
@@ -189,18 +191,27 @@ impl Compiler<'_> {
         }
     }
 
-    fn is_exclusive(&self, ty: &Type) -> bool {
-        let exclusive = |note: &NoteKind| *note == NoteKind::Exclusive;
-        let record = ty.pointee().map(|pointee| &pointee.kind);
-        let of_type = match record {
-            Some(TypeKind::Record(Record { kind, tag: Some(tag), .. })) => {
-                let key = (*kind, Arc::clone(&tag.name));
-                let notes = self.target.scope.record_notes.get(&key);
-                notes.is_some_and(|notes| notes.iter().any(|note| exclusive(&note.kind)))
-            }
-            _ => false,
-        };
-        ty.has(exclusive) || of_type
+    /// The number of a handle type; it says whether a call has such handles to itself.
+    pub(super) fn handle_type(&self, record: &Record) -> HandleType {
+        let number = self.target.handle_types.number(record);
+        let Some(tag) = &record.tag else { return number };
+        let key = (record.kind, Arc::clone(&tag.name));
+        let notes = self.target.scope.record_notes.get(&key);
+        let exclusive =
+            notes.is_some_and(|notes| notes.iter().any(|n| n.kind == NoteKind::Exclusive));
+        if exclusive { number.alone() } else { number }
+    }
+
+    /// Whether the interface has types whose handles a call has to itself: any handle may be lent by
+    /// one of them.
+    fn has_exclusive_types(&self) -> bool {
+        let mut notes = self.target.scope.record_notes.values().flatten();
+        notes.any(|note| note.kind == NoteKind::Exclusive)
+    }
+
+    /// Leaves out what only matters while guest code runs, when none does.
+    pub(super) fn without_guest_code(&mut self) {
+        self.before.life.retain(|op| !matches!(op, Op::Life(LifeOp::Exclusive { own: false, .. })));
     }
 
     /// Whether a handle is for this call alone while it runs.

@@ -342,6 +342,9 @@ impl<'a> Compiler<'a> {
         }
         let handles = self.before.handles.len() + self.before.taken.len();
         let allocates = !self.after.guest.is_empty();
+        if self.target.leaf && !allocates {
+            self.without_guest_code();
+        }
         let marks = handles > 0
             && (self.has_exclusive()
                 || allocates

@@ -61,7 +61,7 @@ impl Compiler<'_> {
 
     /// The index of a handle type in the plan's table.
     pub(super) fn kind(&mut self, record: &Record) -> u16 {
-        let id = self.target.handle_types.number(record);
+        let id = self.handle_type(record);
         if let Some(index) = self.kinds.iter().position(|kind| kind.id == id) {
             return index_of(index);
         }
@@ -77,7 +77,7 @@ impl Compiler<'_> {
 
     /// As [`Compiler::kind`], of handles that are never owned: nothing destroys them.
     pub(super) fn borrowed_kind(&mut self, record: &Record) -> u16 {
-        let id = self.target.handle_types.number(record);
+        let id = self.handle_type(record);
         if let Some(index) = self.kinds.iter().position(|kind| kind.id == id) {
             return index_of(index);
         }

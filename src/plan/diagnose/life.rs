@@ -13,7 +13,7 @@ pub(super) fn subject(plan: &Plan, op: LifeOp) -> Subject {
         LifeOp::Cookie { slot, .. }
         | LifeOp::Descriptor { slot, .. }
         | LifeOp::DescriptorCell { slot, .. }
-        | LifeOp::Exclusive { slot }
+        | LifeOp::Exclusive { slot, .. }
         | LifeOp::Recall { slot, .. }
         | LifeOp::Capturable { slot, .. }
         | LifeOp::Retain { slot }
@@ -76,7 +76,7 @@ pub(super) fn problem(plan: &Plan, view: &View<'_>, op: LifeOp) -> Option<Proble
             0 => (null != Null::Allowed).then_some(Problem::Null),
             address => outside(view, address, 4),
         },
-        LifeOp::Exclusive { slot } => {
+        LifeOp::Exclusive { slot, .. } => {
             let error = HandleError::Busy;
             Some(Problem::Handle { value: view.slot(slot), expected: expected(plan, slot), error })
         }

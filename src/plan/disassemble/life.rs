@@ -22,7 +22,8 @@ impl Printer<'_> {
                 let (slot, cell) = (self.slot_to(slot, to), self.at(cell));
                 format!("{slot}, cell {cell}, {}", null_name(null))
             }
-            LifeOp::Exclusive { slot } => format!("slot {slot}"),
+            LifeOp::Exclusive { slot, own: true } => format!("slot {slot}"),
+            LifeOp::Exclusive { slot, own: false } => format!("slot {slot}, by types"),
             LifeOp::Recall { slot, name, to } => {
                 format!("{} of slot {slot} -> {}", self.name(name), self.at(to))
             }
@@ -81,7 +82,7 @@ impl Printer<'_> {
             LifeOp::Cookie { slot, .. }
             | LifeOp::Descriptor { slot, .. }
             | LifeOp::DescriptorCell { slot, .. }
-            | LifeOp::Exclusive { slot }
+            | LifeOp::Exclusive { slot, .. }
             | LifeOp::Recall { slot, .. }
             | LifeOp::Capturable { slot, .. }
             | LifeOp::Retain { slot }

@@ -8,6 +8,25 @@ use thiserror::Error;
 #[repr(transparent)]
 pub struct HandleType(pub u32);
 
+impl HandleType {
+    /// Bit of the number of a type that is `__exclusive`.
+    const ALONE: u32 = 1 << 31;
+    /// The greatest number that a type may be given.
+    pub const LAST: u32 = HandleType::ALONE - 1;
+
+    /// The type of that number whose handles a call has to itself (`__exclusive`).
+    #[must_use]
+    pub fn alone(self) -> HandleType {
+        HandleType(self.0 | HandleType::ALONE)
+    }
+
+    /// Whether a call has handles of this type to itself.
+    #[must_use]
+    pub fn is_alone(self) -> bool {
+        self.0 & HandleType::ALONE != 0
+    }
+}
+
 /// Bits of a handle that are its index.
 pub const INDEX_BITS: u32 = 20;
 /// The greatest generation. The topmost bit of a handle stays clear: no handle is negative as an

@@ -194,7 +194,7 @@ fn a_handle_that_dies_in_somebodys_hands_frees_the_table() {
     let mut table = HandleTable::new(10);
     let (one, other) = (owned(&mut table, 1, None), owned(&mut table, 2, None));
     table.enter(one, KIND).expect("it is alive");
-    table.hold(one, KIND).expect("nobody else has it");
+    table.hold(one, KIND, true, std::iter::once(one)).expect("nobody else has it");
     assert_eq!(table.check_free(one), Err(HandleError::Busy));
     assert_eq!(table.check_free(other), Ok(()));
     table.consume_marked(one);
@@ -224,4 +224,43 @@ fn only_what_a_callback_was_given_lends_what_goes_back() {
     let next = owned(&mut table, 3, None);
     assert!(table.lend(next, KIND, loan).is_err());
     assert_eq!(table.lent(), 0);
+}
+
+#[test]
+fn what_lends_a_handle_is_held_with_it_if_its_type_says_so() {
+    let (alone, other) = (HandleType(8).alone(), HandleType(9));
+    let mut table = HandleTable::new(10);
+    let make = |table: &mut HandleTable, n, kind, parent| {
+        table.adopt(object(n), kind, false, parent, ptr::dangling()).expect("there is room")
+    };
+    let root = make(&mut table, 1, other, None);
+    let db = make(&mut table, 2, alone, Some(root));
+    let [one, two] = [3, 4].map(|n| make(&mut table, n, other, Some(db)));
+    // Two arguments of one call share what lends them, and one may be that itself.
+    let call = [one, two, db];
+    let kinds = [other, other, alone];
+    for (handle, kind) in call.into_iter().zip(kinds) {
+        table.enter(handle, kind).expect("it is alive");
+    }
+    for (handle, kind) in call.into_iter().zip(kinds) {
+        table.hold(handle, kind, false, call.into_iter()).expect("only this call has it");
+    }
+    assert_eq!(table.exclusive, 1, "only the one whose type says so");
+    assert_eq!(table.check_free(one), Err(HandleError::Busy));
+    assert_eq!(table.check_free(root), Ok(()));
+    // What dies in somebody's hands gives up what lent it.
+    table.consume_marked(one);
+    assert_eq!((table.exclusive, table.check_free(two)), (0, Ok(())));
+    call.into_iter().for_each(|handle| table.give_up(handle));
+    [two, db].into_iter().for_each(|handle| table.leave(handle));
+    // Another call's use of what lends it is in the way, of what nothing is said about not.
+    table.enter(db, alone).expect("it is alive");
+    table.enter(two, other).expect("it is alive");
+    assert_eq!(table.hold(two, other, false, [two].into_iter()), Err(HandleError::Busy));
+    assert_eq!((table.exclusive, table.busy(db), table.busy(two)), (0, 2, 1));
+    table.leave(db);
+    assert_eq!(table.hold(two, other, false, [two].into_iter()), Ok(()));
+    table.give_up(two);
+    table.leave(two);
+    assert_eq!((table.exclusive, table.busy(db), table.busy(root)), (0, 0, 0));
 }

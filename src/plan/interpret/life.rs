@@ -38,7 +38,7 @@ impl Mark {
 pub(super) fn mark(op: LifeOp) -> Option<(u16, Mark)> {
     match op {
         LifeOp::Descriptor { slot, fate, .. } => Some((slot, Mark::Used(fate))),
-        LifeOp::Exclusive { slot } => Some((slot, Mark::Exclusive)),
+        LifeOp::Exclusive { slot, .. } => Some((slot, Mark::Exclusive)),
         LifeOp::Cookie { .. }
         | LifeOp::DescriptorCell { .. }
         | LifeOp::Recall { .. }
@@ -118,11 +118,13 @@ pub(super) unsafe fn before(
                 };
                 space.write::<u64>(to, native.ok_or(Failure::Check)?);
             }
-            LifeOp::Exclusive { slot } => {
+            LifeOp::Exclusive { slot, own } => {
                 let handle = space.slot32(slot);
                 if handle != 0 {
                     let kind = kind_of_slot(space, slot).ok_or(Failure::Check)?;
-                    let held = space.store().with_handles(|handles| handles.hold(handle, kind));
+                    let held = space
+                        .store()
+                        .with_handles(|handles| handles.hold(handle, kind, own, entered(space)));
                     held.map_err(|_| Failure::Check)?;
                 }
             }
@@ -360,6 +362,21 @@ fn entry_of_slot(space: &Space<'_>, wanted: u16) -> Option<u16> {
         {
             Some(kind)
         }
+        _ => None,
+    })
+}
+
+/// The handles that the call has entered.
+///
+/// # Safety
+/// As [`before`], and all its ops that enter handles have run.
+unsafe fn entered(space: &Space<'_>) -> impl Iterator<Item = u32> + Clone {
+    let ops = space.plan.ops[..usize::from(space.plan.call)].iter();
+    ops.filter_map(|op| match *op {
+        // SAFETY: the caller's promise.
+        Op::Handle { slot, .. } | Op::Life(LifeOp::Descriptor { slot, .. }) => unsafe {
+            Some(space.slot32(slot))
+        },
         _ => None,
     })
 }

@@ -36,9 +36,11 @@ pub enum LifeOp {
     Descriptor { slot: u16, to: At, kind: u16, fate: Fate },
     /// As [`Op::PointerCell`](super::Op::PointerCell), for a descriptor: `cell` (4 bytes) is -1 before.
     DescriptorCell { slot: u16, to: At, cell: At, null: Null },
-    /// No other call, and no other argument of this one, may use the handle in `slot`, or what it
-    /// lends, until the call is over. It stands behind all ops that mark handles.
-    Exclusive { slot: u16 },
+    /// Until the call is over no other may use what this one has to itself, or what that lends: of the
+    /// handle in `slot` and all that lend it, those whose types are `__exclusive`. Arguments of this
+    /// call may share them. With `own` the handle itself too, whatever its type, and for this argument
+    /// alone. It stands behind all ops that mark handles.
+    Exclusive { slot: u16, own: bool },
     /// The integer `Plan::names[name]` that the handle in `slot` remembers, to 16 bytes at `to`.
     Recall { slot: u16, name: u16, to: At },
     /// The handle in `slot` may be kept by another (`by`), or by the library (`None`): it may be

@@ -115,9 +115,11 @@ impl<'p> Verifier<'p> {
                 self.made.set_cell(index, cell);
                 self.written.add_local(cell, 8, What::Native, self.index)
             }
-            LifeOp::Exclusive { slot } => {
-                // Not asking for it is a matter of the type too, which only the interface knows.
+            LifeOp::Exclusive { slot, own } => {
+                // Which types are, only the interface knows.
                 let index = self.entered_handle(slot)?;
+                let asked = self.params[index].ty.has(|note| *note == NoteKind::Exclusive);
+                self.agrees(own == asked, "whether it is shared", index)?;
                 once(&mut self.life.exclusive[index])
             }
             LifeOp::Recall { slot, name, to } => {

@@ -54,7 +54,7 @@
 //! descriptor is never the guest's integer, and reaches the guest only as a handle, or as a negative
 //! number. Each annotation of a handle's owners and captures is recorded once, for the captor that it
 //! names, which the call does not consume, and after it was tested that the handle may be kept. A handle
-//! that is `__exclusive` is given to the call after all handles were entered, and the plan marks handles.
+//! that is `__exclusive` is given to the call alone after all handles were entered, and the plan marks handles.
 //! Data that is kept is `const` and copied before the call, every byte that was checked, and the copy
 //! handed to the captor. What a handle remembers is the annotation's value, once for each annotation;
 //! what an expression reads of it was fetched by its name from that parameter's handle.

@@ -147,7 +147,8 @@ struct ByTag;
 impl HandleTypes for ByTag {
     fn number(&self, record: &Record) -> HandleType {
         let tag = record.tag.as_ref().map_or("", |tag| &tag.name);
-        HandleType(tag.bytes().fold(7, |all, byte| all * 31 + u32::from(byte)))
+        let hash = tag.bytes().fold(7_u32, |all, byte| all.wrapping_mul(31) + u32::from(byte));
+        HandleType(hash & HandleType::LAST)
     }
 }
 

@@ -35,8 +35,9 @@ impl Fields<'_> {
                 self.nulls(|null| make(slot, to, cell, null));
                 self.each("kind", [Op::PointerCell { slot, to, cell, null }], |op| op);
             }
-            LifeOp::Exclusive { slot } => {
-                self.slots(slot, |slot| Op::Life(LifeOp::Exclusive { slot }));
+            LifeOp::Exclusive { slot, own } => {
+                self.slots(slot, |slot| Op::Life(LifeOp::Exclusive { slot, own }));
+                self.each("own", [!own], |own| Op::Life(LifeOp::Exclusive { slot, own }));
             }
             LifeOp::Recall { slot, name, to } => {
                 let make = |slot, name, to| Op::Life(LifeOp::Recall { slot, name, to });

@@ -1,0 +1,74 @@
+//! Handles that a running call has to itself (`__exclusive`).
+//!
+//! An object that says so of its type is not used by two calls at once, and neither are two objects
+//! that it lends: a call that uses a statement has its connection to itself. Flags say so in the
+//! table, and every call looks at those of its handles' lineages ([`HandleTable::check_free`]).
+use super::entry::EXCLUSIVE;
+use super::{HandleError, HandleTable, HandleType, index_of};
+
+impl HandleTable {
+    /// Gives to a call alone, until [`HandleTable::give_up`]: of a handle that it has entered and of
+    /// all that lend it, those whose types are exclusive; with `own` the handle itself, too. `all` are
+    /// the handles that the call has entered, one for each time.
+    ///
+    /// # Errors
+    /// As [`HandleTable::get`], and [`HandleError::Busy`] when another call uses one of them, or, of
+    /// the handle itself under `own`, another argument of this one. Nothing has changed then.
+    pub fn hold(
+        &mut self,
+        handle: u32,
+        kind: HandleType,
+        own: bool,
+        all: impl Iterator<Item = u32> + Clone,
+    ) -> Result<(), HandleError> {
+        if own && self.get(handle, kind)?.busy > 1 {
+            return Err(HandleError::Busy);
+        }
+        self.get(handle, kind)?;
+        // Without the marks of this call those of others are left.
+        all.clone().for_each(|handle| self.leave(handle));
+        let of_others = |index: u32| {
+            let entry = &self.entries[index as usize];
+            entry.kind.is_alone() && entry.busy > 0
+        };
+        let free = !self.lineage(index_of(handle)).any(of_others);
+        all.for_each(|handle| self.each_ancestor(handle, |entry| entry.busy += 1));
+        if !free {
+            return Err(HandleError::Busy);
+        }
+        // What has the flag already has it for another argument of this call: a handle that anybody
+        // else holds was not entered.
+        let mut held = 0;
+        let mut own = own;
+        self.each_ancestor(handle, |entry| {
+            if (entry.kind.is_alone() || own) && entry.flags & EXCLUSIVE == 0 {
+                entry.flags |= EXCLUSIVE;
+                held += 1;
+            }
+            own = false;
+        });
+        self.exclusive += held;
+        Ok(())
+    }
+
+    /// Takes a [`HandleTable::hold`] back. The handle may have died meanwhile.
+    pub fn give_up(&mut self, handle: u32) {
+        if self.exclusive > 0 && self.is_live(handle) {
+            let mut given_up = 0;
+            self.each_ancestor(handle, |entry| {
+                given_up += u32::from(entry.flags & EXCLUSIVE != 0);
+                entry.flags &= !EXCLUSIVE;
+            });
+            self.exclusive -= given_up;
+        }
+    }
+
+    /// Of a handle and all that lend it, what a call has to itself.
+    pub(super) fn held_above(&self, handle: u32) -> Vec<u32> {
+        if self.exclusive == 0 || !self.is_live(handle) {
+            return Vec::new();
+        }
+        let held = |index: &u32| self.entries[*index as usize].flags & EXCLUSIVE != 0;
+        self.lineage(index_of(handle)).filter(held).collect()
+    }
+}
