@@ -10,5 +10,5 @@ if [ "${1:-}" = native ]; then
 fi
 
 "${CLANG:-clang}" --target=wasm32-wasi -mexec-model=reactor -std=c11 -O2 -flto -Wall -Wextra -I../../interfaces \
-    -Wl,--allow-undefined -Wl,--export=malloc -Wl,--export=free -Wl,--strip-all \
+    -Wl,--allow-undefined -Wl,--export-table -Wl,--export=malloc -Wl,--export=free -Wl,--strip-all \
     -o rows.wasm rows.c
