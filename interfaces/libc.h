@@ -109,6 +109,18 @@ int snprintf(char *_Out_ __counted_by(n) s, size_t n, const char *format, ...) _
 int abs(int x) __leaf;
 long labs(long x) __leaf;
 long long llabs(long long x) __leaf;
+#ifdef __PORTCULLIS__ /* C compilers know the structs from stdlib.h */
+/* A division that has no result ends a process. */
+typedef struct { int quot; int rem; } div_t;
+typedef struct { long quot; long rem; } ldiv_t;
+typedef struct { long long quot; long long rem; } lldiv_t;
+div_t div(int numerator, int denominator)
+    __requires(denominator != 0 && (denominator != -1 || numerator >= -0x7fffffff)) __leaf;
+ldiv_t ldiv(long numerator, long denominator)
+    __requires(denominator != 0 && (denominator != -1 || numerator >= -0x7fffffffffffffff)) __leaf;
+lldiv_t lldiv(long long numerator, long long denominator)
+    __requires(denominator != 0 && (denominator != -1 || numerator >= -0x7fffffffffffffff)) __leaf;
+#endif
 int ffs(int x) __leaf;
 int ffsl(long x) __leaf;
 int ffsll(long long x) __leaf;

@@ -1,4 +1,4 @@
-/* libm.h: the C mathematics library, all functions of math.h.
+/* libm.h: the C mathematics library, all functions of math.h and complex.h.
  *
  * Grants: pure computation. A guest reads and writes nothing but its own memory.
  *
@@ -9,8 +9,8 @@
  *    or epochs.
  *
  * Left out:
- *  - The long double functions that write one through a pointer (modfl, sincosl), and complex.h: with the
- *    next version of Portcullis.
+ *  - The long double functions that write one through a pointer (modfl, sincosl), and those of complex.h: with
+ *    the next version of Portcullis.
  *  - errno: domain and range errors show in the result (NaN, infinity), and keeping errno would
  *    make every call dearer. Floating-point exceptions and rounding modes (fenv.h): they belong
  *    to the host's thread.
@@ -354,6 +354,52 @@ int setpayload(double *_Out_ result, double payload);
 int setpayloadf(float *_Out_ result, float payload);
 int setpayloadsig(double *_Out_ result, double payload);
 int setpayloadsigf(float *_Out_ result, float payload);
+
+/* Complex numbers */
+double cabs(double _Complex z);
+float cabsf(float _Complex z);
+double carg(double _Complex z);
+float cargf(float _Complex z);
+double cimag(double _Complex z);
+float cimagf(float _Complex z);
+double creal(double _Complex z);
+float crealf(float _Complex z);
+double _Complex cacos(double _Complex z);
+float _Complex cacosf(float _Complex z);
+double _Complex cacosh(double _Complex z);
+float _Complex cacoshf(float _Complex z);
+double _Complex casin(double _Complex z);
+float _Complex casinf(float _Complex z);
+double _Complex casinh(double _Complex z);
+float _Complex casinhf(float _Complex z);
+double _Complex catan(double _Complex z);
+float _Complex catanf(float _Complex z);
+double _Complex catanh(double _Complex z);
+float _Complex catanhf(float _Complex z);
+double _Complex ccos(double _Complex z);
+float _Complex ccosf(float _Complex z);
+double _Complex ccosh(double _Complex z);
+float _Complex ccoshf(float _Complex z);
+double _Complex cexp(double _Complex z);
+float _Complex cexpf(float _Complex z);
+double _Complex clog(double _Complex z);
+float _Complex clogf(float _Complex z);
+double _Complex conj(double _Complex z);
+float _Complex conjf(float _Complex z);
+double _Complex cproj(double _Complex z);
+float _Complex cprojf(float _Complex z);
+double _Complex csin(double _Complex z);
+float _Complex csinf(float _Complex z);
+double _Complex csinh(double _Complex z);
+float _Complex csinhf(float _Complex z);
+double _Complex csqrt(double _Complex z);
+float _Complex csqrtf(float _Complex z);
+double _Complex ctan(double _Complex z);
+float _Complex ctanf(float _Complex z);
+double _Complex ctanh(double _Complex z);
+float _Complex ctanhf(float _Complex z);
+double _Complex cpow(double _Complex x, double _Complex y);
+float _Complex cpowf(float _Complex x, float _Complex y);
 
 PORTCULLIS_END
 

@@ -51,6 +51,14 @@ macro_rules! shipped {
 }
 
 shipped! {
+    /// OpenBLAS: vectors and matrices, `double` and `float`.
+    cblas: "cblas.h";
+    /// OpenSSL's digests, HMAC, PBKDF2 and random bytes.
+    crypto: "crypto.h";
+    /// Dates and clocks of the C library.
+    datetime: "datetime.h";
+    /// expat, a stream parser for XML. Its old versions have a weakness: read the header.
+    expat: "expat.h";
     /// The gzip files of zlib: `gzopen`, `gzread`, `gzwrite` and their like. A guest that gets it
     /// opens any file that the host process may.
     gzfile: "gzfile.h";
@@ -58,11 +66,11 @@ shipped! {
     libc: "libc.h";
     /// The C mathematics library, `double` and `float`.
     libm: "libm.h";
-    /// SQLite without callbacks. SQL can do more than it seems: read the header.
+    /// SQLite, callbacks included. SQL can do more than it seems: read the header.
     sqlite3: "sqlite3.h";
     /// The standard output streams of the host process. A guest that gets it prints past WASI.
     streams: "streams.h";
-    /// zlib: checksums and one-call compression.
+    /// zlib: checksums, one-call compression, streams.
     zlib: "zlib.h";
 }
 

@@ -34,12 +34,11 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn bridge() -> Bridge {
-    Bridge::builder(&Engine::default())
-        .grant(interfaces::libm())
-        .and_then(|builder| builder.grant(interfaces::zlib()))
-        .and_then(|builder| builder.grant(interfaces::sqlite3()))
-        .and_then(|builder| builder.build())
-        .expect("the shipped interfaces can be granted together")
+    let mut builder = Bridge::builder(&Engine::default());
+    for (_, shipped) in interfaces::all() {
+        builder = builder.grant(shipped).expect("the shipped interfaces can be granted together");
+    }
+    builder.build().expect("a bridge")
 }
 
 /// Runs a WASI guest with the repository as its directory.
@@ -106,14 +105,10 @@ fn the_zlib_guest_says_what_is_wrong() {
 }
 
 #[test]
-fn the_sqlite_guest_prints_what_is_expected() {
-    let ran = run("sqlite/sqlite.wasm", &[]).expect("a run");
-    assert_eq!((ran.status, ran.stderr.as_str()), (0, ""));
-    assert_eq!(ran.stdout, expected("sqlite/expected.txt"));
-}
-
-#[test]
 fn the_sqlite_guest_keeps_a_database_on_the_host() {
+    if PENDING.contains(&"sqlite/sqlite.wasm") {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = folder.path().join("elements.db");
     let path = database.to_str().expect("a path in UTF-8");
@@ -135,6 +130,37 @@ fn guests_without_an_sdk_print_what_is_expected() {
         let ran = run(&format!("{language}/guest.wasm"), &[]).expect("a run");
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{language}");
         assert_eq!(ran.stdout, expected(&format!("{language}/expected.txt")));
+    }
+}
+
+/// Guests that need what is "not supported yet". The test demands that they fail for that reason, so
+/// that none stays here longer than it must.
+const PENDING: [&str; 1] = ["deflate-stream/stream.wasm"];
+
+#[test]
+fn guests_of_the_other_interfaces_print_what_is_expected() {
+    let feed: &[&str] = &["guest-examples/expat/feed.xml"];
+    for (guest, arguments) in [
+        ("blas/blas.wasm", &[][..]),
+        ("callbacks/callbacks.wasm", &[]),
+        ("deflate-stream/stream.wasm", &[]),
+        ("digest/digest.wasm", &[]),
+        ("expat/feed.wasm", feed),
+        ("sqlite-functions/functions.wasm", &[]),
+        ("sqlite/sqlite.wasm", &[]),
+    ] {
+        let folder = guest.split_once('/').expect("a folder").0;
+        let ran = run(guest, arguments);
+        if PENDING.contains(&guest) {
+            let Err(error) = ran else { panic!("{guest} runs: it is not pending any more") };
+            let error = format!("{error:?}");
+            let reasons = ["not supported yet", "only fields of `__boxed` structs are private"];
+            assert!(reasons.iter().any(|why| error.contains(why)), "{guest}: {error}");
+            continue;
+        }
+        let ran = ran.unwrap_or_else(|error| panic!("{guest}: {error:?}"));
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{guest}");
+        assert_eq!(ran.stdout, expected(&format!("{folder}/expected.txt")), "{guest}");
     }
 }
 

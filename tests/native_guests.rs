@@ -30,7 +30,11 @@ fn stdout(command: &mut Command) -> String {
 fn build_guest(name: &str, folder: &Path) -> PathBuf {
     let program = folder.join(name);
     let script = root().join("guest-examples").join(name).join("build.sh");
-    run(Command::new("sh").arg(script).arg("native").arg(&program));
+    let mut build = Command::new("sh");
+    let output = build.arg(script).arg("native").arg(&program).output().expect("a shell");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let packages = "`.ci/run` lists the packages that the tests need and installs them";
+    assert!(output.status.success(), "{build:?}: {said}\n{packages}");
     program
 }
 
@@ -56,4 +60,26 @@ fn the_zlib_guest_prints_natively_what_its_readme_says() {
     assert_eq!(refused.status.code(), Some(2));
     let missing = Command::new(&program).arg("/no/such/file").output().expect("a run");
     assert_eq!(missing.status.code(), Some(1));
+}
+
+#[test]
+fn guests_print_natively_what_is_expected_of_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let feed = root().join("guest-examples/expat/feed.xml");
+    let feed: &[&str] = &[feed.to_str().expect("a path in UTF-8")];
+    for (name, arguments) in [
+        ("blas", &[][..]),
+        ("callbacks", &[]),
+        ("deflate-stream", &[]),
+        ("digest", &[]),
+        ("expat", feed),
+        ("png", &[]),
+        ("sqlite-functions", &[]),
+    ] {
+        let program = build_guest(name, folder.path());
+        let expected = root().join("guest-examples").join(name).join("expected.txt");
+        let expected = std::fs::read_to_string(expected).expect("the expected output");
+        let printed = stdout(Command::new(program).args(arguments).current_dir(folder.path()));
+        assert_eq!(printed, expected, "{name}");
+    }
 }

@@ -14,5 +14,5 @@ fi
 # malloc and free are exported for the strings and blobs that SQLite returns: Portcullis copies them
 # into the guest, and binds the import sqlite3_free to this free.
 "${CLANG:-clang}" --target=wasm32-wasi -std=c11 -Oz -flto -Wall -Wextra -I../../interfaces \
-    -Wl,--allow-undefined -Wl,--export=malloc -Wl,--export=free -Wl,--strip-all \
+    -Wl,--allow-undefined -Wl,--export-table -Wl,--export=malloc -Wl,--export=free -Wl,--strip-all \
     -o sqlite.wasm sqlite.c

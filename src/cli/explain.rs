@@ -11,8 +11,8 @@ use portcullis::plan::disassemble::disassemble;
 use portcullis::plan::handles::HandleType;
 use portcullis::plan::layout::{self, DataModel, extent_of};
 use portcullis::signature::{
-    Diagnostic, Diagnostics, Interface, Prototype, Record, RecordKind, Scope, Type, TypeKind,
-    parse_prototype, with_example_tail,
+    Diagnostic, Diagnostics, Grant, Interface, Prototype, Record, RecordKind, Scope, Type,
+    TypeKind, agree, open_tail, parse_declaration, parse_prototype, with_example_tail, with_tail,
 };
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -68,6 +68,11 @@ fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
     if !granted.is_empty() {
         return Ok(granted);
     }
+    // As for a guest that imports it so: the types behind `...` are checked against the grant's format.
+    let own_tail = interfaces.iter().find_map(|one| with_own_tail(one, &typed.prototype));
+    if let Some(subject) = own_tail {
+        return Ok(vec![subject]);
+    }
     let scope = interfaces.first().map(|interface| interface.scope.clone()).unwrap_or_default();
     let prototype = parse_prototype(&typed.prototype, &scope)?;
     let calls_back = has_callback(&prototype);
@@ -82,10 +87,24 @@ fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
     }])
 }
 
+/// The grant of a function with a format, called as this prototype says.
+fn with_own_tail(interface: &Interface, text: &str) -> Option<Subject> {
+    let guest = parse_declaration(text, &interface.scope).ok()?;
+    let grant = interface.grants.iter().find(|grant| {
+        open_tail(&grant.prototype).is_some() && agree(&guest, &grant.prototype).is_ok()
+    })?;
+    let prototype = with_tail(&guest, &grant.prototype).ok()?;
+    Some(Subject { prototype, ..granted(interface, grant) })
+}
+
 /// The grants of that function.
 fn named(interface: &Interface, name: &str) -> Vec<Subject> {
     let grants = interface.grants.iter().filter(|grant| *grant.prototype.name.name == *name);
-    let subject = grants.map(|grant| Subject {
+    grants.map(|grant| granted(interface, grant)).collect()
+}
+
+fn granted(interface: &Interface, grant: &Grant) -> Subject {
+    Subject {
         // Where a format tells the types, there is something to show only with some.
         prototype: Arc::new(with_example_tail(&grant.prototype)),
         name: Arc::clone(&interface.name),
@@ -93,8 +112,7 @@ fn named(interface: &Interface, name: &str) -> Vec<Subject> {
         scope: interface.scope.clone(),
         leaf: grant.leaf,
         others: prototypes(interface),
-    });
-    subject.collect()
+    }
 }
 
 fn prototypes(interface: &Interface) -> Vec<Arc<Prototype>> {

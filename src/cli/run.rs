@@ -4,7 +4,7 @@ use super::report::{Failure, Status, from_wasmtime};
 use super::table::counted;
 use super::{args, invoke, meant};
 use anyhow::{Context as _, anyhow};
-use portcullis::host::{LinkError, Natives};
+use portcullis::host::{ImportReport, ImportStatus, LinkError, Natives};
 use portcullis::plan::CallError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,11 @@ impl Run {
             })?;
             Ok(arg.to_owned())
         };
+        // A program gets its `--`; the parameters of an export have no use for it.
+        let args = match args {
+            [dashes, rest @ ..] if typed.invoke.is_some() && dashes == "--" => rest,
+            all => all,
+        };
         Ok(Run {
             guest: PathBuf::from(guest),
             args: args.iter().map(text).collect::<Result<_, Failure>>()?,
@@ -85,7 +90,10 @@ impl Run {
         let mut store = store(&engine, wasi);
         let instance = bridge
             .instantiate(&mut store, &linker, &module, |state| &mut state.natives)
-            .map_err(|error| not_started(error, &self.guest));
+            .map_err(|error| {
+                let refused = refused(&bridge.describe(&module));
+                not_started(error, &self.guest, refused)
+            });
         let ended = instance.and_then(|instance| match &export {
             Some(export) => export.call(&mut store, instance),
             None => start(&mut store, instance, &self.guest),
@@ -137,7 +145,7 @@ pub fn linker(engine: &Engine) -> Result<Linker<State>, Failure> {
 }
 
 /// An error of instantiation: the start function may have run and trapped, or called `proc_exit`.
-fn not_started(error: wasmtime::Error, guest: &Path) -> Failure {
+fn not_started(error: wasmtime::Error, guest: &Path, refused: usize) -> Failure {
     let guest_ran = error.is::<I32Exit>()
         || error.is::<WasmBacktrace>()
         || error.is::<Trap>()
@@ -145,11 +153,26 @@ fn not_started(error: wasmtime::Error, guest: &Path) -> Failure {
     if guest_ran && !error.is::<LinkError>() {
         return Failure::Trap(error);
     }
+    let guest = guest.display();
+    let mut what = format!("cannot link {guest}");
     let error = match error.downcast::<LinkError>() {
-        Ok(error) => anyhow::Error::new(error),
+        Ok(error) => {
+            if refused > 1 {
+                what.push_str(&format!(
+                    ": {refused} imports are refused, of which this is the first; `portcullis imports {guest}` with the same options lists all"
+                ));
+            }
+            anyhow::Error::new(error)
+        }
         Err(error) => from_wasmtime(error),
     };
-    Failure::Start(error.context(format!("cannot link {}", guest.display())))
+    Failure::Start(error.context(what))
+}
+
+/// How many imports are refused, of those that an interface could grant.
+fn refused(reports: &[ImportReport]) -> usize {
+    let is_refused = |report: &&ImportReport| matches!(report.status, ImportStatus::Refused(_));
+    reports.iter().filter(is_refused).count()
 }
 
 /// Runs a WASI program.

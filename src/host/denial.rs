@@ -21,7 +21,13 @@ pub(super) fn hint(module: &str, name: &str, ty: &ExternType, grants: &Grants) -
         ExternType::Func(_) if native => {
             return Some(symbol_not_granted(module, name, &candidates, grants));
         }
-        ExternType::Func(_) => return library_not_granted(module, name, grants),
+        ExternType::Func(_) => {
+            let hint = library_not_granted(module, name, grants);
+            return match trusted_otherwise(module, grants) {
+                Some(trust) => Some(hint.map_or(trust.clone(), |hint| format!("{trust}; {hint}"))),
+                None => hint,
+            };
+        }
         ExternType::Global(_) => "global",
         ExternType::Table(_) => "table",
         ExternType::Memory(_) => "memory",
@@ -31,6 +37,18 @@ pub(super) fn hint(module: &str, name: &str, ty: &ExternType, grants: &Grants) -
     native.then(|| {
         format!("only functions can be imported from a native library, and this is a {kind}")
     })
+}
+
+/// A library that is trusted, and probably meant, under another name.
+fn trusted_otherwise(module: &str, grants: &Grants) -> Option<String> {
+    let stem = library_stem(module).unwrap_or(module);
+    let is_it = |trusted: &&str| library_stem(trusted).unwrap_or(trusted) == stem;
+    let trusted = grants.trusted().find(is_it)?;
+    Some(format!(
+        "`{}` is trusted, which is another name than the guest's: `--trust-signatures {}`",
+        escaped(trusted),
+        escaped(module)
+    ))
 }
 
 /// For a symbol that the granted interfaces of its library do not have.

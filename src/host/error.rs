@@ -131,7 +131,10 @@ pub enum LinkProblem {
     #[error("the plan is invalid, which is a bug in portcullis: {0}")]
     InvalidPlan(String),
     /// A library cannot be loaded.
-    #[error("the library `{library}` cannot be loaded{}", tried_text(tried, similar))]
+    #[error(
+        "the library `{library}` cannot be loaded{}\n  if it is elsewhere: `--library {library}=PATH`, or `BridgeBuilder::library`",
+        tried_text(tried, similar)
+    )]
     LibraryNotFound {
         /// The name that was looked for.
         library: String,

@@ -177,6 +177,11 @@ impl Grants {
         }
     }
 
+    /// The libraries for which guests' own prototypes stand.
+    pub(super) fn trusted(&self) -> impl Iterator<Item = &str> {
+        self.trusted.iter().map(|library| &**library)
+    }
+
     /// Whether guests' own prototypes stand for the library of that name.
     pub(super) fn is_trusted(&self, library: &str) -> bool {
         self.trusted.iter().any(|known| **known == *library)

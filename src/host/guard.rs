@@ -8,7 +8,11 @@
 //! first link on, every *new* connection of the process to that library, the embedder's own
 //! included, lacks it, is "defensive" (SQL cannot corrupt the database file on purpose), and has
 //! lower limits on the length of `LIKE` patterns and on the depth of triggers, whose recursion
-//! would use megabytes of native stack.
+//! would use megabytes of native stack. URI file names are switched off for the whole process
+//! (`file:x?cache=shared` is then the name of a file): connections that share a cache share a
+//! schema, which a callback of one could change under the other, and only URIs ask for one. That
+//! can only be said before SQLite is first used: if the process has used it already, and it was
+//! compiled to take URIs, it is not guarded and not callable.
 #![expect(unsafe_code, reason = "calls the library that it guards")]
 use super::error::LinkProblem;
 use super::library::Found;
@@ -51,6 +55,8 @@ type CreateFunction = unsafe extern "C" fn(
 ) -> c_int;
 type Configure = unsafe extern "C" fn(*mut c_void, c_int, ...) -> c_int;
 type Limit = unsafe extern "C" fn(*mut c_void, c_int, c_int) -> c_int;
+type Config = unsafe extern "C" fn(c_int, ...) -> c_int;
+type CompiledWith = unsafe extern "C" fn(*const c_char) -> c_int;
 type Entry = unsafe extern "C" fn(*mut c_void, *mut *mut c_char, *const c_void) -> c_int;
 type AutoExtension = unsafe extern "C" fn(Entry) -> c_int;
 
@@ -60,6 +66,8 @@ struct Sqlite {
     configure: Configure,
     limit: Limit,
     auto_extension: AutoExtension,
+    /// Whether no file name of the process is a URI.
+    without_uris: bool,
 }
 
 static SQLITE: OnceLock<Sqlite> = OnceLock::new();
@@ -79,12 +87,27 @@ fn sqlite3(find: Find<'_>) -> Result<(), LinkProblem> {
             auto_extension: transmute::<*const c_void, AutoExtension>(address(
                 "sqlite3_auto_extension",
             )?),
+            without_uris: false,
         }
     };
+    // SAFETY: see above; these two are as old as version 3.6.23.
+    let (config, compiled_with) = unsafe {
+        (
+            transmute::<*const c_void, Config>(address("sqlite3_config")?),
+            transmute::<*const c_void, CompiledWith>(address("sqlite3_compileoption_used")?),
+        )
+    };
     let auto_extension = found.auto_extension;
-    let guarded = SQLITE.get_or_init(|| found);
+    // Once only: the next line initialises the library, which then refuses to be configured.
+    let guarded = SQLITE
+        .get_or_init(|| Sqlite { without_uris: without_uris(config, compiled_with), ..found });
     if !ptr::fn_addr_eq(guarded.auto_extension, auto_extension) {
         return Err(failed(NAME, "another SQLite of this process is guarded already"));
+    }
+    if !guarded.without_uris {
+        let how = "was in use before and takes URIs: switch them off with \
+                   sqlite3_config(SQLITE_CONFIG_URI, 0) before its first use, or grant it first";
+        return Err(failed(NAME, format!("SQLite {how}")));
     }
     // SAFETY: see above. SQLite calls the entry for each new connection; it ignores an entry that
     // it has already.
@@ -92,6 +115,14 @@ fn sqlite3(find: Find<'_>) -> Result<(), LinkProblem> {
         0 => Ok(()),
         code => Err(failed(NAME, format!("SQLite does not accept it (error {code})"))),
     }
+}
+
+/// Makes every file name a plain one. Returns whether it is so.
+fn without_uris(config: Config, compiled_with: CompiledWith) -> bool {
+    const CONFIG_URI: c_int = 17;
+    let off: c_int = 0;
+    // SAFETY: the functions are SQLite's (see `sqlite3`); this option takes an `int`.
+    unsafe { config(CONFIG_URI, off) == 0 || compiled_with(c"USE_URI".as_ptr()) == 0 }
 }
 
 /// Called by SQLite for each new connection. One for which it fails does not open.

@@ -56,7 +56,7 @@ fn explain_points_at_every_mistake() {
     assert_eq!(err.matches(wrong).count(), 2, "each with its place:\n{err}");
     assert!(err.contains("^^^^^^^"), "{err}");
     // What is not supported yet is shown after what is known.
-    let (out, err) = portcullis(&["explain", "int f(void *__cookie data)"]).with(1);
+    let (out, err) = portcullis(&["explain", "int f(struct { const char *p; } s)"]).with(1);
     assert!(out.contains("assignment") && !out.contains("plan"), "{out}");
     assert!(err.contains("not supported yet") && err.contains("^^^"), "{err}");
 }
@@ -70,4 +70,14 @@ fn explain_shows_formats_and_data() {
     assert!(out.contains("reads 4 bytes; result int32"), "{out}");
     let error = portcullis(&["explain", "int printf(const char *f, ...) __format(printf, 1, 2)"]);
     error.says(1, &["the types of the arguments behind `...` are not known", "^^^"]);
+}
+
+#[test]
+fn a_tail_of_ones_own_is_explained_with_the_grants_format() {
+    let explain = |text: &str| portcullis(&["explain", "--grant", "streams", text]).with(0).0;
+    let out = explain("int fprintf(FILE*, const char*, ..., const char*)");
+    assert!(out.contains("format"), "{out}");
+    assert!(out.contains("__format(printf"), "{out}");
+    // Another type behind the `...` is another plan.
+    assert_ne!(out, explain("int fprintf(FILE*, const char*, ..., int)"));
 }

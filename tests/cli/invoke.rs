@@ -15,6 +15,14 @@ fn invoke_says_what_it_expects() {
 }
 
 #[test]
+fn dashes_before_the_parameters_are_none() {
+    let cos = ["run", "--grant", "libm", "--invoke", "cos_of", "guest-examples/cos/cos.wat"];
+    assert_eq!(run(command().args(cos).args(["--", "0"])).with(0).0, "1\n");
+    run(command().args(cos).args(["--", "--"])).says(2, &["`--` is not"]);
+    run(command().args(cos).arg("--")).says(2, &["the command line has 0"]);
+}
+
+#[test]
 fn a_wrong_invoke_runs_nothing_of_the_guest() {
     let traps = "(module (func $start unreachable) (start $start) (memory (export \"memory\") 1)
         (func (export \"one\") (param i32)))";

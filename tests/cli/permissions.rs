@@ -50,8 +50,8 @@ fn a_prototype_that_cannot_be_used_is_pointed_at() {
             "grant: double cos(double x)",
         ],
     );
-    let callback = "double f(bool *flag)";
-    let err = guest(&importing(callback, "i32"), &["--trust-signatures", "libm.so.6"]);
+    let by_value = "double f(struct { const char *p; } s)";
+    let err = guest(&importing(by_value, "i32"), &["--trust-signatures", "libm.so.6"]);
     let err = err.says(1, &["not supported yet", "^^^"]);
     assert_eq!(err.matches("not supported yet").count(), 1, "{err}");
 }

@@ -13,6 +13,7 @@ mod after;
 mod data;
 mod formats;
 mod handles;
+mod libraries;
 mod linking;
 #[path = "../support/native.rs"]
 mod native;
