@@ -5,7 +5,6 @@
 //! figure is the median over all rounds of guest against native within a round, with its 95 % interval.
 #![expect(unsafe_code, reason = "calls the native side")]
 #[path = "support/machine.rs"]
-#[expect(dead_code, reason = "other benchmarks use more of it")]
 mod machine;
 #[path = "support/statistics.rs"]
 #[expect(dead_code, reason = "other benchmarks use more of it")]
