@@ -106,9 +106,6 @@ fn the_zlib_guest_says_what_is_wrong() {
 
 #[test]
 fn the_sqlite_guest_keeps_a_database_on_the_host() {
-    if PENDING.contains(&"sqlite/sqlite.wasm") {
-        return;
-    }
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = folder.path().join("elements.db");
     let path = database.to_str().expect("a path in UTF-8");
@@ -133,10 +130,6 @@ fn guests_without_an_sdk_print_what_is_expected() {
     }
 }
 
-/// Guests that need what is "not supported yet". The test demands that they fail for that reason, so
-/// that none stays here longer than it must.
-const PENDING: [&str; 1] = ["deflate-stream/stream.wasm"];
-
 #[test]
 fn guests_of_the_other_interfaces_print_what_is_expected() {
     let feed: &[&str] = &["guest-examples/expat/feed.xml"];
@@ -151,13 +144,6 @@ fn guests_of_the_other_interfaces_print_what_is_expected() {
     ] {
         let folder = guest.split_once('/').expect("a folder").0;
         let ran = run(guest, arguments);
-        if PENDING.contains(&guest) {
-            let Err(error) = ran else { panic!("{guest} runs: it is not pending any more") };
-            let error = format!("{error:?}");
-            let reasons = ["not supported yet", "only fields of `__boxed` structs are private"];
-            assert!(reasons.iter().any(|why| error.contains(why)), "{guest}: {error}");
-            continue;
-        }
         let ran = ran.unwrap_or_else(|error| panic!("{guest}: {error:?}"));
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{guest}");
         assert_eq!(ran.stdout, expected(&format!("{folder}/expected.txt")), "{guest}");

@@ -6,7 +6,6 @@ use portcullis::plan::handles::HandleType;
 use portcullis::plan::layout::DataModel;
 use portcullis::plan::template::Template;
 use portcullis::signature::{Diagnostics, Record, parse_interface, with_example_tail};
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,38 +18,6 @@ impl HandleTypes for ByName {
     }
 }
 
-/// Grants without a plan, by interface. They need what is "not supported yet"; the test demands that
-/// the list is exact, so that it can only become shorter.
-const PENDING: &[(&str, &[&str])] = &[(
-    "zlib.h",
-    &[
-        "deflate",
-        "deflateBound",
-        "deflateEnd",
-        "deflateGetDictionary",
-        "deflateInit2_",
-        "deflateInit_",
-        "deflateParams",
-        "deflatePending",
-        "deflatePrime",
-        "deflateReset",
-        "deflateSetDictionary",
-        "inflate",
-        "inflateCodesUsed",
-        "inflateEnd",
-        "inflateGetDictionary",
-        "inflateInit2_",
-        "inflateInit_",
-        "inflateMark",
-        "inflatePrime",
-        "inflateReset",
-        "inflateReset2",
-        "inflateSetDictionary",
-        "inflateSync",
-        "inflateSyncPoint",
-    ],
-)];
-
 #[test]
 fn every_shipped_grant_has_a_plan() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("interfaces");
@@ -58,7 +25,6 @@ fn every_shipped_grant_has_a_plan() {
     let mut templates = 0;
     let mut trampolines = Trampolines::default();
     let mut failures = String::new();
-    let mut pending = BTreeSet::new();
     for entry in fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("the folder can be read").path();
         let name = path.file_name().expect("it is a file").to_string_lossy().into_owned();
@@ -94,9 +60,6 @@ fn every_shipped_grant_has_a_plan() {
                         templates += usize::from(Template::of(&plan).is_ok());
                         trampolines.count(&plan);
                     }
-                    Err(_) if is_pending(&name, symbol) => {
-                        pending.insert((name.clone(), symbol.to_string()));
-                    }
                     Err(CompileError::Prototype(errors)) => {
                         let errors = Diagnostics::new(&*name, &*text, errors);
                         failures.push_str(&format!("{errors}\n"));
@@ -107,12 +70,6 @@ fn every_shipped_grant_has_a_plan() {
         }
     }
     assert!(failures.is_empty(), "{failures}");
-    for (file, symbols) in PENDING {
-        for symbol in *symbols {
-            let pending = pending.contains(&((*file).to_owned(), (*symbol).to_owned()));
-            assert!(pending, "{file}: {symbol} has a plan: it is not pending any more");
-        }
-    }
     assert!(plans >= 500, "only {plans} plans");
     assert!(templates >= 200, "only {templates} plans have a template");
     println!("{plans} plans, {templates} with a template, {trampolines:#?}");
@@ -145,8 +102,4 @@ impl Trampolines {
             assert!(100 * self.compiled >= 80 * plans, "only {} of {plans}", self.compiled);
         }
     }
-}
-
-fn is_pending(file: &str, symbol: &str) -> bool {
-    PENDING.iter().any(|(of, symbols)| *of == file && symbols.contains(&symbol))
 }

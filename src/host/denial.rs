@@ -105,9 +105,12 @@ fn library_not_granted(module: &str, name: &str, grants: &Grants) -> Option<Stri
             return Some(offers.join("; or "));
         }
         let symbol = symbol.unwrap_or_default();
+        let files: Vec<_> =
+            shipped.iter().map(|one| format!("`interfaces/{}`", one.file)).collect();
+        let verb = if files.len() == 1 { "does" } else { "do" };
         return Some(format!(
-            "`interfaces/{}` does not grant `{}`; {OWN_INTERFACE}",
-            first.file,
+            "{} {verb} not grant `{}`; {OWN_INTERFACE}",
+            files.join(" and "),
             escaped(&symbol)
         ));
     }
@@ -272,7 +275,8 @@ mod tests {
         let mut grants = Grants::default();
         for name in ["system", "int system(const char *)", "int system(const cahr *)"] {
             let hint = library_not_granted("libc.so.6", name, &grants).expect("a library");
-            assert!(hint.contains("`interfaces/libc.h` does not grant `system`"), "{hint}");
+            assert!(hint.contains("`interfaces/libc.h` and "), "{hint}");
+            assert!(hint.contains(" do not grant `system`; "), "{hint}");
             assert!(!hint.contains("--grant interfaces"), "{hint}");
         }
         // What is granted already is only written wrongly.

@@ -47,9 +47,6 @@ fn a_guest_compresses_a_file_with_the_systems_zlib() {
     }
 }
 
-/// Guests that need what is "not supported yet": they must not link.
-const PENDING: [&str; 1] = ["deflate-stream"];
-
 #[test]
 fn a_guest_draws_through_a_library_of_ones_own() {
     let folder = folder(&[]);
@@ -90,10 +87,6 @@ fn the_other_guests_print_what_they_should() {
         let mut run_it = command();
         run_it.args(["run", "--dir", ".", "--grant", grant, "--grant", "datetime"]);
         run_it.arg(format!("guest-examples/{name}/{module}.wasm")).args(argument);
-        if PENDING.contains(&name) {
-            run(&mut run_it).says(1, &["cannot link"]);
-            continue;
-        }
         assert_eq!(run(&mut run_it).with(0).0, expected(name), "{name}");
     }
     for name in ["rust", "zig"] {

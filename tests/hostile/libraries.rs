@@ -28,18 +28,6 @@ struct Case {
     ends: Ends,
 }
 
-/// Cases whose functions need what is "not supported yet". They must fail to link for that reason, so
-/// that each leaves this list when it can.
-const PENDING: &[&str] = &[
-    "compression into a stream for decompression",
-    "a copy of a stream that has ended",
-    "input that reaches past the memory",
-    "a stream whose state was overwritten",
-];
-
-/// What the refusal of a pending case says.
-const REASONS: [&str; 2] = ["not supported yet", "only fields of `__boxed` structs are private"];
-
 const BINARY: &str = "(param i32 i32) (result i32)";
 const UNARY: &str = "(param i32) (result i32)";
 const FIVE: &str = "(param i32 i32 i32 i32 i32) (result i32)";
@@ -410,13 +398,6 @@ fn check(bridge: &Bridge, case: &Case) -> Result<(), String> {
     let mut store = Store::new(bridge.engine(), Natives::default());
     let linker = Linker::new(bridge.engine());
     let instance = bridge.instantiate(&mut store, &linker, &module, |natives| natives);
-    if PENDING.contains(&name) {
-        return match instance.map_err(|error| error.to_string()) {
-            Ok(_) => Err(format!("{name}: it links and is not pending any more")),
-            Err(error) if REASONS.iter().any(|reason| error.contains(reason)) => Ok(()),
-            Err(error) => Err(format!("{name}: {error}")),
-        };
-    }
     let instance = instance.map_err(|error| format!("{name}: {error:#}"))?;
     let go = instance.get_typed_func::<(), i32>(&mut store, "go").expect("it is exported");
     match (go.call(&mut store, ()), &case.ends) {
@@ -440,12 +421,5 @@ fn libraries_are_not_harmed_by_what_c_would_allow() {
         let wrong: Vec<String> =
             CASES.iter().filter_map(|case| check(&bridge, case).err()).collect();
         assert!(wrong.is_empty(), "{tier}:\n{}", wrong.join("\n"));
-    }
-}
-
-#[test]
-fn what_is_pending_is_a_case() {
-    for name in PENDING {
-        assert!(CASES.iter().any(|case| case.name == *name), "{name}");
     }
 }

@@ -9,14 +9,16 @@
 //! - *Idle slots.* The wasm type of a guest value that nothing reads (`__value`) has no effect.
 //! - *Arithmetic.* Expressions that have the same value, or fail alike, whatever they read.
 use crate::plan::Plan;
+use crate::plan::WasmType;
 use crate::plan::expression::{Environment, EvaluationError, Expression, evaluate};
 use crate::plan::moves::{load, store};
-use crate::plan::op::{At, Op, Operand, Width};
+use crate::plan::op::{At, Op, Operand, Returns, Width};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Whether the two plans have the same effect, as far as the arguments above can tell.
 pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
+    let other = &as_declared_by(one, other);
     one.prototype == other.prototype
         && same_lowering(one, other)
         && (one.frame.stack, one.frame.locals) == (other.frame.stack, other.frame.locals)
@@ -35,6 +37,21 @@ pub(super) fn same_effect(one: &Plan, other: &Plan) -> bool {
         && one.expressions.len() == other.expressions.len()
         && one.expressions.iter().zip(&other.expressions).all(|(a, b)| same_value(a, b))
         && canonical(one) == canonical(other)
+}
+
+/// `other` as an import with the result of `one`. A guest declares a `long` as it likes: the one that is
+/// wider shows more of the same integer.
+fn as_declared_by(one: &Plan, other: &Plan) -> Plan {
+    let mut same = other.clone();
+    let call = usize::from(other.call);
+    if let ([WasmType::I64], [WasmType::I32], Some(Op::Call { stub, returns })) =
+        (&*one.lowering.results, &*other.lowering.results, other.ops.get(call))
+        && matches!(returns, Returns::Long32 | Returns::ULong32)
+    {
+        same.ops[call] = Op::Call { stub: *stub, returns: Returns::Int64 };
+        same.lowering.results.clone_from(&one.lowering.results);
+    }
+    same
 }
 
 /// Whether values are taken apart and put together to the same bytes, whatever they are.
