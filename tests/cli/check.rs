@@ -156,7 +156,7 @@ fn check_tells_what_is_the_guests_own_free_from_what_cannot_be_called_yet() {
     let (out, _) = run(command().arg("check").arg(folder.path().join("own.h"))).with(0);
     for part in [
         "own.h:3: `free` is bound to the guest's own `free`",
-        "own.h:4: `puts`: pointers in structs that are passed by value: not supported yet",
+        "own.h:4: `puts`: pointers in structs that are passed by value are not followed",
         "1 function can be called, 1 is bound to the guest's own `free`, 1 cannot be yet",
     ] {
         assert!(out.contains(part), "{part:?} is not in:\n{out}");

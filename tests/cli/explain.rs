@@ -55,10 +55,10 @@ fn explain_points_at_every_mistake() {
     );
     assert_eq!(err.matches(wrong).count(), 2, "each with its place:\n{err}");
     assert!(err.contains("^^^^^^^"), "{err}");
-    // What is not supported yet is shown after what is known.
+    // What cannot be done is shown after what is known.
     let (out, err) = portcullis(&["explain", "int f(struct { const char *p; } s)"]).with(1);
     assert!(out.contains("assignment") && !out.contains("plan"), "{out}");
-    assert!(err.contains("not supported yet") && err.contains("^^^"), "{err}");
+    assert!(err.contains("are not followed") && err.contains("^^^"), "{err}");
 }
 
 #[test]

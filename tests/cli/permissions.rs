@@ -52,8 +52,8 @@ fn a_prototype_that_cannot_be_used_is_pointed_at() {
     );
     let by_value = "double f(struct { const char *p; } s)";
     let err = guest(&importing(by_value, "i32"), &["--trust-signatures", "libm.so.6"]);
-    let err = err.says(1, &["not supported yet", "^^^"]);
-    assert_eq!(err.matches("not supported yet").count(), 1, "{err}");
+    let err = err.says(1, &["are not followed", "^^^"]);
+    assert_eq!(err.matches("are not followed").count(), 1, "{err}");
 }
 
 #[test]
