@@ -201,7 +201,7 @@ impl Model<'_> {
         let raw = self.rng.next();
         let size = scalar.size(self.word);
         // A guest's `bool` may be any byte.
-        let raw = if scalar == Scalar::Bool && raw % 3 == 0 { 0 } else { raw };
+        let raw = if scalar == Scalar::Bool && raw.is_multiple_of(3) { 0 } else { raw };
         let raw = match scalar {
             // No NaNs: negating them is C's own business.
             Scalar::F32 => u64::from((raw as i16 as f32).to_bits()),

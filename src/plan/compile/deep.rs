@@ -417,7 +417,7 @@ impl<'a> Compiler<'a> {
     /// The number of a type's shape.
     fn shape(&mut self, ty: &'a Type) -> Option<u16> {
         let same = |known: &&Type| known.kind == ty.kind && known.notes == ty.notes;
-        if let Some(index) = self.shapes.types.iter().position(|known| same(known)) {
+        if let Some(index) = self.shapes.types.iter().position(same) {
             return Some(super::index_of(index));
         }
         let index = self.shapes.types.len();
