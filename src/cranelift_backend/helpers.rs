@@ -4,8 +4,8 @@
 //! panic in one ends the process.
 #![expect(unsafe_code, reason = "compiled code passes addresses")]
 use crate::plan::StoreBlock;
-use crate::plan::handles::{HandleError, HandleType};
-use crate::plan::interpret::text_length;
+use crate::plan::handles::HandleType;
+use crate::plan::interpret::{self, text_length};
 use crate::plan::op::Fate;
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
@@ -30,10 +30,8 @@ pub(super) enum Helper {
     DivideUnsigned,
     /// `%` likewise.
     RemainderUnsigned,
-    /// Marks a handle; its pointer, NULL when it is not fit.
+    /// The pointer of a handle; NULL when it is not fit.
     EnterHandle,
-    /// Takes the mark back.
-    LeaveHandle,
     /// Reserves handles; 0 when there is no room.
     ReserveHandles,
     /// Where this thread's `errno` is.
@@ -52,7 +50,6 @@ impl Helper {
             Helper::DivideUnsigned => "divide_unsigned",
             Helper::RemainderUnsigned => "remainder_unsigned",
             Helper::EnterHandle => "enter_handle",
-            Helper::LeaveHandle => "leave_handle",
             Helper::ReserveHandles => "reserve_handles",
             Helper::ErrnoLocation => "errno_location",
         }
@@ -68,7 +65,6 @@ impl Helper {
             Helper::DivideUnsigned => divide_unsigned as *const (),
             Helper::RemainderUnsigned => remainder_unsigned as *const (),
             Helper::EnterHandle => enter_handle as *const (),
-            Helper::LeaveHandle => leave_handle as *const (),
             Helper::ReserveHandles => reserve_handles as *const (),
             Helper::ErrnoLocation => libc::__errno_location as *const (),
         };
@@ -81,7 +77,6 @@ impl Helper {
             Helper::Divide | Helper::Remainder => (2, 1),
             Helper::DivideUnsigned | Helper::RemainderUnsigned => (2, 1),
             Helper::EnterHandle => (4, 1),
-            Helper::LeaveHandle => (2, 0),
             Helper::ReserveHandles => (2, 1),
             Helper::ErrnoLocation => (0, 1),
         };
@@ -130,27 +125,14 @@ unsafe extern "C" fn enter_handle(
         return ptr::null_mut();
     };
     let kind = HandleType(kind);
-    let entered = store.with_handles(|handles| {
-        if fate == Fate::Consumed as u64 {
-            handles.check_consumable(handle, kind)?;
-        } else if fate != Fate::Kept as u64 {
-            handles.check_exclusive(handle, kind)?;
-        }
-        let pointer = handles.get(handle, kind)?.pointer;
-        handles.enter(handle, kind)?;
-        Ok::<_, HandleError>(pointer)
-    });
+    let fate = [Fate::Kept, Fate::Invalidated, Fate::Consumed]
+        .into_iter()
+        .find(|one| *one as u64 == fate)
+        .unwrap_or(Fate::Consumed);
+    // Plans that mark handles have no trampoline.
+    let entered =
+        store.with_handles(|handles| interpret::enter_handle(handles, handle, kind, fate, false));
     entered.unwrap_or(ptr::null_mut())
-}
-
-/// # Safety
-/// As [`enter_handle`].
-unsafe extern "C" fn leave_handle(store: *const StoreBlock, handle: u64) {
-    // SAFETY: the caller's promise.
-    let store = unsafe { &*store };
-    if let Ok(handle) = u32::try_from(handle) {
-        store.with_handles(|handles| handles.leave(handle));
-    }
 }
 
 /// # Safety

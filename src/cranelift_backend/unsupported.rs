@@ -44,8 +44,8 @@ pub enum Unsupported {
     /// An op of [`LifeOp`](crate::plan::op::LifeOp).
     #[error("something that outlives the call")]
     Life,
-    /// Handles are marked and nothing behind the call takes the marks back.
-    #[error("marks handles without work after the call")]
+    /// Handles are marked while the call runs.
+    #[error("handles that are marked while the call runs")]
     Marks,
     /// An op stands where the backend does not expect it.
     #[error("op {op} is out of place")]

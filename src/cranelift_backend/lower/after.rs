@@ -30,10 +30,10 @@ pub(in crate::cranelift_backend) enum After {
 impl After {
     pub(super) fn of(plan: &Plan) -> Result<After, Unsupported> {
         if !plan.facts.after {
-            return if plan.facts.marks { Err(Unsupported::Marks) } else { Ok(After::None) };
+            return Ok(After::None);
         }
         let ops = plan.ops.get(usize::from(plan.call) + 1..).unwrap_or_default();
-        let compiled = !plan.facts.marks && ops.iter().all(|op| step(plan, op).is_some());
+        let compiled = ops.iter().all(|op| step(plan, op).is_some());
         Ok(if compiled { After::Compiled } else { After::Interpreted })
     }
 

@@ -120,12 +120,6 @@ impl Lower<'_> {
                     self.notes.block(block, "redo: the interpreter makes the call");
                     self.leave(Status::Redo);
                 }
-                Exit::Unmark { handle, then } => {
-                    self.notes.block(block, "redo: takes back the mark of a handle");
-                    let store = self.store_block();
-                    self.help(Helper::LeaveHandle, &[store, handle]);
-                    self.jump(then, &[]);
-                }
             }
         }
     }

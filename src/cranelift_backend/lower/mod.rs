@@ -93,8 +93,6 @@ struct Lower<'a> {
 enum Exit {
     /// Back to the interpreter.
     Redo,
-    /// The mark of that handle is taken back first.
-    Unmark { handle: Value, then: Block },
 }
 
 /// The guest's memory: it stays as it is until guest code runs.
@@ -122,6 +120,9 @@ pub(super) fn lower(
         Kind::Import => {}
         Kind::Call | Kind::Closure => return Err(Unsupported::NoGuest),
         Kind::Callback => return Err(Unsupported::Callback),
+    }
+    if plan.facts.marks {
+        return Err(Unsupported::Marks);
     }
     if !plan.facts.leaf || !plan.callbacks.is_empty() {
         // The interpreter says under which call closures may enter the guest.
@@ -258,11 +259,5 @@ impl Lower<'_> {
     /// The store block.
     fn store_block(&mut self) -> Value {
         self.load(types::I64, self.binding, offset_of!(Binding, store))
-    }
-
-    /// A word of the store block.
-    fn store_word(&mut self, offset: usize) -> Value {
-        let block = self.store_block();
-        self.load(types::I64, block, offset)
     }
 }

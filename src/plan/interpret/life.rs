@@ -55,7 +55,7 @@ pub(super) fn mark(op: LifeOp) -> Option<(u16, Mark)> {
 
 /// What a handle stands for, if it is one of that type and fit for `fate`. With `marks` it is noted
 /// that a running call uses it.
-pub(super) fn enter(
+pub(crate) fn enter(
     handles: &mut HandleTable,
     handle: u32,
     kind: HandleType,

@@ -47,6 +47,7 @@ pub(crate) use before::text_length;
 use callback::Closure;
 use copies::CallMemory;
 pub use enter::SUPPORTED;
+pub(crate) use life::enter as enter_handle;
 use memory::{HeapFrame, SMALL_FRAME, SmallFrame};
 pub use memory::{has_small_frame, with_frame, with_small_frame};
 pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
