@@ -10,5 +10,6 @@ if [ "${1:-}" = native ]; then
 fi
 
 "${CLANG:-clang}" --target=wasm32-wasi -mexec-model=reactor -std=c11 -O2 -flto -Wall -Wextra -I../../interfaces \
-    -Wl,--allow-undefined -Wl,--export-table -Wl,--export=malloc -Wl,--export=free -Wl,--strip-all \
+    -Wl,--allow-undefined -Wl,--export-table -Wl,--export=malloc -Wl,--export=free \
+    -Wl,--export=rows_open -Wl,--export=rows_clear -Wl,--export=rows_insert -Wl,--export=rows_select -Wl,--strip-all \
     -o rows.wasm rows.c
