@@ -3,14 +3,12 @@ use super::*;
 use crate::plan::abi::Abi;
 use crate::plan::compile::{Target, compile};
 use crate::plan::handles::{HandleType, Loan};
-use crate::plan::interpret::callback::Closure;
 use crate::plan::interpret::{Guest, GuestStopped, resume, run, with_frame};
 use crate::plan::layout::DataModel;
-use crate::plan::{Callback, CallbackProblem, HandleTypes, Limits, Problem, StoreBlock};
+use crate::plan::{HandleTypes, Limits, Problem, StoreBlock};
 use crate::signature::{Record, Scope, parse_prototype};
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 struct OneType;
@@ -34,31 +32,6 @@ impl Guest for Nobody {
         Ok(None)
     }
     fn keep_static_copy(&mut self, _: usize, _: u64, _: u64) {}
-    fn closure(
-        &mut self,
-        index: u64,
-        _: &Callback,
-        _: &Binding,
-    ) -> Result<NonNull<Closure>, Problem> {
-        Err(Problem::Callback(Box::new(CallbackProblem::NoFunction { index })))
-    }
-    unsafe fn enter(
-        &mut self,
-        _: *const c_void,
-        _: *mut GuestSlot,
-        _: usize,
-    ) -> Result<(), GuestStopped> {
-        Err(GuestStopped)
-    }
-    unsafe fn refresh_for(&mut self, _: *const c_void, _: &Binding) {}
-    unsafe fn allocate_for(
-        &mut self,
-        _: *const c_void,
-        _: u64,
-        _: u32,
-    ) -> Result<u64, GuestStopped> {
-        Err(GuestStopped)
-    }
 }
 
 fn plan(text: &str) -> Option<Plan> {

@@ -170,7 +170,7 @@ impl Bound {
                         if self.keeps_errno {
                             self.instance.errno.set(self.binding.errno.get());
                         }
-                        self.told_strays()
+                        Ok(())
                     }
                     // SAFETY: the caller's promise; nothing has happened.
                     Status::Redo => unsafe { self.fall_back(Fallback::Redo, caller, slots) },
@@ -202,7 +202,7 @@ impl Bound {
         if self.keeps_errno {
             self.instance.errno.set(self.binding.errno.get());
         }
-        self.told_strays()
+        Ok(())
     }
 
     /// Whether the interpreter can make calls quickly: there are no overloads, and the plan is quick.
@@ -223,7 +223,7 @@ impl Bound {
         if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
             // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
             match unsafe { run_quickly(&self.plan, &self.binding, slots.as_mut_ptr().cast()) } {
-                Ok(()) => return self.told_strays(),
+                Ok(()) => return Ok(()),
                 // SAFETY: the plan has just halted like this.
                 Err(halt) => return unsafe { self.go_on(&halt, caller, slots) },
             }
@@ -271,7 +271,7 @@ impl Bound {
         if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
             // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
             match unsafe { template.run(&self.binding, slots.as_mut_ptr().cast()) } {
-                Ok(()) => return self.told_strays(),
+                Ok(()) => return Ok(()),
                 // SAFETY: the template has just fallen back like this.
                 Err(fallback) => return unsafe { self.fall_back(fallback, caller, slots) },
             }
@@ -327,7 +327,7 @@ impl Bound {
             // SAFETY: the caller's promise; the binding is that of the only overload, and its
             // memory is known well enough.
             let stop = match unsafe { host.try_run(&self.overload, &self.binding, slots) } {
-                Ok(()) => return self.told_strays(),
+                Ok(()) => return Ok(()),
                 Err(stop) => stop,
             };
             if self.is_final(&stop, caller) {
@@ -353,18 +353,18 @@ impl Bound {
                 Some(other) => &self.other_bindings[other],
             };
             // SAFETY: likewise; the binding is that of the overload.
-            unsafe { host.run(overload, binding, slots)? };
-            return self.told_strays();
+            return unsafe { host.run(overload, binding, slots) };
         }
         // SAFETY: likewise.
         let outcome = unsafe { host.run(&self.overload, &self.binding, slots) };
         self.settled.set(self.may_lag && self.known_memory.get().is_some());
-        outcome.and_then(|()| self.told_strays())
+        outcome
     }
 
-    /// Whether a closure of the store was called where none may be: see `told_strays`.
+    /// Whether a closure of the store was called where none may be: see `told_strays`. Asked once after
+    /// each call that ended well, whichever way it went.
     #[inline(always)]
-    fn told_strays(&self) -> wasmtime::Result<()> {
+    pub(super) fn told_strays(&self) -> wasmtime::Result<()> {
         // SAFETY: the block of the instance's store has it.
         told_strays(unsafe { &*self.strays }, &self.link.name)
     }

@@ -158,7 +158,8 @@ fn make<T: 'static>(
                         store,
                         ty,
                         move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call_compiled(entry, &mut caller, slots)
+                            bound.call_compiled(entry, &mut caller, slots)?;
+                            bound.told_strays()
                         },
                     );
                 }
@@ -167,21 +168,24 @@ fn make<T: 'static>(
                         store,
                         ty,
                         move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call_template(&template, &mut caller, slots)
+                            bound.call_template(&template, &mut caller, slots)?;
+                            bound.told_strays()
                         },
                     ),
                     None if bound.is_quick() => Func::new_unchecked(
                         store,
                         ty,
                         move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call_quickly(&mut caller, slots)
+                            bound.call_quickly(&mut caller, slots)?;
+                            bound.told_strays()
                         },
                     ),
                     None => Func::new_unchecked(
                         store,
                         ty,
                         move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call(&mut caller, slots)
+                            bound.call(&mut caller, slots)?;
+                            bound.told_strays()
                         },
                     ),
                 }

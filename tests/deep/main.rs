@@ -19,18 +19,14 @@ use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::{Target, compile};
 use portcullis::plan::frame::GuestSlot;
 use portcullis::plan::handles::{HandleType, Loan};
-use portcullis::plan::interpret::callback::Closure;
 use portcullis::plan::interpret::{Guest, GuestStopped, Stop, run};
 use portcullis::plan::layout::DataModel;
-use portcullis::plan::{
-    Binding, Callback, CallbackProblem, HandleTypes, Limits, Plan, Problem, StoreBlock,
-};
+use portcullis::plan::{Binding, HandleTypes, Limits, Plan, Problem, StoreBlock};
 use portcullis::signature::{Record, Scope, parse_prototype};
 use rng::Rng;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::fmt::Write as _;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use types::{Field, Generator, Pointee, Scalar, Struct};
 
@@ -60,31 +56,6 @@ impl Guest for Nothing {
         Ok(None)
     }
     fn keep_static_copy(&mut self, _: usize, _: u64, _: u64) {}
-    fn closure(
-        &mut self,
-        index: u64,
-        _: &Callback,
-        _: &Binding,
-    ) -> Result<NonNull<Closure>, Problem> {
-        Err(Problem::Callback(Box::new(CallbackProblem::NoFunction { index })))
-    }
-    unsafe fn enter(
-        &mut self,
-        _: *const c_void,
-        _: *mut GuestSlot,
-        _: usize,
-    ) -> Result<(), GuestStopped> {
-        Err(GuestStopped)
-    }
-    unsafe fn refresh_for(&mut self, _: *const c_void, _: &Binding) {}
-    unsafe fn allocate_for(
-        &mut self,
-        _: *const c_void,
-        _: u64,
-        _: u32,
-    ) -> Result<u64, GuestStopped> {
-        Err(GuestStopped)
-    }
 }
 
 struct Case {

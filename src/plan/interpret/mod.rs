@@ -13,7 +13,7 @@ use super::diagnose::{diagnose, subject_of};
 use super::frame::{CallRecord, FrameHead, GuestSlot};
 use super::handles::Loan;
 use super::op::{At, Op, Returns, Stub};
-use super::problem::{Problem, Subject};
+use super::problem::{CallbackProblem, Problem, Subject};
 use super::{Callback, Plan};
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -84,14 +84,18 @@ pub trait Guest {
 
     /// The closure of a function of the guest's table, of the wasm type of that callback.
     ///
+    /// A guest without functions need not say any of this.
+    ///
     /// # Errors
     /// When there is no such function, or there may be no more closures.
     fn closure(
         &mut self,
         index: u64,
-        callback: &Callback,
-        binding: &Binding,
-    ) -> Result<NonNull<Closure>, Problem>;
+        _callback: &Callback,
+        _binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem> {
+        Err(Problem::Callback(Box::new(CallbackProblem::NoFunction { index })))
+    }
 
     /// Calls a guest function. The first slot gets its result.
     ///
@@ -103,16 +107,20 @@ pub trait Guest {
     /// one, and all parameters have been written.
     unsafe fn enter(
         &mut self,
-        function: *const c_void,
-        slots: *mut GuestSlot,
-        count: usize,
-    ) -> Result<(), GuestStopped>;
+        _function: *const c_void,
+        _slots: *mut GuestSlot,
+        _count: usize,
+    ) -> Result<(), GuestStopped> {
+        Err(GuestStopped)
+    }
 
     /// As [`Guest::refresh`], for the instance of a guest function.
     ///
     /// # Safety
     /// The function is one of a closure of this store.
-    unsafe fn refresh_for(&mut self, function: *const c_void, binding: &Binding);
+    unsafe fn refresh_for(&mut self, _function: *const c_void, binding: &Binding) {
+        self.refresh(binding);
+    }
 
     /// As [`Guest::allocate`], for the instance of a guest function.
     ///
@@ -123,10 +131,12 @@ pub trait Guest {
     /// The function is one of a closure of this store.
     unsafe fn allocate_for(
         &mut self,
-        function: *const c_void,
+        _function: *const c_void,
         size: u64,
         align: u32,
-    ) -> Result<u64, GuestStopped>;
+    ) -> Result<u64, GuestStopped> {
+        self.allocate(size, align)
+    }
 }
 
 /// Guest code that a call ran has trapped; the host has the trap.

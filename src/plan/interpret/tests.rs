@@ -5,7 +5,7 @@ use crate::plan::compile::{Target, compile};
 use crate::plan::handles::HandleType;
 use crate::plan::layout::DataModel;
 use crate::plan::template::Template;
-use crate::plan::{CallError, CallbackProblem, HandleTypes, Limits, StoreBlock};
+use crate::plan::{CallError, HandleTypes, Limits, StoreBlock};
 use crate::signature::{Record, Scope, parse_prototype};
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -40,31 +40,6 @@ impl Guest for Bump {
         Ok(None)
     }
     fn keep_static_copy(&mut self, _: usize, _: u64, _: u64) {}
-    fn closure(
-        &mut self,
-        index: u64,
-        _: &Callback,
-        _: &Binding,
-    ) -> Result<NonNull<Closure>, Problem> {
-        Err(Problem::Callback(Box::new(CallbackProblem::NoFunction { index })))
-    }
-    unsafe fn enter(
-        &mut self,
-        _: *const c_void,
-        _: *mut GuestSlot,
-        _: usize,
-    ) -> Result<(), GuestStopped> {
-        Err(GuestStopped)
-    }
-    unsafe fn refresh_for(&mut self, _: *const c_void, _: &Binding) {}
-    unsafe fn allocate_for(
-        &mut self,
-        _: *const c_void,
-        size: u64,
-        align: u32,
-    ) -> Result<u64, GuestStopped> {
-        self.allocate(size, align)
-    }
 }
 
 /// One store with one import and 8 KiB of memory.
