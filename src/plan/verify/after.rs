@@ -11,6 +11,8 @@ use crate::signature::{Expr, Ident, NoteKind};
 use std::collections::HashMap;
 use std::num::NonZeroU16;
 
+mod done;
+
 /// What the ops of the section have done so far. Where it is by parameter, the result comes last.
 pub(super) struct Outcome {
     /// What the guest gets instead of a native pointer.
@@ -466,69 +468,5 @@ impl<'p> Verifier<'p> {
             }
         };
         self.agrees((from, returns) == expected, "the result", index)
-    }
-
-    /// Everything that must happen after the call has.
-    pub(super) fn done(&self) -> Checked {
-        self.kept_ready()?;
-        let undone = |what, index| Fault::Undone { what, subject: self.subject(index) };
-        for (index, param) in self.params.iter().enumerate() {
-            match &param.wants {
-                Argument::Handle { fate, .. } | Argument::Descriptor { fate, .. } => {
-                    if *fate != Fate::Kept && !self.outcome.recorded[index] {
-                        return Err(undone("records what becomes of", index));
-                    }
-                }
-                Argument::Integer { direction, .. } => {
-                    let out = self.made.cell(index).is_some() && direction.is_out();
-                    if out && !self.outcome.stored[index] {
-                        return Err(undone("stores", index));
-                    }
-                }
-                Argument::Pointer { .. } => {
-                    if !self.outcome.stored[index] {
-                        return Err(undone("stores", index));
-                    }
-                }
-                Argument::Scalar(_)
-                | Argument::Function { .. }
-                | Argument::Computed(..)
-                | Argument::Buffer { .. }
-                | Argument::Copied
-                | Argument::Text { .. }
-                | Argument::Cookie { .. }
-                | Argument::DescriptorCell { .. }
-                | Argument::Nothing
-                | Argument::Two(_)
-                | Argument::Vector
-                | Argument::Object => {}
-            }
-        }
-        for index in 0..=self.params.len() {
-            if let Some(Incoming::Copy { owner: Owner::Guest(_), .. }) = self.incoming(index)
-                && !self.outcome.freed[index]
-            {
-                return Err(undone("frees the native memory of", index));
-            }
-        }
-        self.life_done()?;
-        if self.returns_by_address() && !self.outcome.stored[self.params.len()] {
-            return Err(undone("stores", self.params.len()));
-        }
-        self.copies_done()?;
-        let direct = self.direct()?;
-        let record = self.result.is_some()
-            || direct == Some(Returns::Vector)
-            || (self.plan.facts.after && direct.is_some());
-        if record && !self.outcome.returned {
-            return Err(undone("gives", self.params.len()));
-        }
-        let reserved = self.made.reserved.unwrap_or(0);
-        let needless = self.made.reserved == Some(0);
-        if reserved != self.outcome.adopted || needless {
-            let subject = "the handles that are made".to_owned();
-            return Err(Fault::Disagrees { what: "the number", subject });
-        }
-        Ok(())
     }
 }
