@@ -321,7 +321,7 @@ fn check_instance(
     {
         return Err(LinkProblem::Memory { reason: reason.clone() });
     }
-    if link.passes_callbacks
+    if link.needs_table
         && let Err(reason) = view.table()
     {
         return Err(LinkProblem::Table { reason });

@@ -80,6 +80,11 @@ impl<T: 'static> Host<'_, '_, T> {
             let problem = CallbackProblem::WrongType { index, expected, found };
             return Err(Problem::Callback(Box::new(problem)));
         }
+        if callback.plan.facts.allocates
+            && let Some(reason) = self.instance.why_not_allocate()
+        {
+            return Err(Problem::Allocator { reason });
+        }
         let limit = u64::from(self.instance.store.block.limits.callbacks);
         if closures.borrow().known.len() as u64 >= limit {
             return Err(Problem::Limit { limit: "callbacks", value: limit });
@@ -193,10 +198,9 @@ fn function_at<T: 'static>(
     caller: &mut Caller<'_, T>,
     index: u64,
 ) -> Result<Func, Box<CallbackProblem>> {
-    let table = instance.table(caller).ok_or_else(|| {
-        let reason = "it cannot be reached while the instance is starting".to_owned();
-        Box::new(CallbackProblem::NoTable { reason })
-    })?;
+    let table = instance
+        .table(caller)
+        .map_err(|reason| Box::new(CallbackProblem::NoTable { reason: reason.to_string() }))?;
     match table.get(caller.as_context_mut(), index) {
         Some(Ref::Func(Some(func))) => Ok(func),
         Some(_) => Err(Box::new(CallbackProblem::NoFunction { index })),

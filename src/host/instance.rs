@@ -22,8 +22,8 @@ pub(super) struct InstanceState {
     pub store: Arc<StoreState>,
     /// What its allocator is called.
     exports: AllocatorExports,
-    /// Its function table.
-    table_export: Option<Export>,
+    /// Its function table, or why it has none.
+    table_export: Result<Export, Arc<str>>,
     table: OnceCell<Table>,
     made_by: MadeBy,
     phase: Cell<Phase>,
@@ -64,7 +64,7 @@ impl InstanceState {
         number: u32,
         store: Arc<StoreState>,
         exports: AllocatorExports,
-        table_export: Option<Export>,
+        table_export: Result<Export, Arc<str>>,
         made_by: MadeBy,
     ) -> InstanceState {
         InstanceState {
@@ -111,17 +111,25 @@ impl InstanceState {
         Some(found)
     }
 
-    /// Its function table. `None` when it has none, or while it is starting and `caller` is not it.
-    pub(super) fn table<T>(&self, caller: &mut Caller<'_, T>) -> Option<Table> {
+    /// Its function table, or why there is none: the module exports none, or it is starting and `caller` is
+    /// not it.
+    pub(super) fn table<T>(&self, caller: &mut Caller<'_, T>) -> Result<Table, Arc<str>> {
         if let Some(known) = self.table.get() {
-            return Some(*known);
+            return Ok(*known);
         }
-        let found = self.export(caller, self.table_export.as_ref()?)?.into_table()?;
+        let export = self.table_export.as_ref().map_err(Arc::clone)?;
+        let found = self.export(caller, export).and_then(Extern::into_table);
+        let found = found.ok_or("it cannot be reached while the instance is starting")?;
         // See `allocator`.
         if self.knows_itself() {
-            return Some(*self.table.get_or_init(|| found));
+            return Ok(*self.table.get_or_init(|| found));
         }
-        Some(found)
+        Ok(found)
+    }
+
+    /// Why it cannot be asked for memory, if so.
+    pub(super) fn why_not_allocate(&self) -> Option<String> {
+        self.exports.why_not_allocate()
     }
 
     /// Whether calls of its imports are surely its own.

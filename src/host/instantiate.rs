@@ -98,7 +98,7 @@ impl Bridge {
             state
         });
         let instance = state.add(|number, state| {
-            let (allocator, table) = (view.allocator().clone(), view.table().ok());
+            let (allocator, table) = (view.allocator().clone(), view.table().map_err(Arc::from));
             InstanceState::new(number, state, allocator, table, MadeBy::Instantiate)
         });
         let imported: Vec<Option<Memory>> = slots.iter().map(Slot::memory).collect();

@@ -15,7 +15,7 @@ use super::tier::Choice;
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
 use crate::plan::layout::DataModel;
-use crate::plan::op::{CallbackOp, Op};
+use crate::plan::op::{CallbackOp, Null, Op};
 use crate::plan::{Lowering, Plan};
 use crate::signature::{Diagnostic, Diagnostics, Library, NoteKind, Prototype, Scope};
 use std::path::PathBuf;
@@ -38,6 +38,8 @@ pub(super) struct Link {
     pub allocates: bool,
     /// Some overload takes guest functions.
     pub passes_callbacks: bool,
+    /// Some overload cannot be called without one.
+    pub needs_table: bool,
     /// Some overload that may call back is given pointers into the guest's memory.
     pub lends_memory: bool,
 }
@@ -180,7 +182,10 @@ fn link(
     wrong_type: Option<LinkProblem>,
 ) -> Result<Link, LinkProblem> {
     let needs_memory = plans(&overloads).any(|plan| plan.facts.memory);
-    let allocates = plans(&overloads).any(|plan| plan.facts.allocates);
+    let allocates = overloads.iter().any(|one| {
+        let needed = |callback: u16| one.plan.callbacks[usize::from(callback)].plan.facts.allocates;
+        one.plan.facts.allocates || needed_callbacks(&one.plan).any(needed)
+    });
     let lends_memory = plans(&overloads).any(lends_memory);
     match (overloads.first(), wrong_type) {
         (Some(first), _) => Ok(Link {
@@ -190,6 +195,7 @@ fn link(
             needs_memory,
             allocates,
             passes_callbacks: overloads.iter().any(|one| !one.plan.callbacks.is_empty()),
+            needs_table: overloads.iter().any(|one| needed_callbacks(&one.plan).next().is_some()),
             lends_memory,
             overloads: overloads.into(),
         }),
@@ -203,6 +209,17 @@ fn plans(overloads: &[Arc<Overload>]) -> impl Iterator<Item = &Plan> {
     overloads.iter().flat_map(|one| {
         let callbacks = one.plan.callbacks.iter().map(|callback| &*callback.plan);
         std::iter::once(&*one.plan).chain(callbacks)
+    })
+}
+
+/// The callbacks, by their numbers, that must not be NULL. Whoever passes NULL for all others needs neither a
+/// table nor an allocator; whoever does not is told what is missing when the call is made.
+fn needed_callbacks(plan: &Plan) -> impl Iterator<Item = u16> {
+    plan.ops.iter().filter_map(|op| match op {
+        Op::Callback(CallbackOp::Pass { callback, null, .. }) if *null != Null::Allowed => {
+            Some(*callback)
+        }
+        _ => None,
     })
 }
 

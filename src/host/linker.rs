@@ -34,7 +34,7 @@ struct Finder<N> {
     /// The module's usual memory.
     memory: Option<Export>,
     exports: AllocatorExports,
-    table: Option<Export>,
+    table: Result<Export, Arc<str>>,
 }
 
 impl Bridge {
@@ -67,7 +67,7 @@ impl Bridge {
                 Place::Import(_) => None,
             }),
             exports: view.allocator().clone(),
-            table: view.table().ok(),
+            table: view.table().map_err(Arc::from),
         };
         // The same import may stand in a module twice.
         let mut defined = HashSet::new();

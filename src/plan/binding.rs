@@ -102,7 +102,8 @@ pub struct Limits {
     pub captured_bytes: u64,
     /// Handles that other handles keep at one time, each counted once for each that keeps it.
     pub captures: u32,
-    /// Closures: guest functions that native code was given, one for each function and type.
+    /// Closures: guest functions that native code was given, one for each function and type. Each takes about
+    /// half a KiB of the host's memory until the store ends.
     pub callbacks: u32,
 }
 
@@ -117,7 +118,7 @@ impl Default for Limits {
             static_copies: 1 << 16,
             captured_bytes: 64 << 20,
             captures: 1 << 20,
-            callbacks: 1 << 20,
+            callbacks: 1 << 17,
         }
     }
 }

@@ -146,3 +146,12 @@ int grouped(void (*step)(group *, int), int (*final)(group *), int n) {
 }
 group *group_open(void) { return calloc(1, sizeof(group)); }
 void group_close(group *g) { free(g); }
+
+int maybe_text(int (*f)(const char *)) { char text[] = "text"; return f ? f(text) : -1; }
+int steady(const char *text, const struct point *p, int (*f)(int)) {
+    int before = (int)strlen(text) * 1000 + p->x * 10 + (int)p->y;
+    f(1);
+    int after = (int)strlen(text) * 1000 + p->x * 10 + (int)p->y;
+    return before == after ? before : -1;
+}
+unsigned long long code_of(int (*f)(int)) { return (unsigned long long)f + (f(1) != 1); }

@@ -63,3 +63,6 @@ group *group_open(void);
 void group_close(group *_Nullable __consumes g);
 void *_Nullable _Inout_ __sized_by(n) __lifetimebound(g) group_memory(group *g, int n __range(0, 16));
 int grouped(void (*step)(group *g, int i), int (*final)(group *g), int n);
+int maybe_text(int (*_Nullable f)(const char *text));
+int steady(const char *text, const struct point *p, int (*f)(int));
+unsigned long long code_of(int (*f)(int));

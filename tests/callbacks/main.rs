@@ -5,6 +5,7 @@ mod kept;
 mod library;
 mod pointers;
 mod random;
+mod reentry;
 mod values;
 
 #[path = "../support/native.rs"]

@@ -38,10 +38,14 @@ impl HandleTable {
         let mut objects = Vec::new();
         for index in order {
             let entry = &self.entries[index as usize];
-            if stays[index as usize] || entry.drop.is_null() {
+            if stays[index as usize] {
                 continue;
             }
+            // What goes with its parent calls nobody any more either.
             self.closures.end(index);
+            if entry.drop.is_null() {
+                continue;
+            }
             let argument = if entry.flags & DESCRIPTOR != 0 {
                 Argument::Descriptor(descriptor_value(entry.pointer))
             } else {

@@ -176,3 +176,21 @@ fn ten_thousand_in_a_row_take_no_time() {
     assert_eq!(table.drain().objects.len(), MANY / 2 - 1);
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
+
+/// Whatever is gone with a store, children that nobody destroys among it, keeps no closure any more; what stays does.
+#[test]
+fn what_is_gone_keeps_no_closure() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let mut table = HandleTable::new(16);
+    let owner = table.adopt(object(1), KIND, false, None, ptr::dangling()).expect("there is room");
+    let child =
+        table.adopt(object(2), KIND, true, Some(owner), ptr::null()).expect("there is room");
+    let stays = table.adopt(object(3), KIND, true, None, ptr::null()).expect("there is room");
+    let uses: [Arc<AtomicU32>; 3] = Default::default();
+    for (handle, uses) in [owner, child, stays].into_iter().zip(&uses) {
+        table.keep_closure(handle, uses);
+    }
+    table.drain();
+    assert_eq!(uses.map(|uses| uses.load(Ordering::Relaxed)), [0, 0, 1]);
+}
