@@ -91,7 +91,8 @@ void *inside(const char *s, int64_t by) { CALLED; return (char *)s + by; }
 int end_of(const char *s, const char **end, int64_t by) { CALLED; *end = s + by; return 7; }
 const char *negative_extent(int n) { CALLED; return "text"; }
 
-typedef struct box { int value; char name[12]; } box;
+/* A box ends its children when it ends. */
+typedef struct box { int value; char name[12]; struct box *parent, *children, *next; } box;
 box *box_new(int value) {
     CALLED;
     box *b = calloc(1, sizeof *b);
@@ -101,11 +102,34 @@ box *box_new(int value) {
 }
 box *box_and_size(size_t *size, uint64_t value) { *size = value; return box_new(1); }
 int box_open(box **to, int value) { *to = box_new(value); return 0; }
-box *box_child(box *parent, int value) { return box_new(parent->value + value); }
+box *box_child(box *parent, int value) {
+    box *b = box_new(parent->value + value);
+    b->parent = parent;
+    b->next = parent->children;
+    return parent->children = b;
+}
 box *box_same(box *b) { CALLED; return b; }
 int box_get(box *b) { CALLED; return b->value; }
 int box_optional(box *b) { CALLED; return b ? b->value : -1; }
-void box_free(box *b) { CALLED; freed++; b->value = -999; free(b); }
+static void box_end(box *b) {
+    for (box *child = b->children, *next; child; child = next) {
+        next = child->next;
+        box_end(child);
+    }
+    b->value = -999;
+    free(b);
+}
+void box_free(box *b) {
+    CALLED;
+    freed++;
+    for (box **at = b->parent ? &b->parent->children : NULL; at && *at; at = &(*at)->next) {
+        if (*at == b) {
+            *at = b->next;
+            break;
+        }
+    }
+    box_end(b);
+}
 size_t box_free_size(box *b, uint64_t value) { box_free(b); return value; }
 int box_try_free(box *b, int refuse) {
     if (refuse) { CALLED; return refuse; }

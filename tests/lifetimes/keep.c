@@ -1,4 +1,5 @@
 // Objects that keep others, and use what they keep until the very end: their destructors read it.
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +18,17 @@ typedef struct node {
     const char *name;
     const uint16_t *data;
     void *cookie;
+    struct node *older;
 } node;
+
+// Nodes are never freed, so that whoever uses a dead one is found; this list is how they are not lost.
+static _Atomic(node *) newest;
 
 node *node_new(int id) {
     node *n = calloc(1, sizeof *n);
     n->state = ALIVE, n->id = id, n->owners = 1;
+    n->older = newest;
+    while (!atomic_compare_exchange_weak(&newest, &n->older, n)) {}
     return n;
 }
 node *node_child(node *parent, int id) {

@@ -315,8 +315,7 @@ fn returned_pointers_need_an_origin() {
 }
 
 #[test]
-fn hostile_text_ends_in_an_error_quickly() {
-    let start = std::time::Instant::now();
+fn hostile_text_ends_in_an_error() {
     let huge = 1 << 20;
     let most = MAX_PROTOTYPE - 100;
     for text in [
@@ -357,7 +356,6 @@ fn hostile_text_ends_in_an_error_quickly() {
         assert!(!errors.list().is_empty() && errors.list().len() <= MAX_ERRORS);
         assert!(!errors.to_string().is_empty());
     }
-    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 
 #[test]
