@@ -319,6 +319,10 @@ impl<T: 'static> Guest for Host<'_, '_, T> {
         self.find_closure(index, callback, binding)
     }
 
+    fn function_index(&mut self, code: u64) -> Option<u64> {
+        self.index_of_code(code)
+    }
+
     #[inline]
     unsafe fn enter(
         &mut self,

@@ -28,6 +28,8 @@ struct HostFunction {
     memory: Option<Memory>,
     /// The instance's number.
     instance: u32,
+    /// Where in the instance's table it was found last.
+    index: Cell<u64>,
 }
 
 /// A guest function, by the address of what wasmtime knows of it, and whose table it came from.
@@ -41,6 +43,7 @@ type Type = (usize, i64);
 pub(super) struct Closures {
     known: HashMap<(Who, Type), NonNull<Closure>, FxBuildHasher>,
     by_function: HashMap<Who, Vec<NonNull<Closure>>, FxBuildHasher>,
+    by_code: HashMap<usize, NonNull<Closure>, FxBuildHasher>,
 }
 
 impl Drop for Closures {
@@ -71,6 +74,8 @@ impl<T: 'static> Host<'_, '_, T> {
         let ty = (Arc::as_ptr(&callback.plan).addr(), callback.on_trap);
         let closures = &self.instance.store.closures;
         if let Some(known) = closures.borrow().known.get(&(who, ty)) {
+            // SAFETY: closures live as long as their store, and were made below.
+            unsafe { function_of(*known) }.index.set(index);
             return Ok(*known);
         }
         let expected = &callback.plan.lowering;
@@ -94,7 +99,12 @@ impl<T: 'static> Host<'_, '_, T> {
             let store = self.caller.as_context();
             may_move(store.engine(), &memory.ty(&store))
         });
-        let function = Box::into_raw(Box::new(HostFunction { func, memory, instance }));
+        let function = Box::into_raw(Box::new(HostFunction {
+            func,
+            memory,
+            instance,
+            index: Cell::new(index),
+        }));
         let function = Function {
             function: function.cast_const().cast(),
             free: free_function,
@@ -117,8 +127,23 @@ impl<T: 'static> Host<'_, '_, T> {
         })?;
         let mut closures = closures.borrow_mut();
         closures.known.insert((who, ty), closure);
+        // SAFETY: it was made just now.
+        closures.by_code.insert(unsafe { closure.as_ref() }.code().addr(), closure);
         closures.by_function.entry(who).or_default().push(closure);
         Ok(closure)
+    }
+
+    /// See [`Guest::function_index`](crate::plan::interpret::Guest::function_index).
+    pub(super) fn index_of_code(&mut self, code: u64) -> Option<u64> {
+        let code = usize::try_from(code).ok()?;
+        let closure = *self.instance.store.closures.borrow().by_code.get(&code)?;
+        // SAFETY: closures live as long as their store, and were made by `find_closure`.
+        let function = unsafe { function_of(closure) };
+        let index = function.index.get();
+        // The guest may have put another there, or this may be another guest.
+        let found = self.function_at(index).ok()?;
+        let wanted = function.func.to_raw(self.caller.as_context_mut());
+        ptr::eq(found.to_raw(self.caller.as_context_mut()), wanted).then_some(index)
     }
 
     /// See [`Guest::enter`](crate::plan::interpret::Guest::enter).
@@ -227,6 +252,15 @@ pub(super) fn release_callback<T: 'static>(
         unsafe { closure.as_ref() }.forget();
     }
     Ok(())
+}
+
+/// What a closure keeps of its function.
+///
+/// # Safety
+/// It was made by `find_closure`, and its store lives as long as what is returned.
+unsafe fn function_of<'a>(closure: NonNull<Closure>) -> &'a HostFunction {
+    // SAFETY: the caller's promise.
+    unsafe { &*closure.as_ref().function().cast::<HostFunction>() }
 }
 
 /// # Safety

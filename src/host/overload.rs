@@ -115,6 +115,7 @@ fn guard<'p>(plan: &'p Plan, op: &Op) -> Option<Result<Guard, Late<'p>>> {
             DeepOp::Box { .. }
             | DeepOp::Fill
             | DeepOp::Fetch
+            | DeepOp::KeepFunctions { .. }
             | DeepOp::Settle
             | DeepOp::Take { .. }
             | DeepOp::Commit,

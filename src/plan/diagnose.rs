@@ -89,7 +89,13 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
         Op::Address { .. }
         | Op::Native(_)
         | Op::Upcall(_)
-        | Op::Deep(DeepOp::Settle | DeepOp::Commit | DeepOp::Fill | DeepOp::Fetch) => Subject::Call,
+        | Op::Deep(
+            DeepOp::Settle
+            | DeepOp::Commit
+            | DeepOp::Fill
+            | DeepOp::Fetch
+            | DeepOp::KeepFunctions { .. },
+        ) => Subject::Call,
         Op::Deep(
             DeepOp::Copy { param, .. } | DeepOp::Take { param, .. } | DeepOp::Box { param, .. },
         ) => of_value(plan, param.into()),

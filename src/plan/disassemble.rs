@@ -358,7 +358,13 @@ impl Printer<'_> {
             Op::Deep(
                 DeepOp::Copy { param, .. } | DeepOp::Take { param, .. } | DeepOp::Box { param, .. },
             ) => Some(self.param(param)),
-            Op::Deep(DeepOp::Settle | DeepOp::Commit | DeepOp::Fill | DeepOp::Fetch) => None,
+            Op::Deep(
+                DeepOp::Settle
+                | DeepOp::Commit
+                | DeepOp::Fill
+                | DeepOp::Fetch
+                | DeepOp::KeepFunctions { .. },
+            ) => None,
             Op::Callback(op) => self.callback_comment(op),
             Op::Life(op) => self.life_subject(op),
             Op::Upcall(_) if op.phase() == Phase::Before => Some(self.subject(index)),

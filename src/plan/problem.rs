@@ -304,6 +304,8 @@ pub enum CallbackProblem {
         /// What is wrong.
         problem: Problem,
     },
+    /// Native code has left the address of a function that is none of the guest's.
+    NotTheGuests,
     /// Guest functions were called where none may run.
     Stray {
         /// How often.
@@ -326,6 +328,9 @@ impl fmt::Display for CallbackProblem {
                 write!(f, "the function at index {index} of the table is {found}, {expected} is needed")
             }
             CallbackProblem::NoTable { reason } => write!(f, "no function table: {reason}"),
+            CallbackProblem::NotTheGuests => f.write_str(
+                "native code left the address of a function that is not in the guest's table",
+            ),
             CallbackProblem::LivesOn => f.write_str(
                 "what the guest leaves in this memory goes back to native code when a callback ends, and this handle was not made for a callback of this instance",
             ),

@@ -115,8 +115,35 @@ pub enum Target {
         /// One that native code leaves there is not owned.
         borrowed: bool,
     },
+    /// A function of the guest's table, of which native code gets a closure.
+    Function {
+        /// Index into `Plan::callbacks`.
+        callback: u16,
+        /// How long native code may call it.
+        keep: Keep,
+    },
+    /// An integer of the guest's, of 32 bits, that native code carries
+    /// ([`cookie`](super::cookie)).
+    Cookie {
+        /// It is NULL when the guest's function at that offset of the same object is 0
+        /// (`__closure`).
+        with: Option<u32>,
+    },
     /// Something without a size: only native code sets such a pointer.
     Native,
+}
+
+/// How long native code may call a guest function that it finds in data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Keep {
+    /// Until the call is over.
+    Call,
+    /// While the handle lives that the guest passed in that slot.
+    Slot(u16),
+    /// While the handle lives that the call returns.
+    Result,
+    /// Until the guest says otherwise.
+    Library,
 }
 
 /// How many elements a pointer has behind it.

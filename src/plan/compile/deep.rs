@@ -11,6 +11,7 @@ use crate::signature::{
 use std::collections::HashMap;
 use std::sync::Arc;
 
+mod fields;
 mod in_place;
 mod links;
 
@@ -144,6 +145,7 @@ impl<'a> Compiler<'a> {
             self.after.checks.insert(0, Op::Deep(DeepOp::Settle));
             self.after.adopt.push(Op::Deep(DeepOp::Commit));
         }
+        self.keep_functions();
     }
 
     /// The place of an integer that is a field, or behind a pointer whose data is copied.

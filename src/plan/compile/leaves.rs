@@ -69,10 +69,11 @@ pub(super) struct Inner<'a> {
     pub(super) owner: Option<Owner<'a>>,
 }
 
-/// A record inside of an object, and its offset on the host.
+/// A record inside of an object, and its offset in the guest's memory and on the host.
 #[derive(Clone, Copy)]
 pub(super) struct Owner<'a> {
     pub(super) record: &'a Record,
+    pub(super) memory: u64,
     pub(super) host: u64,
 }
 
@@ -337,6 +338,7 @@ impl<'a> Walk<'a> {
                         })
                     };
                     if let Some(owner) = inner.owner.as_mut().filter(|own| !around(own)) {
+                        owner.memory += index * one_in_memory;
                         owner.host += index * one;
                     }
                     inner
@@ -369,7 +371,7 @@ impl<'a> Walk<'a> {
             around = (inside.path.len(), inside.owner);
             // The members of a record without a name are those of the one around it.
             if !std::mem::take(&mut inside.unnamed) || inside.owner.is_none() {
-                inside.owner = Some(Owner { record, host });
+                inside.owner = Some(Owner { record, memory, host });
             }
         }
         for ((field, kept), found) in body.fields.iter().zip(in_memory).zip(on_host) {

@@ -355,7 +355,7 @@ impl Compiler<'_> {
     }
 
     /// Where the handle is that is made of the native pointer there.
-    fn adopted(&self, native: At) -> Option<At> {
+    pub(super) fn adopted(&self, native: At) -> Option<At> {
         self.after.adopt.iter().find_map(|op| match *op {
             Op::Adopt { from, to, .. } if from == native => Some(to),
             _ => None,

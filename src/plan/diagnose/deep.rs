@@ -59,6 +59,8 @@ pub enum Fault {
         value: i128,
         ranges: Vec<(i128, i128)>,
     },
+    /// Something else, whose error is known.
+    Known(Problem),
 }
 
 /// The error. `path`: where in the data, unless it is about the pointer itself that was passed.
@@ -69,6 +71,7 @@ pub fn problem(space: &Space<'_>, fault: Fault, path: Option<String>) -> Problem
     let memory = space.binding.memory_len.get();
     let problem = match fault {
         Fault::Null => Problem::Null,
+        Fault::Known(problem) => problem,
         _ if space.binding.memory_base.get().is_null() => no_memory(),
         Fault::Outside { bytes, address } => Problem::OutOfBounds { bytes, address, memory },
         Fault::Misaligned { address, align } => Problem::Misaligned { address, align },

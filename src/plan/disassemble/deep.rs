@@ -3,7 +3,7 @@ use super::Printer;
 use super::names::{bytes, direction_name, null_name, width_name};
 use crate::plan::moves::MoveKind;
 use crate::plan::op::{Boxing, DeepOp};
-use crate::plan::shape::{Carry, Link, Reach, Shape, Target, Test};
+use crate::plan::shape::{Carry, Keep, Link, Reach, Shape, Target, Test};
 use std::fmt::{self, Write as _};
 
 impl Printer<'_> {
@@ -29,6 +29,10 @@ impl Printer<'_> {
                 format!("{} as {take}, {}{unless}", self.at(from), self.root(root))
             }
             DeepOp::Commit => "the copies".to_owned(),
+            DeepOp::KeepFunctions { made: None } => "the functions in the copies".to_owned(),
+            DeepOp::KeepFunctions { made: Some(made) } => {
+                format!("the functions in the copies by {}", self.at(made))
+            }
         }
     }
 
@@ -102,6 +106,19 @@ impl Printer<'_> {
             Target::Handle { kind, borrowed } => {
                 let borrowed = if borrowed { ", borrowed" } else { "" };
                 return format!("handle of {}{borrowed}, {}", self.kind(kind), null_name(*null));
+            }
+            Target::Function { callback, keep } => {
+                let kept = match keep {
+                    Keep::Call => String::new(),
+                    Keep::Slot(slot) => format!(", kept by slot {slot}"),
+                    Keep::Result => ", kept by the result".to_owned(),
+                    Keep::Library => ", kept".to_owned(),
+                };
+                return format!("closure of callback {callback}{kept}, {}", null_name(*null));
+            }
+            Target::Cookie { with: None } => return "cookie".to_owned(),
+            Target::Cookie { with: Some(with) } => {
+                return format!("cookie, NULL with the function at {with}");
             }
             Target::Native => return "set by native code only".to_owned(),
         };

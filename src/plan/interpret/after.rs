@@ -23,6 +23,7 @@ pub(super) use taking::{Taken, settle};
 
 mod boxed;
 mod deep;
+mod functions;
 mod given;
 mod taking;
 
@@ -188,12 +189,13 @@ impl After<'_> {
                     space.write::<u64>(to, u64::from(handle));
                 }
                 Op::Deep(op) => match op {
-                    DeepOp::Settle => self.settle_copies()?,
+                    DeepOp::Settle => self.settle_copies(guest)?,
                     DeepOp::Take { from, take, root, unless, param: _ } => {
-                        self.take_deep(from, take, root, unless)?;
+                        self.take_deep(from, take, root, unless, guest)?;
                     }
                     DeepOp::Commit => self.commit_copies()?,
                     DeepOp::Fetch => self.fetch_objects(),
+                    DeepOp::KeepFunctions { made } => self.keep_functions(made),
                     DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => {}
                 },
                 Op::StoreCell { slot, from, width } => store_cell(&space, slot, from, width)?,

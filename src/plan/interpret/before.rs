@@ -178,7 +178,13 @@ pub unsafe fn step(
             | Op::Adopt { .. }
             | Op::StoreCell { .. }
             | Op::StoreObject { .. }
-            | Op::Deep(DeepOp::Settle | DeepOp::Take { .. } | DeepOp::Commit | DeepOp::Fetch)
+            | Op::Deep(
+                DeepOp::Settle
+                | DeepOp::Take { .. }
+                | DeepOp::Commit
+                | DeepOp::Fetch
+                | DeepOp::KeepFunctions { .. },
+            )
             | Op::Native(_)
             | Op::Upcall(_)
             | Op::EndLoans { .. }

@@ -20,7 +20,7 @@ use crate::plan::problem::{CallbackProblem, Problem, Subject};
 use std::cell::Cell;
 use std::fmt;
 use std::mem::transmute;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 pub use closure::{Closure, Function};
 
@@ -133,6 +133,9 @@ pub(super) unsafe fn run_in(
         enter_native(plan, binding, frame, stub);
         drop(now);
         let_go(plan, frame, call);
+        if let Some(memory) = &mut (*running).memory {
+            memory.let_go();
+        }
         let (memory, kept) = ((*running).memory.take(), (*running).kept.take());
         if (*running).entered {
             guest.refresh(binding);
@@ -175,6 +178,21 @@ unsafe fn let_go(plan: &Plan, frame: *mut FrameHead, until: usize) {
             }
         }
     }
+}
+
+/// The closure of the function at that index of the guest's table.
+///
+/// # Safety
+/// The plan has that callback, and its frame says which call this is.
+pub(super) unsafe fn closure_at(
+    space: &Space<'_>,
+    index: u64,
+    callback: u16,
+) -> Result<NonNull<Closure>, Problem> {
+    // SAFETY: the caller's promise: `run_in` has put the running call there, and nobody else uses the
+    // host's side of it meanwhile.
+    let guest = unsafe { &mut *(*(*space.frame).running).guest };
+    guest.closure(index, &space.plan.callbacks[usize::from(callback)], space.binding)
 }
 
 /// Runs an op of the *before* section of an import.

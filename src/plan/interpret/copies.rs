@@ -4,12 +4,14 @@
 //! shape, all of them in chunks that are freed together when the call is over. One address that is
 //! passed twice with one shape and count is one block.
 #![expect(unsafe_code, reason = "blocks lie in memory that is allocated by hand")]
+use super::callback::Closure;
 use crate::plan::binding::StoreBlock;
 use crate::plan::handles;
 use crate::plan::op::{At, Boxing};
+use crate::plan::shape::Keep;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// What a block costs beside its bytes, when a call's copies are counted.
 const BLOCK_COST: u64 = 64;
@@ -36,6 +38,12 @@ pub struct CallMemory {
     store: *const StoreBlock,
     /// Objects that copies mirror.
     pub boxes: Vec<BoxUse>,
+    /// Guest functions in the copies.
+    functions: Vec<Held>,
+    /// Native code may call them.
+    callable: bool,
+    /// Their code and table indices, by their code, once `order` has been called.
+    indices: Vec<(u64, u64)>,
     /// What native code keeps after the call, by the place of its address.
     pub kept: Vec<(At, handles::Block)>,
 }
@@ -95,6 +103,15 @@ pub struct BoxUse {
     pub links: Vec<u32>,
 }
 
+/// A guest function in a copy, which native code may call.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    pub closure: NonNull<Closure>,
+    /// The guest's index.
+    pub guest: u64,
+    pub keep: Keep,
+}
+
 /// A block that is to be made.
 pub struct Wanted {
     pub guest: u64,
@@ -118,6 +135,9 @@ impl CallMemory {
             reserved: 0,
             store,
             boxes: Vec::new(),
+            functions: Vec::new(),
+            callable: true,
+            indices: Vec::new(),
             kept: Vec::new(),
         }
     }
@@ -177,8 +197,44 @@ impl CallMemory {
         self.reserved += handles;
     }
 
+    /// Notes a guest function, which native code may call from now on.
+    pub fn hold(&mut self, held: Held) {
+        // SAFETY: closures live as long as their store.
+        unsafe { held.closure.as_ref() }.hold(held.keep != Keep::Call);
+        self.functions.push(held);
+    }
+
+    /// Native code has returned: only functions that it keeps may still be called.
+    pub fn let_go(&mut self) {
+        if std::mem::take(&mut self.callable) {
+            for held in &self.functions {
+                // SAFETY: closures live as long as their store.
+                unsafe { held.closure.as_ref() }.release();
+            }
+        }
+    }
+
+    /// The guest functions in the copies.
+    pub fn functions(&self) -> &[Held] {
+        &self.functions
+    }
+
+    /// The guest's index of a function in the copies, by its code, once [`CallMemory::order`] has been
+    /// called.
+    pub fn function_index(&self, code: u64) -> Option<u64> {
+        let found = self.indices.binary_search_by_key(&code, |(code, _)| *code).ok()?;
+        Some(self.indices[found].1)
+    }
+
     /// Makes native addresses quick to find: no block is made any more.
     pub fn order(&mut self) {
+        let index = |held: &Held| {
+            // SAFETY: closures live as long as their store.
+            let code = unsafe { held.closure.as_ref() }.code();
+            (code.expose_provenance() as u64, held.guest)
+        };
+        self.indices = self.functions.iter().map(index).collect();
+        self.indices.sort_unstable();
         self.ordered = (0..u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)).collect();
         let blocks = &self.blocks;
         self.ordered.sort_unstable_by_key(|number| blocks[*number as usize].host.addr());
@@ -211,6 +267,7 @@ impl CallMemory {
 
 impl Drop for CallMemory {
     fn drop(&mut self) {
+        self.let_go();
         for (chunk, layout) in &self.chunks {
             // SAFETY: allocated in `room` with this layout, freed once.
             unsafe { dealloc(*chunk, *layout) };

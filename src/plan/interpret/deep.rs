@@ -13,11 +13,11 @@ use super::space::{ObjectEnvironment, Space};
 use crate::plan::Plan;
 use crate::plan::diagnose::deep::{Fault, problem};
 use crate::plan::expression::evaluate;
-use crate::plan::handles::HandleError;
 use crate::plan::moves::load_run;
-use crate::plan::op::{At, Fate, Null, Op};
+use crate::plan::op::{At, Null};
 use crate::plan::shape::{Link, Reach, Shape, Target, Test};
 
+mod fields;
 mod path;
 
 pub use path::path_to;
@@ -139,7 +139,8 @@ impl<'a> Walk<'a, '_> {
             level.link += 1;
             let link = &shape.links[index];
             let object = block.host.wrapping_add(usize_of(element * block.host_size));
-            let at = block.guest + element * block.guest_size + u64::from(link.guest);
+            let start = block.guest + element * block.guest_size;
+            let at = start + u64::from(link.guest);
             let number = u16::try_from(index).unwrap_or(u16::MAX);
             let parent = Parent { block: level.block, element, link: number };
             let block = level.block as usize;
@@ -150,7 +151,7 @@ impl<'a> Walk<'a, '_> {
                     return Err(Failure::Check);
                 };
                 let guest = read_pointer(&self.space, from);
-                let native = self.enter(link, guest, Some((parent, object)))?;
+                let native = self.enter(link, guest, Some((parent, object, start)))?;
                 object.add(link.host as usize).cast::<u64>().write_unaligned(native);
                 let place = usize_of(element) * shape.links.len() + index;
                 if let Some(placed) = self.memory.blocks[block].placed.get_mut(place) {
@@ -170,10 +171,11 @@ impl<'a> Walk<'a, '_> {
         &mut self,
         link: &Link,
         guest: u64,
-        inside: Option<(Parent, *mut u8)>,
+        inside: Option<(Parent, *mut u8, u64)>,
     ) -> Result<u64, Failure> {
-        let (parent, object) = inside.unzip();
-        let object = object.unwrap_or(std::ptr::null_mut()).cast_const();
+        let parent = inside.map(|(parent, ..)| parent);
+        let object = inside.map_or(std::ptr::null(), |(_, object, _)| object.cast_const());
+        let at = inside.map(|(.., at)| at);
         let count = match link.reach {
             Reach::One | Reach::Ends { .. } => 1,
             Reach::Counted { expr, bytes } => {
@@ -200,6 +202,11 @@ impl<'a> Walk<'a, '_> {
                 }
             }
         };
+        if let Target::Cookie { with } = link.target {
+            let at = at.unwrap_or_default();
+            // SAFETY: the caller's promise.
+            return unsafe { self.cookie(link, parent, guest, (with, at)) };
+        }
         if guest == 0 {
             let allowed = match link.null {
                 Null::Allowed => true,
@@ -211,6 +218,11 @@ impl<'a> Walk<'a, '_> {
         match link.target {
             Target::Native => self.fail(link, parent, Fault::Planted { address: guest }),
             Target::Handle { kind, .. } => self.handle(link, parent, guest, kind),
+            // SAFETY: the caller's promise.
+            Target::Function { callback, keep } => unsafe {
+                self.function(link, parent, guest, (callback, keep))
+            },
+            Target::Cookie { .. } => Err(Failure::Check), // see above
             Target::Bytes { size, align } => {
                 let bytes = u128::from(count) * u128::from(size);
                 let memory = self.space.binding.memory_len.get();
@@ -230,45 +242,6 @@ impl<'a> Walk<'a, '_> {
             }
             // SAFETY: the caller's promise.
             Target::Data(number) => unsafe { self.data(link, parent, guest, (number, count)) },
-        }
-    }
-
-    fn handle(
-        &mut self,
-        link: &Link,
-        parent: Option<Parent>,
-        guest: u64,
-        kind: u16,
-    ) -> Result<u64, Failure> {
-        let id = self.plan().handle_kinds[usize::from(kind)].id;
-        let Ok(value) = u32::try_from(guest) else {
-            let error = HandleError::Forged;
-            return self.fail(link, parent, Fault::Handle { value: guest, kind, error });
-        };
-        let taken =
-            self.plan().ops[..usize::from(self.plan().call)].iter().filter_map(|op| match op {
-                Op::Handle { slot, fate: Fate::Consumed | Fate::Invalidated, .. } => Some(*slot),
-                _ => None,
-            });
-        // SAFETY: the slots exist.
-        let taken: Vec<u32> = taken.map(|slot| unsafe { self.space.slot32(slot) }).collect();
-        let pointer = self.space.store().with_handles(|handles| {
-            let pointer = handles.get(value, id)?.pointer;
-            let busy: Vec<u32> = taken.iter().map(|handle| handles.busy(*handle)).collect();
-            handles.enter(value, id)?;
-            // What the call takes something from must not be reached another way.
-            if taken.iter().zip(busy).any(|(handle, before)| handles.busy(*handle) != before) {
-                handles.leave(value);
-                return Err(HandleError::Busy);
-            }
-            Ok(pointer)
-        });
-        match pointer {
-            Ok(pointer) => {
-                self.memory.mark(value);
-                Ok(pointer.expose_provenance() as u64)
-            }
-            Err(error) => self.fail(link, parent, Fault::Handle { value: guest, kind, error }),
         }
     }
 

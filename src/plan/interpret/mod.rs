@@ -97,6 +97,12 @@ pub trait Guest {
         Err(Problem::Callback(Box::new(CallbackProblem::NoFunction { index })))
     }
 
+    /// The index in the guest's table of the function whose closure has that code; `None` when it is the
+    /// code of none, or the function is no longer where it was.
+    fn function_index(&mut self, _code: u64) -> Option<u64> {
+        None
+    }
+
     /// Calls a guest function. The first slot gets its result.
     ///
     /// # Errors

@@ -27,6 +27,10 @@ pub enum DeepOp {
     /// Writes members and pointers of the mirrors to their objects. Only a reservation may follow: it
     /// is the first thing that lasts.
     Fill,
+    /// *Facts.* Native code keeps the functions in copies that are to be kept by a handle that was
+    /// passed, or until the guest says otherwise; with `made` (*commit*) those that are to be kept by
+    /// the handle whose guest value an [`Op::Adopt`](super::Op::Adopt) has put there.
+    KeepFunctions { made: Option<At> },
     /// Reads what native code has left in the objects into their mirrors, and clears the objects'
     /// pointers; the objects that the call ends are gone.
     Fetch,
@@ -47,9 +51,9 @@ impl DeepOp {
     pub fn phase(self) -> Phase {
         match self {
             DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => Phase::Before,
-            DeepOp::Fetch => Phase::Facts,
+            DeepOp::Fetch | DeepOp::KeepFunctions { made: None } => Phase::Facts,
             DeepOp::Settle | DeepOp::Take { .. } => Phase::Checks,
-            DeepOp::Commit => Phase::Commit,
+            DeepOp::Commit | DeepOp::KeepFunctions { made: Some(_) } => Phase::Commit,
         }
     }
 }

@@ -137,6 +137,7 @@ impl<'p> Verifier<'p> {
                 DeepOp::Take { .. } => self.take_deep(op),
                 DeepOp::Commit => self.commit(),
                 DeepOp::Fetch => self.fetched(),
+                DeepOp::KeepFunctions { made } => self.keep_functions(made),
                 DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => Err(Fault::Unasked),
             },
             Op::FitsObject { moves } => {

@@ -100,6 +100,7 @@ impl Verifier<'_> {
             }
             DeepOp::Copy { .. }
             | DeepOp::Fetch
+            | DeepOp::KeepFunctions { .. }
             | DeepOp::Settle
             | DeepOp::Take { .. }
             | DeepOp::Commit => Err(Fault::Unasked),

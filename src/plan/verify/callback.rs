@@ -116,7 +116,7 @@ impl Verifier<'_> {
     }
 
     /// The entry of the table of callbacks is that of a parameter.
-    fn callback_entry(&mut self, callback: u16, ty: &Type, index: usize) -> Checked {
+    pub(super) fn callback_entry(&mut self, callback: u16, ty: &Type, index: usize) -> Checked {
         let entry = usize::from(callback);
         let Some(Callback { plan, on_trap }) = self.plan.callbacks.get(entry) else {
             return Err(Fault::Table { table: "callbacks", index: entry });
@@ -156,7 +156,7 @@ impl Verifier<'_> {
     }
 }
 
-fn captor(ty: &Type) -> Option<&Captor> {
+pub(super) fn captor(ty: &Type) -> Option<&Captor> {
     ty.notes.iter().find_map(|note| match &note.kind {
         NoteKind::CapturedBy(captor) => Some(captor),
         _ => None,

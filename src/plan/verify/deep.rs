@@ -13,6 +13,7 @@ use crate::signature::Type;
 
 mod arguments;
 mod data;
+mod fields;
 mod links;
 mod names;
 
@@ -27,6 +28,7 @@ pub(super) struct Copies {
     roots: Vec<bool>,
     /// Roots that are copied before the call.
     copied: Vec<u16>,
+    kept: fields::Kept,
     settled: bool,
     committed: bool,
     pub(super) objects: Objects,
@@ -39,6 +41,7 @@ impl Copies {
             types: vec![None; plan.shapes.len()],
             roots: vec![false; plan.roots.len()],
             copied: Vec::new(),
+            kept: fields::Kept::default(),
             settled: false,
             committed: false,
             objects: Objects::new(params),
@@ -94,20 +97,9 @@ impl<'p> Verifier<'p> {
 
     /// Whether something of what is copied goes back. Shapes were found to be those of types.
     fn gives_back(&self) -> bool {
-        let mut seen = vec![false; self.plan.shapes.len()];
-        let mut next: Vec<&Link> =
-            self.copies.copied.iter().map(|root| &self.plan.roots[usize::from(*root)]).collect();
-        while let Some(link) = next.pop() {
-            let Target::Data(shape) = link.target else { continue };
-            if link.direction.is_out() {
-                return true;
-            }
-            let shape = usize::from(shape);
-            if !std::mem::replace(&mut seen[shape], true) {
-                next.extend(&self.plan.shapes[shape].links);
-            }
-        }
-        false
+        let goes_out =
+            |link: &&Link| matches!(link.target, Target::Data(_)) && link.direction.is_out();
+        self.copied_links().iter().any(goes_out)
     }
 
     /// Everything that must happen to copies has, and no shape is idle.
@@ -120,6 +112,7 @@ impl<'p> Verifier<'p> {
             let subject = "the copies".to_owned();
             return Err(Fault::Undone { what: "gives back", subject });
         }
+        self.functions_done()?;
         if let Some(index) = self.copies.types.iter().position(Option::is_none) {
             return Err(Fault::Unused { table: "shapes", index });
         }

@@ -123,11 +123,15 @@ impl<'a> Checker<'a, '_> {
                 let opaque = class == Class::Opaque && place == Place::Typedef;
                 (opaque || class == Class::Handle && given, "a handle parameter or an opaque type")
             }
-            NoteKind::Borrowed => (
-                (class == Class::Handle || self.is_descriptor(ty))
-                    && (returned && outermost || cell),
-                "a handle that is returned",
-            ),
+            NoteKind::Borrowed => {
+                let field = place == Place::Field && class == Class::Handle;
+                (
+                    (class == Class::Handle || self.is_descriptor(ty))
+                        && (returned && outermost || cell)
+                        || field,
+                    "a handle that is returned",
+                )
+            }
             NoteKind::LifetimeBound(_) => {
                 let pointer =
                     class.is_pointer() && class != Class::Callback || self.is_descriptor(ty);
@@ -135,7 +139,11 @@ impl<'a> Checker<'a, '_> {
                 (pointer && lent, "a pointer that is returned, or given to a callback")
             }
             NoteKind::CapturedBy(_) => {
-                (class.is_pointer() && given && outermost, "a pointer parameter")
+                let field = place == Place::Field && class == Class::Callback;
+                (
+                    class.is_pointer() && given && outermost || field,
+                    "a pointer parameter, or a function in a struct",
+                )
             }
             NoteKind::FreedBy(_) => (
                 class.is_data_pointer() && (returned && outermost || cell),
@@ -219,6 +227,18 @@ impl<'a> Checker<'a, '_> {
                 "a pointer to this struct is one of it without its tail: leave the annotation \
                  out, and where the tail matters retype the pointer, `void *__sized_by(e)`",
             ),
+            (
+                None,
+                NoteKind::Consumes
+                | NoteKind::ConsumesIf(_)
+                | NoteKind::Retains
+                | NoteKind::Invalidates
+                | NoteKind::Exclusive
+                | NoteKind::CapturedBy(_),
+            ) if site.place == Place::Field => error.help(
+                "what a struct holds is only used while the call runs: pass it as a parameter of \
+                 its own, a short C function can fill in the struct",
+            ),
             (None, _) => error,
         });
     }
@@ -268,6 +288,8 @@ impl<'a> Checker<'a, '_> {
                     self.handle_parameter(name, note, site);
                 }
             }
+            // Which parameter that is depends on the function that is passed the struct.
+            NoteKind::CapturedBy(Captor::Param(_)) if site.place == Place::Field => {}
             NoteKind::CapturedBy(Captor::Param(name)) => self.handle_parameter(name, note, site),
             NoteKind::CapturedBy(Captor::Return) => self.captured_by_result(note),
             NoteKind::FreedBy(_) => {

@@ -19,15 +19,7 @@ impl<'a> Compiler<'a> {
         let pointee = ty.pointee()?;
         for Note { kind, span } in &ty.notes {
             match kind {
-                NoteKind::Cookie | NoteKind::Closure(_) => {
-                    self.error(
-                        *span,
-                        format!("`{}` is a cookie inside of other data", site.path),
-                        "pass cookies as parameters: a short C function can fill in the struct",
-                    );
-                    return None;
-                }
-                NoteKind::CapturedBy(_) => {
+                NoteKind::CapturedBy(_) if !matches!(pointee.kind, TypeKind::Function(_)) => {
                     self.error(
                         *span,
                         format!(
@@ -46,6 +38,14 @@ impl<'a> Compiler<'a> {
                     );
                     return None;
                 }
+                NoteKind::Remember(..) if !is_root => {
+                    self.error(
+                        *span,
+                        format!("`{}` lies in data, which remembers nothing", site.path),
+                        "pass the handle as a parameter of its own",
+                    );
+                    return None;
+                }
                 _ => {}
             }
         }
@@ -59,14 +59,14 @@ impl<'a> Compiler<'a> {
             null: uncounted_null(ty),
             direction: Direction::In,
         };
+        if ty.has(|n| matches!(n, NoteKind::Cookie | NoteKind::Closure(_))) {
+            link.target = self.cookie_in(site)?;
+            return Some(link);
+        }
         match &pointee.kind {
-            TypeKind::Function(_) => {
-                self.error(
-                    ty.span,
-                    format!("`{}` is a callback inside of other data", site.path),
-                    "pass callbacks as parameters: a short C function can fill in the struct",
-                );
-                return None;
+            TypeKind::Function(function) => {
+                link.target = self.function_in(site, function)?;
+                return Some(link);
             }
             TypeKind::Record(record) if !self.is_complete(record) => {
                 if self.is_exclusive(ty) {

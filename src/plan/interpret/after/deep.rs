@@ -1,9 +1,9 @@
 //! Pointed-to data on its way back: what native code has left in the call's copies is looked
 //! through, then written.
 #![expect(unsafe_code, reason = "copies and native memory are reached through raw pointers")]
-use super::super::Failure;
 use super::super::copies::Parent;
 use super::super::deep::{path_to, untrue};
+use super::super::{Failure, Guest};
 use super::{After, usize_of};
 use crate::plan::diagnose::deep::{Fault, problem};
 use crate::plan::diagnose::of_value;
@@ -43,7 +43,7 @@ impl After<'_> {
     ///
     /// # Safety
     /// As [`After::step`].
-    pub(super) unsafe fn settle_copies(&mut self) -> Result<(), Failure> {
+    pub(super) unsafe fn settle_copies(&mut self, guest: &mut dyn Guest) -> Result<(), Failure> {
         let space = self.space;
         let Some(memory) = &self.memory else { return Ok(()) };
         let mut changed = Changed::default();
@@ -86,6 +86,14 @@ impl After<'_> {
                         Target::Handle { kind, borrowed } if native != 0 => {
                             changed.handles.push((at, native, kind, borrowed));
                         }
+                        Target::Function { .. } => match self.index_of(native, guest) {
+                            Ok(index) => changed.pointers.push((at, index)),
+                            Err(fault) => return Err(fail(element, &link.path, fault)),
+                        },
+                        Target::Cookie { .. } => match After::cookie_of(native) {
+                            Ok(value) => changed.pointers.push((at, value)),
+                            Err(fault) => return Err(fail(element, &link.path, fault)),
+                        },
                         _ => match self.guest_address(native) {
                             Some(address) => changed.pointers.push((at, address)),
                             None => return Err(fail(element, &link.path, Fault::Unreachable)),

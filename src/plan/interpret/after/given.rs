@@ -62,6 +62,7 @@ impl After<'_> {
         take: u8,
         root: u16,
         unless: Option<At>,
+        guest: &mut dyn Guest,
     ) -> Result<(), Failure> {
         let (space, take) = (self.space, usize::from(take));
         if self.taken.len() <= take {
@@ -73,7 +74,7 @@ impl After<'_> {
         };
         if native != 0 && !found {
             // SAFETY: the caller's promise.
-            let taken = unsafe { self.taken_deep(native, root)? };
+            let taken = unsafe { self.taken_deep(native, root, guest)? };
             self.copied = self.copied.saturating_add(taken.bytes.len() as u64);
             self.taken[take] = Some(taken);
         }

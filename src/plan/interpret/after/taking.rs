@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "native memory is reached through raw pointers")]
 use super::super::deep::untrue;
 use super::super::space::ObjectEnvironment;
-use super::super::{Failure, Space};
+use super::super::{Failure, Guest, Space};
 use super::deep::{misfit, name_at};
 use super::{After, usize_of};
 use crate::plan::diagnose::deep::{Fault, problem};
@@ -50,12 +50,18 @@ impl After<'_> {
     ///
     /// # Safety
     /// As [`After::step`]; what the prototype says of the data is true.
-    pub(super) unsafe fn taken_deep(&self, native: u64, root: u16) -> Result<Taken, Failure> {
+    pub(super) unsafe fn taken_deep(
+        &self,
+        native: u64,
+        root: u16,
+        guest: &mut dyn Guest,
+    ) -> Result<Taken, Failure> {
         let space = self.space;
         let link = &space.plan.roots[usize::from(root)];
         let limit = space.store().limits.copied_bytes.saturating_sub(self.copied);
         let mut taking = Taking {
             after: self,
+            guest,
             taken: Taken::plain(Vec::new()),
             known: BTreeMap::new(),
             next: Vec::new(),
@@ -83,14 +89,15 @@ struct Item {
 
 struct Taking<'t, 'a> {
     after: &'t After<'a>,
+    guest: &'t mut dyn Guest,
     taken: Taken,
     known: BTreeMap<(u64, u16, u64), usize>,
     next: Vec<Item>,
     limit: u64,
 }
 
-impl Taking<'_, '_> {
-    fn space(&self) -> Space<'_> {
+impl<'a> Taking<'_, 'a> {
+    fn space(&self) -> Space<'a> {
         self.after.space
     }
 
@@ -128,6 +135,16 @@ impl Taking<'_, '_> {
         let size = match link.target {
             Target::Data(shape) => u64::from(shapes[usize::from(shape)].host_size),
             Target::Bytes { size, .. } => size.into(),
+            Target::Function { .. } | Target::Cookie { .. } => {
+                let found = match link.target {
+                    Target::Cookie { .. } => After::cookie_of(native),
+                    _ => self.after.index_of(native, self.guest),
+                };
+                return match found {
+                    Ok(value) => Ok(Some(Err(value))),
+                    Err(fault) => self.fail(&link.path, fault),
+                };
+            }
             Target::Handle { .. } | Target::Native => {
                 return match self.after.guest_address(native) {
                     Some(address) => Ok(Some(Err(address))),
@@ -185,7 +202,10 @@ impl Taking<'_, '_> {
                 self.taken.bytes[at..at + found.len()].copy_from_slice(found);
                 Ok(Some(Ok(at)))
             }
-            Target::Handle { .. } | Target::Native => Ok(None),
+            Target::Handle { .. }
+            | Target::Native
+            | Target::Function { .. }
+            | Target::Cookie { .. } => Ok(None),
         }
     }
 

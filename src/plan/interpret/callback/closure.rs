@@ -221,7 +221,9 @@ impl Closure {
         &self.plan
     }
 
-    pub(super) fn function(&self) -> *const c_void {
+    /// What the host knows of its function.
+    #[must_use]
+    pub fn function(&self) -> *const c_void {
         self.function
     }
 

@@ -23,10 +23,11 @@ pub(in super::super) struct Data<'p> {
     pub(in super::super) scope: Scope,
 }
 
-/// The record whose fields expressions may name, and its offset on the host.
+/// The record whose fields expressions may name, and its offsets.
 #[derive(Clone)]
 pub(super) struct Owner {
     pub(super) body: Arc<RecordBody>,
+    pub(super) guest: u64,
     pub(super) host: u64,
     pub(super) record: Record,
 }
@@ -191,7 +192,7 @@ impl<'p> Data<'p> {
         };
         let kept: Vec<Place> = places(Memory::Guest(self.reader.model))?;
         let found: Vec<Place> = places(Memory::Host(self.reader.abi))?;
-        let own = Owner { body: Arc::clone(body), host, record: record.clone() };
+        let own = Owner { body: Arc::clone(body), guest, host, record: record.clone() };
         let is_union = record.kind == RecordKind::Union;
         let pointers = all.pointers.len();
         let mut laid = Bytes::new();

@@ -50,8 +50,9 @@ impl<'p> Verifier<'p> {
         let lent =
             |kind: &NoteKind| matches!(kind, NoteKind::FreedBy(_) | NoteKind::LifetimeBound(_));
         let foreign = |kind: &NoteKind| {
-            use NoteKind::{CapturedBy, Closure, Cookie};
-            matches!(kind, Cookie | Closure(_) | CapturedBy(_)) || !is_root && lent(kind)
+            use NoteKind::{CapturedBy, Remember};
+            let kept = matches!(kind, CapturedBy(_)) && !is_function(pointee);
+            kept || !is_root && (lent(kind) || matches!(kind, Remember(..)))
         };
         if ty.notes.iter().any(|note| foreign(&note.kind)) {
             return self.wrong("an annotation that copies do not have", index);
@@ -61,6 +62,22 @@ impl<'p> Verifier<'p> {
         }
         let nullable = has(ty, &NoteKind::Nullable);
         let mut null = if nullable { Null::Allowed } else { Null::Refused };
+        let is_cookie = |kind: &NoteKind| matches!(kind, NoteKind::Cookie | NoteKind::Closure(_));
+        let leads_nowhere = if ty.notes.iter().any(|note| is_cookie(&note.kind)) {
+            Some(self.cookie_in(link, member, index))
+        } else if is_function(pointee) {
+            Some(self.function_in(link, member, index))
+        } else {
+            None
+        };
+        if let Some(checked) = leads_nowhere {
+            let way =
+                |kind: &NoteKind| matches!(kind, NoteKind::In | NoteKind::Out | NoteKind::Inout);
+            if is_root || link.null != null || ty.notes.iter().any(|note| way(&note.kind)) {
+                return self.wrong("a pointer that leads nowhere", index);
+            }
+            return checked;
+        }
         if let TypeKind::Record(record) = &pointee.kind
             && !self.data.is_data(record)
         {
@@ -73,9 +90,6 @@ impl<'p> Verifier<'p> {
                 return self.wrong("a handle", index);
             }
             return self.kind(kind, &name_of(record), index);
-        }
-        if matches!(pointee.kind, TypeKind::Function(_)) {
-            return self.wrong("a pointer to a function", index);
         }
         // How many there are.
         let count = counted(ty);
@@ -259,4 +273,8 @@ impl<'p> Verifier<'p> {
         }
         Ok(())
     }
+}
+
+fn is_function(ty: &Type) -> bool {
+    matches!(ty.kind, TypeKind::Function(_))
 }

@@ -436,6 +436,11 @@ impl Fields<'_> {
                 self.params(param, |param| op(slot, to, root, kind, field, boxing, param));
             }
             Op::Deep(DeepOp::Settle | DeepOp::Commit | DeepOp::Fill | DeepOp::Fetch) => {}
+            Op::Deep(DeepOp::KeepFunctions { made }) => {
+                self.maybe_moved("made", |made| Op::Deep(DeepOp::KeepFunctions { made }));
+                let other = if made.is_some() { None } else { At::new(328) };
+                self.each("made", [other], |made| Op::Deep(DeepOp::KeepFunctions { made }));
+            }
             Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life(op),
             Op::Native(_) | Op::Upcall(_) => {}
