@@ -152,6 +152,8 @@ pub enum Problem {
     },
     /// Data leads back to itself.
     Cycle,
+    /// Data that native code may change shares bytes with other data of its type.
+    Overlap,
     /// Bytes are no whole number of elements.
     PartOfElement {
         /// How many bytes.
@@ -421,6 +423,9 @@ impl fmt::Display for Problem {
             Problem::Format(problem) => problem.fmt(f),
             Problem::Within { path, problem } => write!(f, "`{path}`: {problem}"),
             Problem::Cycle => f.write_str("points back to an object that is being copied"),
+            Problem::Overlap => f.write_str(
+                "shares bytes with other data of its type, of which native code has another copy: what it leaves in one would be lost",
+            ),
             Problem::PartOfElement { bytes, size } => {
                 write!(f, "{bytes} bytes are no whole number of elements of {size} bytes")
             }

@@ -1,5 +1,6 @@
 //! Data behind pointers, copied in both directions: through a bridge, into a library that gcc
 //! compiles, and into the C library.
+mod functions;
 mod hostile;
 #[path = "../support/native.rs"]
 mod native;

@@ -195,6 +195,13 @@ impl World {
         (text.replace("; the native function did run", ""), error.called)
     }
 
+    /// A call that must end in a trap of the guest's own.
+    #[track_caller]
+    pub fn traps(&mut self, name: &str, arguments: &[i64]) {
+        let error = self.try_call(name, arguments).expect_err("the guest traps");
+        assert!(error.downcast_ref::<wasmtime::Trap>().is_some(), "{name}: {error:?}");
+    }
+
     pub fn write(&mut self, at: i64, bytes: &[u8]) {
         let at = usize::try_from(at).expect("an address");
         self.memory.data_mut(&mut self.store)[at..at + bytes.len()].copy_from_slice(bytes);

@@ -36,6 +36,8 @@ pub enum Fault {
         size: u32,
     },
     Cycle,
+    /// It shares bytes with other data of its type, and one of them goes back.
+    Overlap,
     Handle {
         value: u64,
         kind: u16,
@@ -84,6 +86,7 @@ pub fn problem(space: &Space<'_>, fault: Fault, path: Option<String>) -> Problem
         }
         Fault::Part { bytes, size } => Problem::PartOfElement { bytes, size },
         Fault::Cycle => Problem::Cycle,
+        Fault::Overlap => Problem::Overlap,
         Fault::Handle { value, kind, error } => {
             let kind = plan.handle_kinds.get(usize::from(kind));
             let expected = kind.map(|kind| kind.name.to_string()).unwrap_or_default();

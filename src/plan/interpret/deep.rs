@@ -18,6 +18,7 @@ use crate::plan::op::{At, Null};
 use crate::plan::shape::{Link, Reach, Shape, Target, Test};
 
 mod fields;
+mod overlap;
 mod path;
 
 pub use path::path_to;
@@ -57,6 +58,7 @@ pub unsafe fn copy(
         let guest = space.pointer(slot);
         let native = walk.enter(link, guest, None)?;
         walk.follow()?;
+        walk.apart()?;
         space.write::<u64>(to, native);
     }
     Ok(())
@@ -115,6 +117,18 @@ impl<'a> Walk<'a, '_> {
     fn fail<T>(&self, link: &Link, parent: Option<Parent>, fault: Fault) -> Result<T, Failure> {
         let path = parent.map(|parent| path_to(self.plan(), self.memory, parent, &link.path));
         Err(problem(&self.space, fault, path).into())
+    }
+
+    /// What goes back is in one copy.
+    fn apart(&self) -> Result<(), Failure> {
+        let Some(number) = overlap::overlapping(self.memory) else { return Ok(()) };
+        let plan = self.plan();
+        let path = self.memory.blocks[number as usize].parent.map(|parent| {
+            let shape = self.memory.blocks[parent.block as usize].shape;
+            let link = plan.shapes[usize::from(shape)].links.get(usize::from(parent.link));
+            path_to(plan, self.memory, parent, link.map_or("", |link| &link.path))
+        });
+        Err(problem(&self.space, Fault::Overlap, path).into())
     }
 
     /// Follows the pointers of every open block.
@@ -273,12 +287,21 @@ impl<'a> Walk<'a, '_> {
             return self.fail(link, parent, Fault::Outside { bytes, address: guest });
         }
         let (inward, outward) = (link.direction.is_in(), link.direction.is_out());
-        let is_new = self.memory.known(guest, number, elements);
-        let index = match is_new {
+        // What was found as an array that ends has pointers in its last element, too, when that is
+        // counted.
+        let mut unfollowed = None;
+        let index = match self.memory.known(guest, number, elements) {
             Some(known) => {
-                if self.memory.blocks[known as usize].open {
+                let block = &mut self.memory.blocks[known as usize];
+                if block.open {
                     return self.fail(link, parent, Fault::Cycle);
                 }
+                if block.linked < linked && block.inward {
+                    unfollowed = Some(block.linked);
+                }
+                block.linked = block.linked.max(linked);
+                let many = usize_of(block.linked).saturating_mul(shape.links.len());
+                block.placed.resize(many, 0);
                 known
             }
             None => {
@@ -333,9 +356,13 @@ impl<'a> Walk<'a, '_> {
                 }
                 self.test(shape, (index, elements))?;
             }
-            if !shape.links.is_empty() && linked > 0 {
-                self.memory.blocks[index as usize].open = true;
-                self.levels.push(Level { block: index, element: 0, link: 0 });
+            unfollowed = Some(0);
+        }
+        if let Some(element) = unfollowed.filter(|_| inward && !shape.links.is_empty()) {
+            let block = &mut self.memory.blocks[index as usize];
+            block.open = element < block.linked;
+            if block.open {
+                self.levels.push(Level { block: index, element, link: 0 });
             }
         }
         Ok(host.expose_provenance() as u64)
@@ -403,6 +430,9 @@ impl<'a> Walk<'a, '_> {
 /// # Safety
 /// `elements` objects are readable at `from` and writable at `to`.
 unsafe fn load(shape: &Shape, from: *const u8, to: *mut u8, elements: u64) {
+    if shape.moves.is_empty() {
+        return; // nothing moves, however many there are
+    }
     // SAFETY: the caller's promise; the verifier has shown that moves lie inside of objects.
     unsafe {
         if shape.is_flat() {

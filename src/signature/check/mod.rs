@@ -211,6 +211,18 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
+    /// Whether a field of that type would be the record itself, whose body that is.
+    fn contains(&self, ty: &Type, body: &RecordBody) -> bool {
+        match &ty.kind {
+            TypeKind::Array { element, .. } => self.contains(element, body),
+            TypeKind::Record(record) => {
+                let found = self.names.body(record).filter(|_| record.body.is_none());
+                found.is_some_and(|found| std::ptr::eq(&raw const *found, body))
+            }
+            _ => false,
+        }
+    }
+
     /// C promotes what follows `...`; the prototype has to name what is really passed.
     fn tail(&mut self, ty: &Type) {
         use super::{Float, Integer};
@@ -305,6 +317,14 @@ impl<'a> Checker<'a, '_> {
                 );
             }
             self.object(ty, "a field");
+            if self.contains(ty, body) {
+                let error = format!("a field of the incomplete type `{ty}`");
+                self.report(
+                    Diagnostic::new(ty.span, error)
+                        .help("a struct cannot hold itself: hold a pointer"),
+                );
+                continue;
+            }
             if matches!(ty.kind, TypeKind::Function(_)) {
                 self.report(
                     Diagnostic::new(ty.span, "a field is no function")

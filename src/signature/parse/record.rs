@@ -38,10 +38,12 @@ impl Parser<'_, '_> {
             self.spend(&ty, span)?;
             return Ok(ty);
         }
-        let body = self.record_body(kind, &mut attributes, span)?;
+        let body = self.record_body(&mut attributes, span)?;
         if let Some(tag) = &tag {
             self.define_record(kind, tag, &body);
         }
+        // Its pointers may lead to what it is itself.
+        super::super::check::record(&body, kind, &self.names, &mut self.errors);
         for note in attributes.notes {
             self.report(
                 Diagnostic::new(note.span, "this annotation describes no record")
@@ -62,12 +64,7 @@ impl Parser<'_, '_> {
     }
 
     /// From `{` to what follows `}`.
-    fn record_body(
-        &mut self,
-        kind: RecordKind,
-        attributes: &mut Attributes,
-        span: Span,
-    ) -> Parse<Arc<RecordBody>> {
+    fn record_body(&mut self, attributes: &mut Attributes, span: Span) -> Parse<Arc<RecordBody>> {
         self.expect("{", "")?;
         let mut fields = Vec::new();
         while !self.eat("}") {
@@ -111,7 +108,6 @@ impl Parser<'_, '_> {
             Ok(left) => self.budget = left,
             Err(reason) => return self.fail(Diagnostic::new(span, reason)),
         }
-        super::super::check::record(&body, kind, &self.names, &mut self.errors);
         Ok(Arc::new(body))
     }
 

@@ -56,7 +56,8 @@ impl After<'_> {
                 let subject = of_value(space.plan, block.param.into());
                 Failure::Told(Box::new((subject, problem(&space, fault, Some(path)))))
             };
-            if block.flat && (shape.tests.is_empty() || block.inward) {
+            let nothing = shape.moves.is_empty() && shape.links.is_empty();
+            if nothing || block.flat && (shape.tests.is_empty() || block.inward) {
                 continue;
             }
             for element in 0..block.elements {
@@ -132,6 +133,9 @@ impl After<'_> {
             }
             left.extend(self.kept_bytes(block, number));
             let shape = &space.plan.shapes[usize::from(block.shape)];
+            if shape.moves.is_empty() {
+                continue;
+            }
             let bytes = block.elements * block.guest_size;
             let to = space.inside(block.guest, bytes).ok_or(Failure::Check)?;
             // SAFETY: all objects lie inside the guest's memory, which does not shrink, and in the

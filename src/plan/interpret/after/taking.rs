@@ -214,6 +214,9 @@ impl<'a> Taking<'_, 'a> {
     unsafe fn follow(&mut self, item: &Item) -> Result<(), Failure> {
         let plan = self.after.space.plan;
         let shape = &plan.shapes[usize::from(item.shape)];
+        if shape.moves.is_empty() && shape.links.is_empty() {
+            return Ok(());
+        }
         let size = usize_of(self.after.space.pointer_size());
         for element in 0..usize_of(item.elements) {
             let start = std::ptr::with_exposed_provenance::<u8>(usize_of(item.native));

@@ -132,6 +132,14 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
      struct db *_Nullable (*g)(struct small { short a; int b; long c; } s), \
      const uint16_t *__counted_by(n) (*h)(int n), struct large { long a[5]; char c; } (*i)(void), \
      struct both { double x; long y; } (*j)(int m), double *(*k)(int *_In_ i, uint32_t *o))",
+    "struct db *registered(struct db *db, struct stmt *s, struct handlers { void (*_Nullable start)(int depth) \
+     __captured_by(return); void *__closure(start) user; void (*end)(int depth) __captured_by(db); \
+     struct handlers *_Nullable next; long (*log)(long level) __escapes __on_trap(-1); } *_Inout_ h)",
+    "int ordered(const struct order { int (*compare)(void *__cookie user, int a, int b); void *__cookie user; \
+     struct { long n; void *__cookie *_Inout_ __counted_by(n) all; } in[2]; } *__counted_by(n) orders, int n, \
+     int (**_In_ __null_terminated more)(int), void (*f)(int))",
+    "struct order2 { int (*f)(void *__cookie user); void *__closure(f) user; struct order2 *_Nullable next; } \
+     *__lifetimebound(static) current(struct db *db, struct order3 { void (*g)(void) __captured_by(db); } *_Out_ o)",
     "int wide(__int128 (*f)(void), long double (*g)(int a, int b, int c, int d, int e, int f, \
      int g, short h, int *__null_terminated i))",
 ];
