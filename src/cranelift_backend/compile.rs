@@ -1,18 +1,23 @@
 //! From CLIF to machine code that may be run.
 //!
 //! Nothing is run that was not verified; that may trap, because a fault outside of wasmtime's own code
-//! ends the process; or that refers to anything outside of itself.
-use super::code_memory::Code;
+//! ends the process; or that refers to anything outside of itself but for what [`Outside`] names.
 use super::lower::{Lowered, lower};
-use super::{Unsupported, probe, unwind};
+use super::machine::{Machine, Outside, Patch};
+use super::unwind::Table;
+use super::{Unsupported, probe};
 use crate::plan::Plan;
+use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
-use cranelift_codegen::ir::Function;
+use cranelift_codegen::entity::PrimaryMap;
+use cranelift_codegen::ir::{ExternalName, Function, UserExternalName, UserExternalNameRef};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_codegen::settings::{self, Configurable};
-use cranelift_codegen::{Context, verify_function};
+use cranelift_codegen::{Context, FinalizedMachReloc, FinalizedRelocTarget, verify_function};
 use cranelift_frontend::FunctionBuilderContext;
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+type Names = PrimaryMap<UserExternalNameRef, UserExternalName>;
 
 /// What makes code, once a process.
 pub(super) struct Compiler {
@@ -31,11 +36,6 @@ impl Workshop {
     fn new() -> Workshop {
         Workshop { context: Context::new(), builder: FunctionBuilderContext::new() }
     }
-}
-
-/// The code of a plan.
-pub(super) fn compile(plan: &Plan) -> Result<Code, Unsupported> {
-    compiler()?.compile(plan)
 }
 
 /// The compiler, when a trial call has shown that it knows the C ABI.
@@ -95,39 +95,49 @@ impl Compiler {
         lowered
     }
 
-    fn compile(&self, plan: &Plan) -> Result<Code, Unsupported> {
-        let Lowered { function, .. } = self.lower(plan)?;
-        self.finish(function)
+    /// The code of a plan.
+    pub(super) fn compile(&self, plan: &Plan) -> Result<Machine, Unsupported> {
+        let Lowered { function, notes, .. } = self.lower(plan)?;
+        self.finish(function, &notes.outside)
     }
 
-    /// Verifies a function and makes code of it.
-    pub(super) fn finish(&self, function: Function) -> Result<Code, Unsupported> {
+    /// Verifies a function and makes code of it. The names that it uses are `outside`, in that order.
+    pub(super) fn finish(
+        &self,
+        function: Function,
+        outside: &[Outside],
+    ) -> Result<Machine, Unsupported> {
         let mut workshop = self.workshop();
         workshop.context.func = function;
-        let code = self.machine_code(&mut workshop.context);
+        let code = self.machine_code(&mut workshop.context, outside);
         self.give_back(workshop);
         code
     }
 
-    fn machine_code(&self, context: &mut Context) -> Result<Code, Unsupported> {
+    fn machine_code(
+        &self,
+        context: &mut Context,
+        outside: &[Outside],
+    ) -> Result<Machine, Unsupported> {
         let isa = &*self.isa;
         verify_function(&context.func, isa).map_err(|errors| codegen(&errors))?;
+        let names = context.func.params.user_named_funcs().clone();
         let compiled = context.compile(isa, &mut ControlPlane::default());
         let compiled = compiled.map_err(|error| codegen(&error.inner))?;
         let buffer = &compiled.buffer;
         if !buffer.traps().is_empty() {
             return Err(Unsupported::Traps(buffer.traps().len()));
         }
-        if !buffer.relocs().is_empty() {
-            return Err(Unsupported::Relocations(buffer.relocs().len()));
-        }
+        let patches: Option<Box<[_]>> =
+            buffer.relocs().iter().map(|one| patch(one, &names, outside)).collect();
+        let patches = patches.ok_or(Unsupported::Relocations(buffer.relocs().len()))?;
         let unwind = compiled.create_unwind_info(isa).map_err(|error| codegen(&error))?;
-        let mut code = Code::new(buffer.data(), isa.function_alignment().preferred)
-            .map_err(|error| Unsupported::Memory(error.to_string()))?;
-        if let Some(table) = unwind::table(isa, unwind, code.start())? {
-            code.describe(table);
-        }
-        Ok(code)
+        Ok(Machine {
+            bytes: buffer.data().into(),
+            align: isa.function_alignment().preferred,
+            patches,
+            table: Table::of(isa, unwind)?,
+        })
     }
 
     /// The machine code of a plan as Cranelift writes it.
@@ -144,6 +154,16 @@ impl Compiler {
         self.give_back(workshop);
         text
     }
+}
+
+/// A relocation, if it is a whole address of something that is known.
+fn patch(found: &FinalizedMachReloc, names: &Names, outside: &[Outside]) -> Option<Patch> {
+    let FinalizedRelocTarget::ExternalName(ExternalName::User(name)) = &found.target else {
+        return None;
+    };
+    let name = names.get(*name)?;
+    let what = *outside.get(name.index as usize)?;
+    (found.kind == Reloc::Abs8 && found.addend == 0).then_some(Patch { at: found.offset, what })
 }
 
 /// Says what Cranelift says.

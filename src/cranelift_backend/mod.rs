@@ -22,6 +22,7 @@ mod code_memory;
 mod compile;
 mod helpers;
 mod lower;
+mod machine;
 mod print;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "probe_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "probe_unsupported.rs")]
@@ -58,7 +59,7 @@ impl Trampoline {
     /// # Errors
     /// Why it has none.
     pub fn compile(plan: &Plan) -> Result<Trampoline, Unsupported> {
-        let code = compile::compile(plan)?;
+        let code = compile::compiler()?.compile(plan)?.place(&plan.handle_kinds)?;
         // SAFETY: the code is a function of this type: `lower::trampoline_signature`.
         let entry = Entry(unsafe { transmute::<*const u8, Function>(code.start()) });
         Ok(Trampoline { entry, code })

@@ -1,7 +1,7 @@
 //! CLIF and machine code to be read.
 use super::Unsupported;
 use super::compile::compiler;
-use super::lower::Notes;
+use super::lower::{NAMES, Notes};
 use crate::plan::Plan;
 use crate::plan::abi::Abi;
 use crate::plan::disassemble::describe_op;
@@ -31,8 +31,12 @@ pub fn listing(plan: &Plan) -> Result<Listing, Unsupported> {
     // Writing to a string does not fail.
     let _ = decorate_function(&mut writer, &mut clif, &lowered.function);
     let mut assembly = compiler.assembly(lowered.function)?;
-    for (_, helper) in &lowered.notes.helpers {
-        assembly = assembly.replace(&helper.address().to_string(), helper.name());
+    for (number, what) in lowered.notes.outside.iter().enumerate().rev() {
+        let name = format!("%{}", what.name());
+        for known_as in [format!("u{NAMES}:{number}"), format!("userextname{number}")] {
+            clif = clif.replace(&known_as, &name);
+        }
+        assembly = assembly.replace(&format!("userextname{number}"), &name);
     }
     Ok(Listing { clif, assembly })
 }
@@ -70,21 +74,6 @@ impl FuncWriter for Commented<'_> {
             let line = describe_op(self.plan, *op, Abi::SysvX86_64);
             writeln!(w, "{:indent$}; {}", "", line.trim_start())?;
         }
-        let mut line = String::new();
-        PlainWriter.write_instruction(&mut line, func, aliases, inst, indent)?;
-        // Addresses differ from one run to the next: neither as constants, nor in the comments that say
-        // which constants an instruction uses.
-        for (constant, helper) in &self.notes.helpers {
-            let constant = Inst::from_u32(*constant);
-            let value = func.dfg.first_result(constant);
-            if constant == inst {
-                let before = line.split_once("iconst.i64").map_or("", |(before, _)| before);
-                return writeln!(w, "{before}iconst.i64 {}", helper.name());
-            }
-            if let Some((before, _)) = line.split_once(&format!("  ; {value} = ")) {
-                return writeln!(w, "{before}");
-            }
-        }
-        w.write_str(&line)
+        PlainWriter.write_instruction(w, func, aliases, inst, indent)
     }
 }

@@ -129,7 +129,7 @@ fn mark(place: Location) -> [u64; 2] {
 
 fn attempt_with(compiler: &Compiler, signature: &NativeSignature) -> Result<(), Unsupported> {
     let (function, words) = caller(compiler, signature)?;
-    let code = compiler.finish(function)?;
+    let code = compiler.finish(function, &[])?.place(&[])?;
     let mut memory = vec![0_u64; words];
     for (place, at) in signature.places().zip((0..).step_by(2)) {
         memory[at..at + 2].copy_from_slice(&mark(place));

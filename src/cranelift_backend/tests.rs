@@ -338,7 +338,7 @@ fn code_that_may_trap_is_refused() {
     let quotient = b.ins().udiv(left, right);
     b.ins().return_(&[quotient]);
     b.finalize(compiler.isa.frontend_config());
-    let refused = compiler.finish(function);
+    let refused = compiler.finish(function, &[]);
     assert!(matches!(refused, Err(Unsupported::Traps(1..))), "{refused:?}");
     // And what the verifier does not accept never gets that far.
     let mut broken = Function::new();
@@ -350,5 +350,5 @@ fn code_that_may_trap_is_refused() {
     b.seal_block(block);
     b.ins().return_(&[]);
     b.finalize(compiler.isa.frontend_config());
-    assert!(matches!(compiler.finish(broken), Err(Unsupported::Codegen(_))));
+    assert!(matches!(compiler.finish(broken, &[]), Err(Unsupported::Codegen(_))));
 }

@@ -83,9 +83,15 @@ pub enum Unsupported {
     /// The code has instructions that may trap, which would end the process.
     #[error("the code has {0} instructions that may trap")]
     Traps(usize),
-    /// The code refers to something that is not in it.
-    #[error("the code has {0} relocations")]
+    /// The code refers to something that nobody knows.
+    #[error("among {0} relocations is one of another kind")]
     Relocations(usize),
+    /// A patch of the code is not in it, or means nothing to the plan.
+    #[error("no patch belongs at {at:#x}")]
+    Patch {
+        /// Its offset in the code.
+        at: u32,
+    },
     /// The system gives no memory for code.
     #[error("no memory for code: {0}")]
     Memory(String),

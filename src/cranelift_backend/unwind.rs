@@ -35,22 +35,49 @@ impl Drop for Registered {
     }
 }
 
-/// Registers what is known of the code at `start`; `None` when that is nothing.
-pub(super) fn table(
-    isa: &dyn TargetIsa,
-    info: Option<UnwindInfo>,
-    start: *const u8,
-) -> Result<Option<Registered>, Unsupported> {
-    let (Some(UnwindInfo::SystemV(info)), Some(common)) = (info, isa.create_systemv_cie()) else {
-        return Ok(None);
-    };
-    let mut table = FrameTable::default();
-    let common = table.add_cie(common);
-    table.add_fde(common, info.to_fde(Address::Constant(start.expose_provenance() as u64)));
-    let mut section = EhFrame(EndianVec::new(LittleEndian));
-    table.write_eh_frame(&mut section).map_err(|error| codegen(&error))?;
-    let mut bytes = section.0.into_vec();
-    // An entry of no length ends the table.
-    bytes.extend([0; 4]);
-    Ok(Some(Registered::new(bytes.into())))
+/// A table before the code that it describes has a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    pub bytes: Box<[u8]>,
+    /// Where the address of the code belongs: the offset of eight bytes.
+    pub start: u32,
+}
+
+/// Stands for the address of code that has no place yet.
+const NOWHERE: u64 = 0x706f_7274_6375_6c6c;
+
+impl Table {
+    /// What is known of a function; `None` when that is nothing.
+    pub(super) fn of(
+        isa: &dyn TargetIsa,
+        info: Option<UnwindInfo>,
+    ) -> Result<Option<Table>, Unsupported> {
+        let (Some(UnwindInfo::SystemV(info)), Some(common)) = (info, isa.create_systemv_cie())
+        else {
+            return Ok(None);
+        };
+        let mut table = FrameTable::default();
+        let common = table.add_cie(common);
+        table.add_fde(common, info.to_fde(Address::Constant(NOWHERE)));
+        let mut section = EhFrame(EndianVec::new(LittleEndian));
+        table.write_eh_frame(&mut section).map_err(|error| codegen(&error))?;
+        let mut bytes = section.0.into_vec();
+        let place = bytes.windows(8).position(|eight| eight == NOWHERE.to_le_bytes());
+        let start = place.and_then(|place| u32::try_from(place).ok());
+        let start = start.ok_or_else(|| codegen(&"a table does not say where its code is"))?;
+        // An entry of no length ends the table.
+        bytes.extend([0; 4]);
+        Ok(Some(Table { bytes: bytes.into(), start }))
+    }
+
+    /// Tells the unwinder of code that lies there now.
+    pub(super) fn register(&self, code: *const u8) -> Registered {
+        let mut bytes = self.bytes.clone();
+        let address = code.expose_provenance() as u64;
+        if let Some(place) = bytes.get_mut(self.start as usize..).and_then(|rest| rest.get_mut(..8))
+        {
+            place.copy_from_slice(&address.to_le_bytes());
+        }
+        Registered::new(bytes)
+    }
 }

@@ -1,9 +1,13 @@
 //! Small pieces of CLIF that all ops are made of.
-use super::{Exit, Lower, Memory, Notes};
+use super::{Exit, Lower, Memory, NAMES, Notes};
 use crate::cranelift_backend::helpers::Helper;
+use crate::cranelift_backend::machine::Outside;
 use crate::cranelift_backend::{Status, Unsupported};
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, BlockArg, Inst, InstBuilder, MemFlagsData, Type, Value, types};
+use cranelift_codegen::ir::{
+    Block, BlockArg, ExtFuncData, ExternalName, GlobalValueData, Inst, InstBuilder, MemFlagsData,
+    Type, UserExternalName, Value, types,
+};
 
 /// Memory of the host: bindings, slots, frames. All of it is aligned to 8 bytes at least.
 const HOST: MemFlagsData = MemFlagsData::trusted();
@@ -136,11 +140,39 @@ impl Lower<'_> {
 
     /// Calls a routine outside.
     pub(super) fn help(&mut self, helper: Helper, arguments: &[Value]) -> Inst {
-        let signature = self.b.import_signature(helper.signature());
-        let number = u32::try_from(self.b.func.dfg.num_insts()).unwrap_or(u32::MAX);
-        self.notes.helpers.push((number, helper));
-        let address = self.constant(helper.address());
-        self.b.ins().call_indirect(signature, address, arguments)
+        let function = match self.helpers.iter().find(|(known, _)| *known == helper) {
+            Some((_, function)) => *function,
+            None => {
+                let signature = self.b.import_signature(helper.signature());
+                let name = self.outside(Outside::Helper(helper));
+                let data = ExtFuncData { name, signature, colocated: false, patchable: false };
+                let function = self.b.import_function(data);
+                self.helpers.push((helper, function));
+                function
+            }
+        };
+        self.b.ins().call(function, arguments)
+    }
+
+    /// The number of a handle type.
+    pub(super) fn handle_type(&mut self, kind: u16) -> Value {
+        let name = self.outside(Outside::HandleType(kind));
+        let offset = 0.into();
+        let data = GlobalValueData::Symbol { name, offset, colocated: false, tls: false };
+        let value = self.b.create_global_value(data);
+        self.b.ins().symbol_value(types::I64, value)
+    }
+
+    /// The name of something outside.
+    fn outside(&mut self, what: Outside) -> ExternalName {
+        let known = self.notes.outside.iter().position(|one| *one == what);
+        let index = known.unwrap_or_else(|| {
+            self.notes.outside.push(what);
+            self.notes.outside.len() - 1
+        });
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        let name = UserExternalName { namespace: NAMES, index };
+        ExternalName::user(self.b.func.declare_imported_user_function(name))
     }
 
     /// As [`Lower::help`], of a routine that returns something.

@@ -12,12 +12,10 @@ impl Lower<'_> {
             let fails = self.compare_to(IntCC::UnsignedGreaterThan, number, u32::MAX.into());
             self.refuse(fails);
         }
-        let plan = self.plan;
-        let kind = plan.handle_kinds.get(usize::from(kind)).map_or(0, |kind| kind.id.0);
         let (done, results) = self.meeting(1);
         self.unless_null(number, null, done, 1);
         let store = self.store_block();
-        let kind = self.constant(kind.into());
+        let kind = self.handle_type(kind);
         let fate = self.constant(fate as u64);
         // The table knows more than an entry says: what lends a handle may be in use by a call alone.
         let pointer = self.ask(Helper::EnterHandle, &[store, number, kind, fate]);

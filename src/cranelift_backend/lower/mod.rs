@@ -22,11 +22,12 @@
 //! Not here: making machine code of it (`compile`), and errors, which only the interpreter makes.
 use super::Unsupported;
 use super::helpers::Helper;
+use super::machine::Outside;
 use super::signature::NativeSignature;
 use crate::plan::binding::Binding;
 use crate::plan::op::Op;
 use crate::plan::{Kind, Plan};
-use cranelift_codegen::ir::{AbiParam, Block, Function, Signature, Value, types};
+use cranelift_codegen::ir::{AbiParam, Block, FuncRef, Function, Signature, Value, types};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use places::Places;
@@ -47,6 +48,9 @@ mod values;
 
 pub(super) use after::After;
 
+/// The namespace of what is outside of the code.
+pub(super) const NAMES: u32 = 1;
+
 /// A plan as CLIF.
 #[derive(Debug)]
 pub(super) struct Lowered {
@@ -60,8 +64,8 @@ pub(super) struct Lowered {
 pub(super) struct Notes {
     /// By the number of the first instruction of each op: the op.
     pub ops: Vec<(u32, usize)>,
-    /// By the number of the instruction that has its address: a routine outside.
-    pub helpers: Vec<(u32, Helper)>,
+    /// What the code refers to outside of itself, by the index of its name in [`NAMES`].
+    pub outside: Vec<Outside>,
     /// By number: what a block is for.
     pub blocks: Vec<(u32, &'static str)>,
 }
@@ -86,6 +90,8 @@ struct Lower<'a> {
     resume: Option<Block>,
     signature: NativeSignature,
     notes: Notes,
+    /// Routines that the code knows already.
+    helpers: Vec<(Helper, FuncRef)>,
 }
 
 /// A way out of a trampoline whose checks have failed before the call.
@@ -155,6 +161,7 @@ pub(super) fn lower(
         resume: None,
         signature: NativeSignature::default(),
         notes: Notes::default(),
+        helpers: Vec::new(),
     };
     if plan.facts.memory {
         let base = lower.load(types::I64, binding, offset_of!(Binding, memory_base));
