@@ -14,19 +14,23 @@ mod rng;
 mod types;
 
 use libloading::Library;
-use model::Model;
+use model::{Model, answer};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::{Target, compile};
 use portcullis::plan::frame::GuestSlot;
 use portcullis::plan::handles::{HandleType, Loan};
+use portcullis::plan::interpret::callback::{Closure, Function};
 use portcullis::plan::interpret::{Guest, GuestStopped, Stop, run};
 use portcullis::plan::layout::DataModel;
-use portcullis::plan::{Binding, HandleTypes, Limits, Plan, Problem, StoreBlock};
+use portcullis::plan::{
+    Binding, Callback, CallbackProblem, HandleTypes, Limits, Plan, Problem, StoreBlock,
+};
 use portcullis::signature::{Record, Scope, parse_prototype};
 use rng::Rng;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::fmt::Write as _;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use types::{Field, Generator, Pointee, Scalar, Struct};
 
@@ -42,9 +46,73 @@ impl HandleTypes for OneType {
     }
 }
 
-/// A guest without an allocator: no case needs one.
-struct Nothing;
-impl Guest for Nothing {
+/// A guest of four functions, which are known by their table indices. It has no allocator: no case
+/// needs one.
+#[derive(Default)]
+struct Functions {
+    closures: Vec<((u64, *const Plan), NonNull<Closure>)>,
+    calls: u64,
+}
+
+impl Drop for Functions {
+    fn drop(&mut self) {
+        for (_, closure) in &self.closures {
+            // SAFETY: made in `closure`, and native code has returned.
+            unsafe { Closure::retire(*closure) };
+        }
+    }
+}
+
+unsafe fn free_nothing(_: *const c_void) {}
+
+impl Guest for Functions {
+    fn closure(
+        &mut self,
+        index: u64,
+        callback: &Callback,
+        binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem> {
+        let key = (index, Arc::as_ptr(&callback.plan));
+        if let Some((_, known)) = self.closures.iter().find(|(other, _)| *other == key) {
+            return Ok(*known);
+        }
+        if index > 4 {
+            return Err(Problem::Callback(Box::new(CallbackProblem::NoFunction { index })));
+        }
+        let function = Function {
+            function: std::ptr::without_provenance(usize::try_from(index).expect("small")),
+            free: free_nothing,
+            binding: Binding {
+                target: std::ptr::null(),
+                store: binding.store,
+                memory_base: Cell::new(binding.memory_base.get()),
+                memory_len: Cell::new(binding.memory_len.get()),
+                callees: std::ptr::null(),
+                instance: 0,
+                errno: Cell::new(0),
+            },
+            may_move: false,
+        };
+        // SAFETY: the plan was verified with that of the call; the store lives longer than this.
+        let made = unsafe { Closure::new(callback, function) }.expect("there are stubs");
+        self.closures.push((key, made));
+        Ok(made)
+    }
+    unsafe fn enter(
+        &mut self,
+        function: *const c_void,
+        slots: *mut GuestSlot,
+        _: usize,
+    ) -> Result<(), GuestStopped> {
+        self.calls += 1;
+        // SAFETY: the caller has two slots, both written.
+        unsafe {
+            let (user, x) = ((*slots).low as u32, (*slots.add(1)).low as i32);
+            (*slots).low = answer(function.addr() as u64, user, x).cast_unsigned().into();
+        }
+        Ok(())
+    }
+
     fn refresh(&mut self, _: &Binding) {}
     fn allocate(&mut self, _: u64, _: u32) -> Result<u64, GuestStopped> {
         Err(GuestStopped)
@@ -68,13 +136,22 @@ struct Case {
 impl Case {
     fn new(rng: &mut Rng, next: &mut usize, number: usize) -> Case {
         let mut generator = Generator { rng, next: *next };
-        let ty = generator.structure(4);
+        let mut ty = generator.structure(4);
+        // Most cases have all that leads to no data.
+        if number % 16 != 0 {
+            generator.enrich(&mut ty);
+        }
         *next = generator.next;
         let (constant, counted) = (rng.chance(1, 3), rng.chance(1, 3));
         let (count, reach) = if counted { (", int n", "__counted_by(n) ") } else { ("", "") };
         let quals = if constant { "const " } else { "" };
         let text = format!("uint64_t c{number}({quals}{} *{reach}p{count})", ty.text());
         Case { ty, constant, counted, text }
+    }
+
+    fn calls_back(&self) -> bool {
+        let function = |field: &Field| matches!(field, Field::Function { .. } | Field::Functions);
+        self.ty.count(&function) > 0
     }
 
     fn plan(&self, model: DataModel) -> Plan {
@@ -84,7 +161,7 @@ impl Case {
         let target = Target {
             model,
             abi: Abi::SysvX86_64,
-            leaf: true,
+            leaf: !self.calls_back(),
             scope: &scope,
             import: None,
             handle_types: &OneType,
@@ -105,6 +182,8 @@ const PRELUDE: &str = r#"
 #define __single
 #define _Nullable
 #define _In_
+#define __cookie
+#define __closure(f)
 unsigned things[3] = { 11, 22, 33 };
 struct thing;
 static struct thing *const other = (struct thing *)&things[2];
@@ -151,6 +230,12 @@ struct Coverage {
     structs: usize,
     in_place: usize,
     bools: usize,
+    functions: usize,
+    cookies: usize,
+    /// Cases with functions, cookies and handles.
+    whole: usize,
+    leaves: usize,
+    calls: u64,
 }
 
 impl Coverage {
@@ -167,7 +252,15 @@ impl Coverage {
         self.arrays_of_strings += to(|to| matches!(to, Pointee::Texts));
         self.structs += to(|to| matches!(to, Pointee::Structs(_)));
         self.in_place += to(|to| matches!(to, Pointee::Scalars(Scalar::U8 | Scalar::I32)));
-        self.handles += case.ty.count(&|field| matches!(field, Field::Handle));
+        let handles = |field: &Field| matches!(field, Field::Handle | Field::Handles);
+        let cookies = |field: &Field| matches!(field, Field::Cookie { .. } | Field::Cookies);
+        let functions = |field: &Field| matches!(field, Field::Function { .. } | Field::Functions);
+        let found = [case.ty.count(&handles), case.ty.count(&cookies), case.ty.count(&functions)];
+        self.handles += found[0];
+        self.cookies += found[1];
+        self.functions += found[2];
+        self.whole += usize::from(found.iter().all(|count| *count > 0));
+        self.leaves += usize::from(!case.calls_back());
         self.bools += case.ty.count(&|field| matches!(field, Field::Scalar(Scalar::Bool)));
     }
 }
@@ -179,7 +272,7 @@ fn try_case(
     target: *const c_void,
     things: *mut u32,
     rng: &mut Rng,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     let store = Box::new(StoreBlock::new(Limits::default()));
     let handle = |index: usize| {
         let object = things.wrapping_add(index).cast();
@@ -199,6 +292,8 @@ fn try_case(
         digest: 5,
         handles,
         other,
+        cookie: None,
+        calls: 0,
     };
     let (size, align) = model.extent(&case.ty);
     let elements = if case.counted { model.rng.below(4) } else { 1 };
@@ -207,7 +302,7 @@ fn try_case(
     for index in 0..elements {
         model.structure(&case.ty, at + index * size, !case.constant);
     }
-    let Model { before, after, digest, .. } = model;
+    let Model { before, after, digest, calls, .. } = model;
     // As aligned as a memory's start is.
     let mut memory = vec![0_u128; MEMORY / 16];
     let start = memory.as_mut_ptr().cast::<u8>();
@@ -224,9 +319,10 @@ fn try_case(
     };
     let low = |value: usize| GuestSlot { low: value as u64, high: 0 };
     let mut slots = vec![low(at), low(elements)];
+    let mut guest = Functions::default();
     // SAFETY: the plan was verified, the function is the one of its prototype, the memory is the
     // test's.
-    let done = unsafe { run(plan, &binding, slots.as_mut_ptr(), &mut Nothing) };
+    let done = unsafe { run(plan, &binding, slots.as_mut_ptr(), &mut guest) };
     if let Err(stop) = done {
         return Err(match *stop {
             Stop::Error { problem, .. } => problem.to_string(),
@@ -238,8 +334,11 @@ fn try_case(
     }
     // SAFETY: the memory is that large, and native code has returned.
     let found = unsafe { std::slice::from_raw_parts(start, MEMORY) };
+    if guest.calls != calls {
+        return Err(format!("C called the guest {} times, not {calls}", guest.calls));
+    }
     if found == after {
-        return Ok(());
+        return Ok(calls);
     }
     if let Some(wrong) = (0..MEMORY).find(|at| found[*at] != after[*at]) {
         let near = wrong & !7..(wrong & !7) + 16;
@@ -250,7 +349,7 @@ fn try_case(
             &before[near]
         ));
     }
-    Ok(())
+    Ok(calls)
 }
 
 #[test]
@@ -280,10 +379,13 @@ fn c_sees_and_leaves_what_the_model_says() {
                 for _ in 0..VALUES {
                     coverage.add(case, model == DataModel::Lp64);
                     let tried = try_case(case, &plan, target, things, &mut rng);
-                    if let Err(difference) = tried {
-                        wrong += 1;
-                        println!("{model:?} {}\n    {difference}", case.text);
-                        break;
+                    match tried {
+                        Ok(calls) => coverage.calls += calls,
+                        Err(difference) => {
+                            wrong += 1;
+                            println!("{model:?} {}\n    {difference}", case.text);
+                            break;
+                        }
                     }
                 }
                 assert!(wrong < 5, "{wrong} cases differ");
@@ -292,7 +394,8 @@ fn c_sees_and_leaves_what_the_model_says() {
     }
     println!("{coverage:?}");
     assert_eq!(wrong, 0);
-    assert!(coverage.cases >= 20_000 && coverage.wide >= 10_000, "{coverage:?}");
+    assert!(coverage.whole >= 20_000 && coverage.wide >= 10_000, "{coverage:?}");
+    assert!(coverage.calls >= 20_000, "{coverage:?}");
     for (what, count) in [
         ("counted", coverage.counted),
         ("constant", coverage.constant),
@@ -303,6 +406,9 @@ fn c_sees_and_leaves_what_the_model_says() {
         ("counted structs", coverage.structs),
         ("buffers in place", coverage.in_place),
         ("bool", coverage.bools),
+        ("functions", coverage.functions),
+        ("cookies", coverage.cookies),
+        ("leaves", coverage.leaves),
     ] {
         assert!(count >= 1_000, "only {count} {what}");
     }

@@ -16,6 +16,16 @@ pub struct Model<'r> {
     pub handles: Vec<(u32, u32)>,
     /// The handle of what C puts where there was NULL.
     pub other: u32,
+    /// What the function in front of a cookie was given; `None` when it is NULL.
+    pub cookie: Option<u32>,
+    /// How often C calls the guest.
+    pub calls: u64,
+}
+
+/// What the guest's function at that index answers.
+pub fn answer(index: u64, user: u32, x: i32) -> i32 {
+    let index = i32::try_from(index).expect("small");
+    user.cast_signed().wrapping_mul(2 * index + 1).wrapping_add(x.wrapping_mul(index + 3))
 }
 
 pub fn mix(h: u64, value: u64) -> u64 {
@@ -65,7 +75,11 @@ impl Model<'_> {
                 let (size, align) = self.extent(inner);
                 (n * size, align)
             }
-            Field::Pointer { .. } | Field::Handle => (self.word, self.word),
+            Field::Pointer { .. }
+            | Field::Handle
+            | Field::Function { .. }
+            | Field::Cookie { .. } => (self.word, self.word),
+            Field::Handles | Field::Functions | Field::Cookies => (2 * self.word, self.word),
         }
     }
 
@@ -99,11 +113,82 @@ impl Model<'_> {
                     }
                 }
                 Field::Handle => self.handle(place, w),
+                Field::Handles => self.two(place, w, Self::any_handle),
+                Field::Functions => self.two(place, w, Self::called),
+                Field::Cookies => self.cookies(place, w),
+                Field::Function { nullable } => self.function(place, w, *nullable),
+                Field::Cookie { closure } => self.own_cookie(place, w, *closure),
                 Field::Pointer { to, constant, nullable } => {
                     self.leads(to, place, (w, !*constant), *nullable, count);
                 }
             }
         }
+    }
+
+    /// Two pointers that C reports one after the other and then swaps.
+    fn two(&mut self, place: usize, w: bool, one: fn(&mut Self) -> usize) {
+        let (a, b) = (one(self), one(self));
+        self.pointer(place, a, if w { b } else { a });
+        self.pointer(place + self.word, b, if w { a } else { b });
+    }
+
+    fn any_handle(&mut self) -> usize {
+        let chosen = self.rng.below(3);
+        let (handle, behind) = self.handles.get(chosen).copied().unwrap_or((0, 0));
+        self.mix(behind.into());
+        handle as usize
+    }
+
+    /// A function that is called with NULL.
+    fn called(&mut self) -> usize {
+        let index = 1 + self.rng.below(4);
+        self.call(index, 0);
+        index
+    }
+
+    fn call(&mut self, index: usize, user: u32) {
+        let x = self.digest as i32;
+        let answer = answer(index as u64, user, x);
+        self.mix(answer.cast_unsigned().into());
+        self.calls += 1;
+    }
+
+    fn integer(&mut self) -> u32 {
+        match self.rng.below(5) {
+            0 => 0,
+            1 => u32::MAX - 1,
+            _ => (self.rng.next() as u32).min(u32::MAX - 1),
+        }
+    }
+
+    fn function(&mut self, place: usize, w: bool, nullable: bool) {
+        let user = self.integer();
+        if nullable && self.rng.below(3) == 0 {
+            self.mix(4);
+            self.cookie = None;
+            return self.pointer(place, 0, 0);
+        }
+        let index = 1 + self.rng.below(4);
+        self.call(index, user);
+        self.cookie = Some(user);
+        self.pointer(place, index, if w && nullable { 0 } else { index });
+    }
+
+    /// The cookie behind a function.
+    fn own_cookie(&mut self, place: usize, w: bool, closure: bool) {
+        let null = closure && self.cookie.is_none();
+        let user = self.cookie.take().unwrap_or_else(|| self.integer());
+        self.mix(null.into());
+        let after = if w && !null { user + 1 } else { user };
+        self.pointer(place, user as usize, after as usize);
+    }
+
+    fn cookies(&mut self, place: usize, w: bool) {
+        let (a, b) = (self.integer(), self.integer());
+        self.mix(u64::from(b).wrapping_sub(a.into()));
+        let (a, b) = (a as usize, b as usize);
+        self.pointer(place, a, if w { b } else { a });
+        self.pointer(place + self.word, b, if w { a } else { b });
     }
 
     fn handle(&mut self, place: usize, w: bool) {

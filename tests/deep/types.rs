@@ -86,6 +86,20 @@ pub enum Field {
         nullable: bool,
     },
     Handle,
+    /// Two of them, which C swaps.
+    Handles,
+    /// Called with the cookie in the next field; made NULL if it may be.
+    Function {
+        nullable: bool,
+    },
+    /// Two of them, called with NULL, swapped.
+    Functions,
+    /// Made the next integer. `closure`: it goes with the function in front.
+    Cookie {
+        closure: bool,
+    },
+    /// Two of them, swapped.
+    Cookies,
 }
 
 #[derive(Clone, Debug)]
@@ -121,7 +135,7 @@ impl Generator<'_> {
         let mut fields = Vec::new();
         for _ in 0..1 + self.below(4) {
             let leaf = depth == 0;
-            match self.below(if leaf { 7 } else { 13 }) {
+            match self.below(if leaf { 10 } else { 16 }) {
                 0 | 1 => fields.push(Field::Scalar(self.scalar())),
                 2 => {
                     let scalar = self.scalar();
@@ -138,13 +152,16 @@ impl Generator<'_> {
                     let scalar = self.scalar();
                     self.pointer(&mut fields, Pointee::Scalars(scalar), true);
                 }
-                7 => fields.push(Field::Nested(self.structure(depth - 1))),
-                8 => {
+                7 => fields.push(Field::Handles),
+                8 => fields.push(Field::Functions),
+                9 => fields.push(Field::Cookies),
+                10 => fields.push(Field::Nested(self.structure(depth - 1))),
+                11 => {
                     let inner = self.structure(depth - 1);
                     fields.push(Field::NestedArray(inner, 2));
                 }
-                9 => self.pointer(&mut fields, Pointee::Texts, false),
-                10 | 11 => {
+                12 => self.pointer(&mut fields, Pointee::Texts, false),
+                13 | 14 => {
                     let inner = self.structure(depth - 1);
                     self.pointer(&mut fields, Pointee::One(inner), false);
                 }
@@ -155,6 +172,23 @@ impl Generator<'_> {
             }
         }
         Struct { number, fields }
+    }
+
+    /// Adds a handle, a function and its cookie somewhere in what a struct leads to.
+    pub fn enrich(&mut self, ty: &mut Struct) {
+        let deeper = self.below(3) > 0;
+        let inner = ty.fields.iter_mut().filter_map(|field| match field {
+            Field::Nested(inner) | Field::NestedArray(inner, _) => Some(inner),
+            Field::Pointer { to: Pointee::One(inner) | Pointee::Structs(inner), .. } => Some(inner),
+            _ => None,
+        });
+        if let Some(inner) = inner.last().filter(|_| deeper) {
+            return self.enrich(inner);
+        }
+        let (nullable, closure) = (self.below(2) == 0, self.below(2) == 0);
+        ty.fields.push(Field::Function { nullable });
+        ty.fields.push(Field::Cookie { closure });
+        ty.fields.push(Field::Handle);
     }
 
     fn pointer(&mut self, fields: &mut Vec<Field>, to: Pointee, counted: bool) {
@@ -179,6 +213,20 @@ impl Struct {
                 Field::Nested(inner) => write!(text, "{} f{index}; ", inner.text()),
                 Field::NestedArray(inner, n) => write!(text, "{} f{index}[{n}]; ", inner.text()),
                 Field::Handle => write!(text, "struct thing *_Nullable f{index}; "),
+                Field::Handles => write!(text, "struct thing *_Nullable f{index}[2]; "),
+                Field::Function { nullable } => {
+                    let null = if *nullable { "_Nullable " } else { "" };
+                    write!(text, "int (*{null}f{index})(void *__cookie user, int x); ")
+                }
+                Field::Functions => {
+                    write!(text, "int (*f{index}[2])(void *__cookie user, int x); ")
+                }
+                Field::Cookie { closure: false } => write!(text, "void *__cookie f{index}; "),
+                Field::Cookie { closure: true } => {
+                    let function = index.wrapping_sub(1);
+                    write!(text, "void *__closure(f{function}) f{index}; ")
+                }
+                Field::Cookies => write!(text, "void *__cookie f{index}[2]; "),
                 Field::Pointer { to, constant, nullable } => {
                     let constant = if *constant { "const " } else { "" };
                     let counted = format!("__counted_by(f{}) ", index.wrapping_sub(1));
@@ -235,6 +283,33 @@ impl Struct {
                 Field::Handle => writeln!(
                     text,
                     "h = mix(h, {at} ? *(unsigned *){at} : 0); if (w) {at} = {at} ? (void *)0 : other;"
+                ),
+                Field::Handles => writeln!(
+                    text,
+                    "for (int i = 0; i < 2; i++) h = mix(h, {at}[i] ? *(unsigned *){at}[i] : 0); \
+                     if (w) {{ void *one = {at}[0]; {at}[0] = {at}[1]; {at}[1] = one; }}"
+                ),
+                Field::Function { nullable } => {
+                    let user = format!("p->f{}", index + 1);
+                    let change =
+                        if *nullable { format!("if (w) {at} = 0;") } else { String::new() };
+                    writeln!(
+                        text,
+                        "if ({at}) {{ h = mix(h, (unsigned){at}({user}, (int)h)); {change} }} else h = mix(h, 4);"
+                    )
+                }
+                Field::Functions => writeln!(
+                    text,
+                    "for (int i = 0; i < 2; i++) h = mix(h, (unsigned){at}[i](0, (int)h)); \
+                     if (w) {{ void *one = {at}[0]; {at}[0] = {at}[1]; {at}[1] = one; }}"
+                ),
+                Field::Cookie { .. } => {
+                    writeln!(text, "h = mix(h, {at} == 0); if (w && {at}) {at} = (char *){at} + 1;")
+                }
+                Field::Cookies => writeln!(
+                    text,
+                    "h = mix(h, (char *){at}[1] - (char *){at}[0]); \
+                     if (w) {{ void *one = {at}[0]; {at}[0] = {at}[1]; {at}[1] = one; }}"
                 ),
                 Field::Pointer { to, constant, nullable } => {
                     let w = if *constant { "0" } else { "1" };
