@@ -180,3 +180,80 @@ long long_out(struct pair *p, int64_t value) {
     return 1;
 }
 void nothing_out(struct person *p) {}
+
+struct tail { const char *name; const long *value; };
+static long tails(const struct tail *all, const struct tail *same, int n) {
+    long sum = all == same ? 100000 : 0;
+    for (; all->name; all++) sum += 10000;
+    for (int i = 0; i < n; i++) sum += same[i].value ? *same[i].value : 1000;
+    return sum;
+}
+long tails_ended_first(const struct tail *all, const struct tail *same, int n) { return tails(all, same, n); }
+long tails_counted_first(const struct tail *same, const struct tail *all, int n) { return tails(all, same, n); }
+int pairs_move(struct pair *to, const struct pair *from, int n, int m) {
+    for (int i = 0; i < n && i < m; i++) {
+        to[i].large = from[i].large + 1;
+        to[i].small = from[i].small + 1;
+    }
+    return to == from;
+}
+long pairs_sum(const struct pair *a, const struct pair *b, int n, int m) {
+    long sum = 0;
+    for (int i = 0; i < n; i++) sum += a[i].large * 100;
+    for (int i = 0; i < m; i++) sum += b[i].small;
+    return sum;
+}
+struct twig { int n; struct twig *kids; };
+static int count(struct twig *t, int w) {
+    int sum = 1;
+    for (int i = 0; i < t->n; i++) sum += count(&t->kids[i], w);
+    if (w && !t->n) t->n = -7;
+    return sum;
+}
+int twigs(struct twig *root) { return count(root, 1); }
+struct leaf;
+int twigs_read(const struct leaf *root) { return count((struct twig *)root, 0); }
+int pairs_fill(struct pair *all, int *n) {
+    for (int i = 0; i < *n; i++) all[i] = (struct pair) { -1, -1 };
+    return *n = 1000;
+}
+struct many { size_t n; const struct pair *all; };
+struct square { size_t n; size_t m; const struct pair *all; };
+struct none { void *own; };
+long many_sum(const struct many *m) {
+    long sum = 0;
+    for (size_t i = 0; i < m->n; i++) sum += m->all[i].small;
+    return sum;
+}
+long square_sum(const struct square *s) {
+    return many_sum(&(struct many) { s->n * s->m * s->n * s->m, s->all });
+}
+int nones(const struct none *all, size_t n) {
+    int set = 0;
+    for (size_t i = 0; i < n; i++) set += all[i].own != NULL;
+    return set;
+}
+int nones_out(struct none *all, size_t n) {
+    for (size_t i = 0; i < n; i++) all[i].own = all;
+    return 0;
+}
+struct hollow { size_t n; void *all; };
+int hollows(struct hollow *h) { return h->all != NULL; }
+struct flat { int a; int b; };
+int flat_steady(const struct flat *f, unsigned char *out, int n) {
+    int a = *(volatile int *)&f->a, b = f->b;
+    memset(out, 0xff, n);
+    return a == *(volatile int *)&f->a && b == *(volatile int *)&f->b;
+}
+int flat_copy(struct flat *to, const struct flat *from) {
+    to->a = from->b;
+    to->b = *(volatile int *)&from->a;
+    return to == from;
+}
+int word_steady(const char **cursor, struct flat *f) {
+    f->a = f->b = 0x78787878;
+    int length = (int)strlen(*cursor);
+    *cursor += 1;
+    return length;
+}
+int flat_only(struct flat *f) { return f->a++ + f->b--; }

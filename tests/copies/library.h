@@ -48,3 +48,33 @@ int boxes_sum(box **_In_ __counted_by(n) all, int n);
 int held_swap(struct held *__counted_by(2) h, int64_t value);
 long long_out(struct pair *_Out_ p, int64_t value);
 void nothing_out(struct person *_Out_ p);
+
+/* One piece of memory, passed twice */
+struct tail { const char *_Nullable name; const long *_Nullable value; };
+struct twig { int n; struct twig *__counted_by(n) kids; };
+struct leaf { int n; const struct leaf *__counted_by(n) kids; };
+long tails_ended_first(const struct tail *__terminated_by(.name) all, const struct tail *__counted_by(n) same, int n);
+long tails_counted_first(const struct tail *__counted_by(n) same, const struct tail *__terminated_by(.name) all, int n);
+int pairs_move(struct pair *__counted_by(n) to, const struct pair *__counted_by(m) from, int n, int m);
+long pairs_sum(const struct pair *__counted_by(n) a, const struct pair *__counted_by(m) b, int n, int m);
+int twigs(struct twig *root);
+int twigs_read(const struct leaf *root);
+int pairs_fill(struct pair *_Out_ __counted_by(*n) all, int *_Inout_ n);
+
+/* Counts of any size */
+struct many { size_t n; const struct pair *__counted_by(n) all; };
+struct square { size_t n; size_t m; const struct pair *__counted_by(n * m * n * m) all; };
+struct none { void *own __host_only; };
+struct hollow { size_t n; struct empty { int none[0]; } *__counted_by(n) all; };
+long many_sum(const struct many *m);
+long square_sum(const struct square *s);
+int nones(const struct none *__counted_by(n) all, size_t n);
+int nones_out(struct none *_Out_ __counted_by(n) all, size_t n);
+int hollows(struct hollow *h);
+
+/* What C reads while it writes */
+struct flat { int a; int b; };
+int flat_steady(const struct flat *f, unsigned char *_Out_ __counted_by(n) out, int n);
+int flat_copy(struct flat *_Out_ to, const struct flat *from);
+int word_steady(const char **_Inout_ cursor, struct flat *f);
+int flat_only(struct flat *f);

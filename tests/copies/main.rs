@@ -5,5 +5,6 @@ mod hostile;
 #[path = "../support/native.rs"]
 mod native;
 mod real;
+mod shared;
 mod taken;
 mod world;

@@ -67,6 +67,22 @@ const IMPORTS: &[(&str, &str, &str)] = &[
     ("held_swap", "p i64", "i32"),
     ("long_out", "p i64", "p"),
     ("nothing_out", "p", ""),
+    ("tails_ended_first", "p p i32", "p"),
+    ("tails_counted_first", "p p i32", "p"),
+    ("pairs_move", "p p i32 i32", "i32"),
+    ("pairs_sum", "p p i32 i32", "p"),
+    ("twigs", "p", "i32"),
+    ("twigs_read", "p", "i32"),
+    ("pairs_fill", "p p", "i32"),
+    ("many_sum", "p", "p"),
+    ("square_sum", "p", "p"),
+    ("nones", "p p", "i32"),
+    ("nones_out", "p p", "i32"),
+    ("hollows", "p", "i32"),
+    ("flat_steady", "p p i32", "i32"),
+    ("flat_copy", "p p", "i32"),
+    ("word_steady", "p p", "i32"),
+    ("flat_only", "p", "i32"),
 ];
 
 /// A guest that exports a function for each import, which calls it, and an allocator that never uses

@@ -138,7 +138,7 @@ impl Case {
         let mut generator = Generator { rng, next: *next };
         let mut ty = generator.structure(4);
         // Most cases have all that leads to no data.
-        if number % 16 != 0 {
+        if !number.is_multiple_of(16) {
             generator.enrich(&mut ty);
         }
         *next = generator.next;

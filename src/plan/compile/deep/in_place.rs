@@ -1,11 +1,9 @@
 //! What may be passed in place: data that is the same bytes on both sides, and that nobody changes.
 use super::super::Compiler;
 use super::super::leaves::{Contents, Leaf, contents};
-use super::super::params::direction;
 use crate::plan::abi::Abi;
 use crate::plan::layout::{Extent, Scalar, scalar_of};
 use crate::plan::moves::MoveKind;
-use crate::plan::op::Direction;
 use crate::signature::{Float, NoteKind, Type, TypeKind};
 
 impl Compiler<'_> {
@@ -57,17 +55,21 @@ impl Compiler<'_> {
                 TypeKind::Record(record) if !self.is_complete(record) => true,
                 // A cell of the call's own.
                 TypeKind::Pointer(_) => {
-                    let counted = |note: &NoteKind| {
-                        use NoteKind::{CountedBy, CountedByOrNull, NullTerminated, SizedBy};
+                    use NoteKind::{
+                        CountedBy, CountedByOrNull, In, Inout, NullTerminated, SizedBy,
+                    };
+                    let other = |note: &NoteKind| {
                         matches!(
                             note,
-                            CountedBy(_) | CountedByOrNull(_) | SizedBy(_) | NullTerminated
+                            CountedBy(_)
+                                | CountedByOrNull(_)
+                                | SizedBy(_)
+                                | NullTerminated
+                                | In
+                                | Inout
                         )
                     };
-                    direction(ty, pointee) == Direction::Out && !ty.has(counted)
-                        || !pointee.quals.is_const
-                            && !ty.has(counted)
-                            && !ty.has(|n| matches!(n, NoteKind::In | NoteKind::Inout))
+                    !pointee.quals.is_const && !ty.has(other)
                 }
                 TypeKind::Void => pointee.quals.is_const,
                 _ => {

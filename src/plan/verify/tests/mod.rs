@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 pub(in crate::plan) mod corpus;
 mod harmless;
+mod in_place;
 mod mutate;
 
 #[test]
