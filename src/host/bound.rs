@@ -17,7 +17,7 @@ use super::trampolines::Entry;
 use crate::plan::binding::Strays;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::{
-    self, Fallback, Halt, Status, Stop, has_small_frame, is_quick, run_quickly, with_small_frame,
+    self, Fallback, Halt, Quick, Status, Stop, has_small_frame, with_small_frame,
 };
 use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
@@ -108,17 +108,20 @@ impl Bound {
             Origin::None | Origin::Export(_) => OnceCell::new(),
         };
         let alone = other_bindings.is_empty();
+        let held = first.quick.as_ref().is_some_and(Quick::is_held);
         Bound {
             binding: binding(first, &instance),
             stack_reserve: instance.store.block.limits.stack_reserve,
-            settled: Cell::new(alone && !link.needs_memory && runs_alone(&first.plan)),
+            settled: Cell::new(
+                alone && !link.needs_memory && (held || runs_alone(&first.plan)),
+            ),
             needs_memory: link.needs_memory,
             strays: Arc::as_ptr(&instance.store.block.strays),
             keeps_errno: first.keeps_errno,
             may_lag: alone
                 && !memory.may_move
-                && runs_alone(&first.plan)
-                && (!first.plan.facts.after || is_quick(&first.plan)),
+                && (held || runs_alone(&first.plan))
+                && (!first.plan.facts.after || first.quick.is_some()),
             plan: Arc::clone(&first.plan),
             overload: Arc::clone(first),
             known_memory,
@@ -207,7 +210,7 @@ impl Bound {
 
     /// Whether the interpreter can make calls quickly: there are no overloads, and the plan is quick.
     pub(super) fn is_quick(&self) -> bool {
-        self.other_bindings.is_empty() && is_quick(&self.plan)
+        self.other_bindings.is_empty() && self.overload.quick.is_some()
     }
 
     /// Calls the native function through the interpreter.
@@ -220,16 +223,46 @@ impl Bound {
         caller: &mut Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
-        if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
+        if self.settled.get()
+            && let Some(quick) = &self.overload.quick
+            && stack::check(self.stack_reserve).is_ok()
+        {
+            if quick.is_held() {
+                // SAFETY: the caller's promise.
+                return unsafe { self.call_held(quick, caller, slots) };
+            }
             // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
-            match unsafe { run_quickly(&self.plan, &self.binding, slots.as_mut_ptr().cast()) } {
+            match unsafe { quick.run(&self.plan, &self.binding, slots.as_mut_ptr().cast()) } {
                 Ok(()) => return Ok(()),
                 // SAFETY: the plan has just halted like this.
-                Err(halt) => return unsafe { self.go_on(&halt, caller, slots) },
+                Err(halt) => return unsafe { self.go_on(halt, caller, slots) },
             }
         }
         // SAFETY: the caller's promise.
         unsafe { self.call(caller, slots) }
+    }
+
+    /// As [`Bound::call_quickly`], for plans during which guest code may run.
+    ///
+    /// # Safety
+    /// As there; the memory is settled, and there is stack.
+    #[inline(never)]
+    unsafe fn call_held<T: 'static>(
+        &self,
+        quick: &Quick,
+        caller: &mut Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        let memory = self.known_memory.get();
+        let mut host = Host::new(caller, &self.link, &self.instance, memory);
+        let at = slots.as_mut_ptr().cast();
+        // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
+        match unsafe { quick.run_held(&self.plan, &self.binding, at, &mut host) } {
+            Ok(()) => Ok(()),
+            Err(Halt::Stopped(stop)) => Err(host.raise(&self.overload, &self.binding, *stop)),
+            // SAFETY: the plan has just halted like this.
+            Err(halt) => unsafe { self.go_on(halt, caller, slots) },
+        }
     }
 
     /// Goes on where a quick plan has stopped.
@@ -240,13 +273,17 @@ impl Bound {
     #[inline(never)]
     unsafe fn go_on<T: 'static>(
         &self,
-        halt: &Halt,
+        halt: Halt,
         caller: &mut Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         match halt {
             // SAFETY: the caller's promise; nothing has happened.
             Halt::Before => unsafe { self.fall_back(Fallback::Redo, caller, slots) },
+            Halt::Stopped(stop) => {
+                let mut host = Host::new(caller, &self.link, &self.instance, None);
+                Err(host.raise(&self.overload, &self.binding, *stop))
+            }
             Halt::After(left) => {
                 let mut host = Host::new(caller, &self.link, &self.instance, None);
                 // SAFETY: the caller's promise; quick plans run no guest code, so that the memory is
@@ -323,7 +360,8 @@ impl Bound {
         check_stack(self.stack_reserve, || &self.link.name)?;
         let slots = slots.as_mut_ptr().cast::<GuestSlot>();
         if self.settled.get() {
-            let mut host = Host::new(caller, &self.link, &self.instance, None);
+            let memory = self.known_memory.get();
+            let mut host = Host::new(caller, &self.link, &self.instance, memory);
             // SAFETY: the caller's promise; the binding is that of the only overload, and its
             // memory is known well enough.
             let stop = match unsafe { host.try_run(&self.overload, &self.binding, slots) } {
@@ -366,7 +404,13 @@ impl Bound {
     #[inline(always)]
     pub(super) fn told_strays(&self) -> wasmtime::Result<()> {
         // SAFETY: the block of the instance's store has it.
-        told_strays(unsafe { &*self.strays }, &self.link.name)
+        if unsafe { (*self.strays).is_empty() } { Ok(()) } else { self.tell_strays() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_strays(&self) -> wasmtime::Result<()> {
+        told_strays(&self.instance.store.block.strays, &self.link.name)
     }
 
     /// Whether a call that stopped would stop again: something has happened, or the memory is what

@@ -8,6 +8,7 @@ use super::allocator::{Allocator, AllocatorExports};
 use super::export::Export;
 use super::store_block::StoreState;
 use crate::plan::Problem;
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -98,17 +99,17 @@ impl InstanceState {
     }
 
     /// Its allocator. `None` when it has none, or while it is starting and `caller` is not it.
-    pub(super) fn allocator<T>(&self, caller: &mut Caller<'_, T>) -> Option<Allocator> {
+    pub(super) fn allocator<T>(&self, caller: &mut Caller<'_, T>) -> Option<Cow<'_, Allocator>> {
         if let Some(known) = self.allocator.get() {
-            return Some(known.clone());
+            return Some(Cow::Borrowed(known));
         }
         let found = self.exports.resolve(caller, |caller, export| self.export(caller, export))?;
         // A starting instance may have lent its import to another instance of the same module,
         // whose call this may be: what is found now holds for this call only.
         if self.knows_itself() {
-            return Some(self.allocator.get_or_init(|| found).clone());
+            return Some(Cow::Borrowed(self.allocator.get_or_init(|| found)));
         }
-        Some(found)
+        Some(Cow::Owned(found))
     }
 
     /// Its function table, or why there is none: the module exports none, or it is starting and `caller` is

@@ -14,6 +14,7 @@ use super::plans::Origin;
 use super::tier::Choice;
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
+use crate::plan::interpret::Quick;
 use crate::plan::layout::DataModel;
 use crate::plan::op::{CallbackOp, Null, Op};
 use crate::plan::{Lowering, Plan};
@@ -63,6 +64,8 @@ impl Link {
 #[derive(Debug)]
 pub(super) struct Overload {
     pub plan: Arc<Plan>,
+    /// The plan as the interpreter's short way takes it, if it does.
+    pub quick: Option<Quick>,
     /// The plan keeps `errno`.
     pub keeps_errno: bool,
     pub target: NativeAddress,
@@ -312,8 +315,8 @@ fn overload(
     );
     let guards = guards(&plan);
     let (target, library) = (found.address, found.library);
-    let keeps_errno = plan.facts.errno;
-    Ok(Overload { plan, keeps_errno, target, callees, guards, choice, library })
+    let (keeps_errno, quick) = (plan.facts.errno, Quick::of(&plan));
+    Ok(Overload { plan, quick, keeps_errno, target, callees, guards, choice, library })
 }
 
 fn not_compiled(error: CompileError, source: &Source<'_>) -> LinkProblem {

@@ -144,10 +144,20 @@ impl StoreBlock {
         }
     }
 
+    /// Runs `f` on the handle table, which it does not change.
+    ///
+    /// # Panics
+    /// If it is called from within [`StoreBlock::with_handles`].
+    #[inline]
+    pub fn look_at_handles<R>(&self, f: impl FnOnce(&HandleTable) -> R) -> R {
+        f(&self.handles.borrow())
+    }
+
     /// Runs `f` on the handle table.
     ///
     /// # Panics
     /// If `f` comes back here: it must neither run guest nor native code.
+    #[inline]
     pub fn with_handles<R>(&self, f: impl FnOnce(&mut HandleTable) -> R) -> R {
         let mut handles = self.handles.borrow_mut();
         let result = f(&mut handles);

@@ -117,7 +117,21 @@ pub fn evaluate(
     expression: &Expression,
     environment: &mut impl Environment,
 ) -> Result<i128, EvaluationError> {
-    let mut stack = Stack { values: [0; MAX_DEPTH], depth: 0 };
+    // No step pushes more than one value. Most expressions are short, and zeroing the room for all that
+    // they may be would be most of their cost.
+    if expression.steps.len() <= 8 {
+        evaluate_within::<8>(expression, environment)
+    } else {
+        evaluate_within::<MAX_DEPTH>(expression, environment)
+    }
+}
+
+/// As [`evaluate`], with a stack of so many values.
+fn evaluate_within<const DEPTH: usize>(
+    expression: &Expression,
+    environment: &mut impl Environment,
+) -> Result<i128, EvaluationError> {
+    let mut stack = Stack { values: [0; DEPTH], depth: 0 };
     let mut next = 0;
     while let Some(step) = expression.steps.get(next) {
         next += 1;
@@ -180,12 +194,12 @@ pub fn evaluate(
 
 /// The verifier has shown that the depth stays within bounds; the checks here keep the interpreter
 /// safe without that proof.
-struct Stack {
-    values: [i128; MAX_DEPTH],
+struct Stack<const DEPTH: usize> {
+    values: [i128; DEPTH],
     depth: usize,
 }
 
-impl Stack {
+impl<const DEPTH: usize> Stack<DEPTH> {
     fn push(&mut self, value: i128) {
         if let Some(place) = self.values.get_mut(self.depth) {
             *place = value;

@@ -21,6 +21,7 @@ use captures::Hoard;
 use closures::Closures;
 use entry::{FREE, LAST_GENERATION};
 use family::Link;
+use loans::Lending;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::mem;
@@ -56,9 +57,10 @@ pub struct HandleTable {
     entries: Vec<Entry>,
     /// As many as entries.
     links: Vec<Link>,
+    /// Likewise.
+    lending: Vec<Lending>,
     free: Vec<u32>,
     by_pointer: HashMap<(*mut c_void, HandleType), u32, rustc_hash::FxBuildHasher>,
-    loans: HashMap<u32, Vec<Loan>, rustc_hash::FxBuildHasher>,
     /// By captor.
     hoards: HashMap<u32, Hoard, rustc_hash::FxBuildHasher>,
     closures: Closures,
@@ -83,10 +85,10 @@ impl HandleTable {
         HandleTable {
             entries: vec![FREE],
             links: vec![Link::default()],
+            lending: vec![Lending::default()],
             free: Vec::new(),
             shown: Vec::new(),
             by_pointer: HashMap::default(),
-            loans: HashMap::default(),
             hoards: HashMap::default(),
             closures: Closures::default(),
             remembered: HashMap::default(),
@@ -197,6 +199,7 @@ impl HandleTable {
             let index = u32::try_from(self.entries.len()).map_err(|_| full)?;
             self.entries.push(FREE);
             self.links.push(Link::default());
+            self.lending.push(Lending::default());
             self.free.push(index);
         }
         self.reserved = wanted;
@@ -335,6 +338,15 @@ impl HandleTable {
             return Err(HandleError::Busy);
         }
         Ok(())
+    }
+
+    /// What a live handle of that type stands for, if a call that marks nothing may use it.
+    #[inline]
+    #[must_use]
+    pub fn usable(&self, handle: u32, kind: HandleType) -> Option<*mut c_void> {
+        let pointer = self.get(handle, kind).ok()?.pointer;
+        self.check_free(handle).ok()?;
+        Some(pointer)
     }
 
     /// Notes that a running call may destroy the handle, or that it did not.

@@ -3,8 +3,11 @@
 //! An object that says so of its type is not used by two calls at once, and neither are two objects
 //! that it lends: a call that uses a statement has its connection to itself. Flags say so in the
 //! table, and every call looks at those of its handles' lineages ([`HandleTable::check_free`]).
-use super::entry::EXCLUSIVE;
+use super::entry::{EXCLUSIVE, FOR_EVER};
 use super::{HandleError, HandleTable, HandleType, index_of};
+use std::ffi::c_void;
+
+const _: () = assert!(EXCLUSIVE == 1, "the flag is counted");
 
 impl HandleTable {
     /// Gives to a call alone, until [`HandleTable::give_up`]: of a handle that it has entered and of
@@ -49,6 +52,55 @@ impl HandleTable {
         });
         self.exclusive += held;
         Ok(())
+    }
+
+    /// Enters a handle as the only one of a call and, if it is to be `alone`, holds it: as
+    /// [`HandleTable::enter`] and [`HandleTable::hold`] one after the other. `None`, and nothing has
+    /// changed, when it is not fit for that, or, if its loans are to end, something that it lends would
+    /// have to be looked at.
+    pub fn enter_alone(
+        &mut self,
+        handle: u32,
+        kind: HandleType,
+        invalidated: bool,
+        alone: bool,
+    ) -> Option<*mut c_void> {
+        let entry = self.get(handle, kind).ok()?;
+        let pointer = entry.pointer;
+        let lends = entry.lends > 0 || entry.captured > 0 || entry.flags & FOR_EVER != 0;
+        if invalidated && (entry.busy > 0 || lends) {
+            return None;
+        }
+        self.check_free(handle).ok()?;
+        let index = index_of(handle);
+        let of_others = |index: u32| {
+            let entry = &self.entries[index as usize];
+            entry.kind.is_alone() && entry.busy > 0
+        };
+        if alone && self.lineage(index).any(of_others) {
+            return None;
+        }
+        let mut held = 0;
+        self.each_ancestor(handle, |entry| {
+            entry.busy += 1;
+            if alone && entry.kind.is_alone() {
+                entry.flags |= EXCLUSIVE;
+                held += 1;
+            }
+        });
+        self.exclusive += held;
+        Some(pointer)
+    }
+
+    /// Takes a [`HandleTable::enter_alone`] back.
+    pub fn leave_alone(&mut self, handle: u32) {
+        let mut given_up = 0;
+        self.each_ancestor(handle, |entry| {
+            entry.busy = entry.busy.saturating_sub(1);
+            given_up += entry.flags & EXCLUSIVE;
+            entry.flags &= !EXCLUSIVE;
+        });
+        self.exclusive -= given_up;
     }
 
     /// Takes a [`HandleTable::hold`] back. The handle may have died meanwhile.

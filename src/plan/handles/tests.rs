@@ -72,9 +72,11 @@ fn an_invalidated_lender_lives_on_and_so_do_owned_children() {
     let lender = owned(&mut table, 1, None);
     let child = owned(&mut table, 2, Some(lender));
     let lent = table.adopt(object(3), KIND, true, Some(lender), ptr::null()).expect("room");
-    let loan = Loan { instance: 0, address: 64, size: 5, back: 0 };
+    let loan = Loan { instance: 0, address: 64, size: 1 << 20, back: 0 };
     table.lend(lender, KIND, loan).expect("it is alive");
-    assert_eq!(table.end_loans(lender), vec![loan]);
+    assert!(!table.end_quietly(lender), "something dies");
+    assert_eq!((table.lent(), table.get(lent, KIND).is_ok()), (1, true));
+    assert_eq!(table.end_loans(lender), vec![loan], "too much to be kept");
     assert!(table.end_loans(lender).is_empty());
     assert!(table.get(lender, KIND).is_ok() && table.get(child, KIND).is_ok());
     assert_eq!(table.get(lent, KIND).err(), Some(HandleError::Stale));
@@ -263,4 +265,88 @@ fn what_lends_a_handle_is_held_with_it_if_its_type_says_so() {
     table.give_up(two);
     table.leave(two);
     assert_eq!((table.exclusive, table.busy(db), table.busy(root)), (0, 0, 0));
+}
+
+#[test]
+fn memory_of_ended_copies_is_lent_again() {
+    let mut table = HandleTable::new(10);
+    let (lender, other) = (owned(&mut table, 1, None), owned(&mut table, 2, None));
+    let loan = |address, size| Loan { instance: 3, address, size, back: 0 };
+    for (address, size) in [(64, 5), (128, 50)] {
+        table.lend(lender, KIND, loan(address, size)).expect("it is alive");
+    }
+    let anywhere = |_| true;
+    assert_eq!(table.lend_again(lender, 3, 5, anywhere), None, "both are in use");
+    assert!(table.end_quietly(lender));
+    assert_eq!(table.lent(), 0);
+    // Not that of another handle or instance, not where it is too small, and not where it is unfit.
+    assert_eq!(table.lend_again(other, 3, 5, anywhere), None);
+    assert_eq!(table.lend_again(lender, 4, 5, anywhere), None);
+    assert_eq!(table.lend_again(lender, 3, 51, anywhere), None);
+    assert_eq!(table.lend_again(lender, 3, 5, |address| address > 128), None);
+    assert_eq!(table.lend_again(lender, 3, 6, anywhere), Some(loan(128, 50)));
+    assert_eq!(table.lend_again(lender, 3, 6, anywhere), None, "once");
+    assert_eq!(table.lent(), 1);
+    // What is lent and what is kept goes back when the handle dies.
+    assert_eq!(table.consume(lender), vec![loan(128, 50), loan(64, 5)]);
+    assert_eq!(table.lent(), 0);
+    assert_eq!(table.lend_again(lender, 3, 5, anywhere), None);
+}
+
+#[test]
+fn a_handle_keeps_a_few_copies_and_small_ones() {
+    let mut table = HandleTable::new(10);
+    let lender = owned(&mut table, 1, None);
+    let lend = |table: &mut HandleTable, address, size| {
+        let loan = Loan { instance: 0, address, size, back: 0 };
+        table.lend(lender, KIND, loan).expect("it is alive");
+    };
+    (1..=9).for_each(|number| lend(&mut table, 64 * number, 8));
+    assert!(!table.end_quietly(lender), "one has to be freed");
+    assert_eq!(table.lent(), 9);
+    let ended = table.end_loans(lender);
+    assert_eq!(ended.iter().map(|loan| loan.address).collect::<Vec<_>>(), [64 * 9]);
+    assert_eq!((table.lent(), table.end_loans(lender)), (0, vec![]));
+    assert!(table.end_quietly(0), "NULL lends nothing");
+}
+
+#[test]
+fn a_handle_is_entered_alone_as_it_is_in_steps() {
+    let alone = KIND.alone();
+    let mut table = HandleTable::new(10);
+    let adopt = |table: &mut HandleTable, number, parent| {
+        table.adopt(object(number), alone, false, parent, ptr::null()).expect("room")
+    };
+    let db = adopt(&mut table, 1, None);
+    let [one, two] = [2, 3].map(|number| adopt(&mut table, number, Some(db)));
+    let state = |table: &HandleTable| {
+        [db, one, two].map(|handle| {
+            let entry = table.get(handle, alone).expect("it is alive");
+            (entry.busy, entry.flags)
+        })
+    };
+    let before = state(&table);
+    table.enter(one, alone).expect("it is alive");
+    table.hold(one, alone, false, std::iter::once(one)).expect("it is free");
+    let held = state(&table);
+    // Nobody else gets in, neither way.
+    assert_eq!(table.enter_alone(two, alone, true, true), None);
+    assert_eq!(table.enter_alone(two, alone, false, false), None);
+    assert_eq!((state(&table), table.usable(two, alone)), (held, None));
+    table.leave_alone(one);
+    assert_eq!(state(&table), before);
+    assert_eq!(table.enter_alone(one, alone, true, true), Some(object(2)));
+    assert_eq!((state(&table), table.usable(two, alone)), (held, None));
+    table.leave(one);
+    table.give_up(one);
+    assert_eq!((state(&table), table.usable(two, alone)), (before, Some(object(3))));
+    // A use that is not exclusive keeps an exclusive one out, and one that ends loans.
+    assert_eq!(table.enter_alone(one, alone, false, false), Some(object(2)));
+    assert_eq!(table.enter_alone(two, alone, false, true), None);
+    assert_eq!(table.enter_alone(one, alone, true, false), None);
+    table.leave_alone(one);
+    assert_eq!(state(&table), before);
+    // What lends others has to be looked at before its loans end.
+    assert_eq!(table.enter_alone(db, alone, true, true), None);
+    assert_eq!(table.enter_alone(one, KIND, false, false), None, "another type");
 }

@@ -49,6 +49,41 @@ pub struct Running {
     entered: bool,
 }
 
+impl Running {
+    /// A call whose host side is that.
+    ///
+    /// # Safety
+    /// It is dropped before `guest` is used by anybody but closures, and while `guest` is alive.
+    pub(super) unsafe fn new(binding: &Binding, guest: &mut dyn Guest) -> Running {
+        // SAFETY: only the lifetime changes; the caller's promise.
+        let guest = unsafe { transmute::<*mut dyn Guest, *mut (dyn Guest + 'static)>(guest) };
+        Running { block: binding.store, guest, memory: None, kept: None, entered: false }
+    }
+
+    /// Whether guest code has run.
+    pub(super) fn has_entered(&self) -> bool {
+        self.entered
+    }
+
+    /// Whether something has happened that the end of the call must know.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.kept.is_some() || self.memory.is_some()
+    }
+
+    /// What the end of the call must know: what was copied, and why it must not end well.
+    pub(super) fn take(
+        &mut self,
+        binding: &Binding,
+        plan: &Plan,
+    ) -> (Option<Box<CallMemory>>, Option<Failure>) {
+        // SAFETY: whoever made the binding keeps its store block alive as long.
+        let block = unsafe { &*binding.store };
+        let told = || if plan.facts.leaf { None } else { strays(block.strays.take()) };
+        let kept = self.kept.take().or_else(told);
+        (self.memory.take(), kept.map(Failure::from))
+    }
+}
+
 impl fmt::Debug for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").field("kept", &self.kept).finish_non_exhaustive()
@@ -74,12 +109,12 @@ impl From<Kept> for Failure {
 }
 
 /// The call is the thread's current one for as long as this lives.
-struct Now {
+pub(super) struct Now {
     outer: *mut Running,
 }
 
 impl Now {
-    fn is(running: *mut Running) -> Now {
+    pub(super) fn is(running: *mut Running) -> Now {
         Now { outer: CURRENT.replace(running) }
     }
 }
@@ -102,11 +137,8 @@ pub(super) unsafe fn run_in(
     slots: *mut GuestSlot,
     guest: &mut dyn Guest,
 ) -> Result<(), Box<Stop>> {
-    // SAFETY: only the lifetime changes. Nobody reaches the pointer but through `Running`, which is gone
-    // when this returns.
-    let pointer = unsafe { transmute::<*mut dyn Guest, *mut (dyn Guest + 'static)>(guest) };
-    let mut running =
-        Running { block: binding.store, guest: pointer, memory: None, kept: None, entered: false };
+    // SAFETY: nobody reaches the host's side but through `running` until native code has returned.
+    let mut running = unsafe { Running::new(binding, guest) };
     let running = &raw mut running;
     // SAFETY: the caller's promise. `running` is only reached through this pointer until native code has
     // returned, and `guest` not at all.

@@ -50,7 +50,7 @@ pub use enter::SUPPORTED;
 pub(crate) use life::enter as enter_handle;
 use memory::{HeapFrame, SMALL_FRAME, SmallFrame};
 pub use memory::{has_small_frame, with_frame, with_small_frame};
-pub use quick::{Fallback, Halt, Left, is_quick, run_quickly};
+pub use quick::{Fallback, Halt, Left, Quick};
 pub use result::Both;
 pub(super) use result::{Misfit, give};
 pub(super) use space::{FrameEnvironment, Space};

@@ -1,19 +1,31 @@
-//! The short way through simple plans: no errors are made here, no guest code runs.
+//! The short way through simple plans: no errors are made here.
+//!
+//! A plan that takes it is looked at once ([`Quick::of`]): its scalars become copies without a
+//! dispatch, in two lists, and what depends on nothing else of the call stands ready (types of handles, how
+//! the result is masked). Scalars go first whatever their places in the plan: they cannot fail and read
+//! nothing that an op makes.
 //!
 //! When a check fails before the call, nothing has happened yet and the whole plan is run again the
-//! long way, which makes the error. When one fails after it, native code has run: the frame is kept
-//! and the long way takes over behind the call.
-use super::outgoing::{fits, fits_object, store_cell, store_object};
-use super::result::{Both, Misfit, decode, give};
+//! long way, which makes the error. When one fails after it, native code has run: the long way takes over
+//! behind the call, in the frame or in a copy of it.
+//!
+//! Plans that mark their handle while the call runs have a part of their own (`held`).
+use super::before;
+use super::result::{Both, Misfit, give};
 use super::space::Space;
-use super::{Failure, enter, stub};
-use super::{Guest, HeapFrame, SMALL_FRAME, SmallFrame, Stop, before_call, resume};
+use super::{CallMemory, enter, stub};
+use super::{Guest, HeapFrame, SMALL_FRAME, SmallFrame, Stop, resume};
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, GuestSlot};
-use crate::plan::op::{Op, Returns, Stub};
+use crate::plan::handles::HandleType;
+use crate::plan::op::{At, Fate, Null, Op, Returns, Stub};
 use crate::plan::{Facts, Plan};
-use std::mem::MaybeUninit;
+use held::Held;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
+
+mod after;
+mod held;
 
 /// How the interpreter must go on where a template has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +39,15 @@ pub enum Fallback {
     },
 }
 
-/// Where [`run_quickly`] has stopped.
+/// Where [`Quick::run`] or [`Quick::run_held`] has stopped.
 #[derive(Debug)]
 pub enum Halt {
     /// Before the call: nothing has happened.
     Before,
     /// Behind the call.
     After(Box<Left>),
+    /// For good.
+    Stopped(Box<Stop>),
 }
 
 /// The frame of a call whose *after* section is still to be run.
@@ -61,7 +75,7 @@ impl Left {
     /// As [`run`](super::run).
     ///
     /// # Safety
-    /// As [`run`](super::run), for the plan, binding and slots that [`run_quickly`] has just halted
+    /// As [`run`](super::run), for the plan, binding and slots that [`Quick::run`] has just halted
     /// with.
     #[cold]
     pub unsafe fn resume(&self, plan: &Plan, guest: &mut dyn Guest) -> Result<(), Box<Stop>> {
@@ -71,150 +85,362 @@ impl Left {
     }
 }
 
-/// Whether [`run_quickly`] takes a plan: what is left to do after the call is to look at values and
-/// to write them to the guest's memory, and *before* leaves nothing behind when it fails.
-#[must_use]
-pub fn is_quick(plan: &Plan) -> bool {
-    let Facts { after: _, errno, marks, leaf, memory: _, allocates: _, wide: _ } = plan.facts;
-    let quick = |op: &Op| {
-        matches!(
-            op,
-            Op::Fits { .. }
-                | Op::FitsObject { .. }
-                | Op::StoreCell { .. }
-                | Op::StoreObject { .. }
-                | Op::Return { .. }
-        )
-    };
-    leaf && plan.callbacks.is_empty()
-        && !errno
-        && !marks
-        && usize::from(plan.frame.size) <= SMALL_FRAME
-        && plan.frame.align <= 16
-        && plan.ops[usize::from(plan.call) + 1..].iter().all(quick)
+/// A scalar that is copied as it is.
+#[derive(Clone, Copy, Debug)]
+struct Copied {
+    /// Offset in the guest's slots, in bytes.
+    from: u16,
+    /// Offset in the frame.
+    to: u16,
 }
 
-/// Makes one call of a plan that [`is_quick`]. It makes no errors, so that it can be short.
-///
-/// # Errors
-/// Where it has stopped.
-///
-/// # Safety
-/// As [`run`](super::run), and the plan is quick.
-#[inline]
-pub unsafe fn run_quickly(
-    plan: &Plan,
-    binding: &Binding,
-    slots: *mut GuestSlot,
-) -> Result<(), Halt> {
-    let mut small = SmallFrame(MaybeUninit::uninit());
-    let frame = ptr::from_mut(&mut small).cast::<FrameHead>();
-    let mut memory = None;
-    // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
-    unsafe {
-        let prepared = before_call(frame, plan, binding, slots, &mut memory);
-        let (way, returns) = prepared.map_err(|_| Halt::Before)?;
-        if plan.facts.after {
-            stub::enter(plan, binding.target, frame, way);
-            return after(plan, binding, frame, slots)
-                .map_err(|_| Halt::After(Left::of(plan, frame)));
+/// Everything else of *before*, in the plan's order.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A scalar narrower than 32 bits, or extended with its sign.
+    Extended(Extend, Copied),
+    /// A handle that nothing becomes of and that is not marked.
+    Handle { from: u16, to: At, kind: HandleType, nullable: bool },
+    /// Whatever the op of that number does.
+    Op(u16),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Extend {
+    Int8,
+    UInt8,
+    Int16,
+    UInt16,
+    Bool,
+    Long32,
+}
+
+/// How the result registers become the guest's result.
+#[derive(Clone, Copy, Debug)]
+enum Reply {
+    None,
+    /// Bits of the integer register.
+    Integer(u64),
+    /// Bits of the vector register.
+    Vector(u64),
+    /// It may not fit, or is extended with its sign.
+    Decoded,
+}
+
+/// A plan, as the short way takes it.
+#[derive(Debug)]
+pub struct Quick {
+    /// 32 bits each.
+    narrow: Box<[Copied]>,
+    /// 64 bits each.
+    wide: Box<[Copied]>,
+    steps: Box<[Step]>,
+    /// Integer registers are all that the call needs, and what it returns stays in them.
+    plain: bool,
+    reply: Reply,
+    stub: Stub,
+    returns: Returns,
+    /// The plan's ops behind the call.
+    after: Box<[Op]>,
+    held: Option<Held>,
+}
+
+impl Quick {
+    /// `None` for plans that do not take the short way: what is left to do after the call is to look at
+    /// values and to write them to the guest's memory, and *before* leaves nothing behind when it fails.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Option<Quick> {
+        let Facts { after: _, errno, marks, leaf, memory: _, allocates: _, wide: _ } = plan.facts;
+        let call = usize::from(plan.call);
+        let behind = &plan.ops[call + 1..];
+        let Op::Call { stub, returns } = plan.ops[call] else { return None };
+        let simple = plan.callbacks.is_empty()
+            && !errno
+            && usize::from(plan.frame.size) <= SMALL_FRAME
+            && plan.frame.align <= 16;
+        let held = if marks { Held::of(plan) } else { None };
+        let fits = if marks { held.is_some() } else { leaf && behind.iter().all(after::is_plain) };
+        if !simple || !fits {
+            return None;
         }
-        let both = match way {
-            Stub::Integers => enter::quick_integers(frame, binding.target),
-            Stub::Registers => enter::quick_registers(frame, binding.target),
-            Stub::Stack | Stub::Whole { .. } | Stub::Data(_) => {
-                stub::enter(plan, binding.target, frame, way);
-                Both::of(&(*frame).record)
-            }
+        let mut quick = Quick {
+            narrow: [].into(),
+            wide: [].into(),
+            steps: [].into(),
+            plain: stub == Stub::Integers && behind.is_empty(),
+            reply: reply(returns),
+            stub,
+            returns,
+            after: behind.into(),
+            held,
         };
-        give(returns, &both, slots).map_err(|Misfit| {
-            (&raw mut (*frame).record.integers).write([both.integer, 0]);
-            (&raw mut (*frame).record.vectors).write([[both.vector.to_bits(), 0], [0; 2]]);
-            Halt::After(Left::of(plan, frame))
-        })
+        let (mut narrow, mut wide, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        for (op, index) in plan.ops[..call].iter().zip(0..) {
+            if quick.held.as_ref().is_some_and(|held| held.does(op)) {
+                continue;
+            }
+            let copied = |slot, to| Some(Copied { from: offset(slot)?, to: number(to)? });
+            let extended = |kind, slot, to| Some(Step::Extended(kind, copied(slot, to)?));
+            match *op {
+                Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => {
+                    narrow.push(copied(slot, to)?);
+                }
+                Op::Int64 { slot, to } | Op::Float64 { slot, to } => wide.push(copied(slot, to)?),
+                Op::Int8 { slot, to } => steps.push(extended(Extend::Int8, slot, to)?),
+                Op::UInt8 { slot, to } => steps.push(extended(Extend::UInt8, slot, to)?),
+                Op::Int16 { slot, to } => steps.push(extended(Extend::Int16, slot, to)?),
+                Op::UInt16 { slot, to } => steps.push(extended(Extend::UInt16, slot, to)?),
+                Op::Bool { slot, to } => steps.push(extended(Extend::Bool, slot, to)?),
+                Op::Long32 { slot, to } => steps.push(extended(Extend::Long32, slot, to)?),
+                Op::Handle { slot, to, kind, null, fate: Fate::Kept } if !plan.facts.wide => {
+                    let kind = plan.handle_kinds.get(usize::from(kind))?.id;
+                    let nullable = null == Null::Allowed;
+                    steps.push(Step::Handle { from: offset(slot)?, to, kind, nullable });
+                }
+                _ => steps.push(Step::Op(index)),
+            }
+        }
+        (quick.narrow, quick.wide) = (narrow.into(), wide.into());
+        quick.steps = steps.into();
+        Some(quick)
+    }
+
+    /// Whether the call is made by [`Quick::run_held`].
+    #[inline]
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Makes one call of a plan that does not mark its handles. It makes no errors, so that it can be
+    /// short.
+    ///
+    /// # Errors
+    /// Where it has stopped: never for good.
+    ///
+    /// # Safety
+    /// As [`run`](super::run); this was made of the plan, and [`Quick::is_held`] does not hold.
+    #[inline]
+    pub unsafe fn run(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+    ) -> Result<(), Halt> {
+        let mut small = SmallFrame(MaybeUninit::uninit());
+        let frame = ptr::from_mut(&mut small).cast::<FrameHead>();
+        let mut memory = Memory::none();
+        // SAFETY: the frame is large enough and aligned; the rest is the caller's promise.
+        unsafe {
+            self.prepare(plan, binding, frame, slots, &mut memory).ok_or(Halt::Before)?;
+            if !self.plain {
+                return self.finish(plan, binding, frame, slots);
+            }
+            let both = enter::quick_integers(frame, binding.target);
+            self.answer(plan, frame, slots, &both)
+        }
+    }
+
+    /// Runs *before*; `None` when a check has failed.
+    ///
+    /// # Safety
+    /// As [`Quick::run`]; the frame is one of the plan's.
+    #[inline(always)]
+    unsafe fn prepare(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        frame: *mut FrameHead,
+        slots: *mut GuestSlot,
+        memory: &mut Memory,
+    ) -> Option<()> {
+        // SAFETY: the frame is ours and large enough for its head. The plan was verified, so that slots and
+        // places exist. Of an `i32` only the low half of a slot is read, on hosts that are little-endian.
+        unsafe {
+            (&raw mut (*frame).guest).write(slots);
+            (&raw mut (*frame).binding).write(binding);
+            let from = |offset: u16| slots.cast::<u8>().add(offset.into());
+            let place = |to: u16, value: u64| {
+                frame.cast::<u8>().add(to.into()).cast::<u64>().write(value);
+            };
+            for one in &self.narrow {
+                place(one.to, u64::from(from(one.from).cast::<u32>().read()));
+            }
+            for one in &self.wide {
+                place(one.to, from(one.from).cast::<u64>().read());
+            }
+            for step in &self.steps {
+                match *step {
+                    Step::Handle { from: at, to, kind, nullable } => {
+                        let handle = from(at).cast::<u32>().read();
+                        let pointer = if handle == 0 {
+                            nullable.then_some(0)?
+                        } else {
+                            let store = &*binding.store;
+                            let found = store.look_at_handles(|table| table.usable(handle, kind));
+                            found?.expose_provenance() as u64
+                        };
+                        frame.cast::<u8>().add(to.offset()).cast::<u64>().write(pointer);
+                    }
+                    Step::Extended(kind, one) => {
+                        let low = from(one.from).cast::<u32>().read();
+                        place(one.to, extended(kind, low));
+                    }
+                    Step::Op(index) => {
+                        let space = Space::new(plan, binding, frame);
+                        let op = &plan.ops[usize::from(index)];
+                        let done = match *op {
+                            Op::Buffer { .. } => before::buffer(op, &space),
+                            Op::Object { slot, size, moves } => {
+                                before::object(&space, slot, size, moves)
+                            }
+                            _ => before::step(op, &space, &mut memory.0),
+                        };
+                        done.ok()?;
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Makes the call, and does what is left to do behind it.
+    ///
+    /// # Safety
+    /// As [`Quick::run`]; *before* has run in the frame.
+    #[inline(never)]
+    unsafe fn finish(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        frame: *mut FrameHead,
+        slots: *mut GuestSlot,
+    ) -> Result<(), Halt> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.after.is_empty() {
+                let both = match self.stub {
+                    Stub::Integers => enter::quick_integers(frame, binding.target),
+                    Stub::Registers => enter::quick_registers(frame, binding.target),
+                    Stub::Stack | Stub::Whole { .. } | Stub::Data(_) => {
+                        stub::enter(plan, binding.target, frame, self.stub);
+                        Both::of(&(*frame).record)
+                    }
+                };
+                return self.answer(plan, frame, slots, &both);
+            }
+            stub::enter(plan, binding.target, frame, self.stub);
+            let result = after::run(&self.after, &Space::new(plan, binding, frame));
+            let result = result.map_err(|_| Halt::After(Left::of(plan, frame)))?;
+            if let Some(result) = result {
+                // A plan with a result has a slot for it. It goes over an argument: last of all.
+                slots.write(result);
+            }
+            Ok(())
+        }
+    }
+
+    /// Gives the guest its result.
+    ///
+    /// # Safety
+    /// As [`Quick::run`]; native code has returned these registers.
+    #[inline(always)]
+    unsafe fn answer(
+        &self,
+        plan: &Plan,
+        frame: *mut FrameHead,
+        slots: *mut GuestSlot,
+        both: &Both,
+    ) -> Result<(), Halt> {
+        let low = match self.reply {
+            Reply::Integer(mask) => both.integer & mask,
+            Reply::Vector(mask) => both.vector.to_bits() & mask,
+            Reply::None => return Ok(()),
+            // SAFETY: the caller's promise.
+            Reply::Decoded => return unsafe { self.answer_slowly(plan, frame, slots, both) },
+        };
+        // SAFETY: a plan with a result has a slot for it.
+        unsafe { (&raw mut (*slots).low).write(low) };
+        Ok(())
+    }
+
+    /// # Safety
+    /// As [`Quick::answer`].
+    #[inline(never)]
+    unsafe fn answer_slowly(
+        &self,
+        plan: &Plan,
+        frame: *mut FrameHead,
+        slots: *mut GuestSlot,
+        both: &Both,
+    ) -> Result<(), Halt> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            give(self.returns, both, slots).map_err(|Misfit| {
+                (&raw mut (*frame).record.integers).write([both.integer, 0]);
+                (&raw mut (*frame).record.vectors).write([[both.vector.to_bits(), 0], [0; 2]]);
+                Halt::After(Left::of(plan, frame))
+            })
+        }
     }
 }
 
-/// Runs the *after* section of a quick plan. Until the last check has passed, nothing is written.
-///
-/// # Safety
-/// As [`run_quickly`]; the call record is complete.
-unsafe fn after(
-    plan: &Plan,
-    binding: &Binding,
-    frame: *mut FrameHead,
-    slots: *mut GuestSlot,
-) -> Result<(), Failure> {
-    let space = Space::new(plan, binding, frame);
-    let mut result = None;
-    for op in &plan.ops[usize::from(plan.call) + 1..] {
-        // SAFETY: the plan was verified, and the ops before this one have run.
-        unsafe {
-            match *op {
-                Op::Fits { from, width, param: _ } => fits(&space, from, width)?,
-                Op::FitsObject { moves } => fits_object(&space, moves)?,
-                Op::StoreCell { slot, from, width } => store_cell(&space, slot, from, width)?,
-                Op::StoreObject { slot, moves } => store_object(&space, slot, moves)?,
-                Op::Return { from, returns: Returns::Vector } => {
-                    let [low, high] = space.read::<[u64; 2]>(from);
-                    result = Some(GuestSlot { low, high });
-                }
-                Op::Return { from, returns } => {
-                    let raw = space.read::<u64>(from);
-                    result = decode(returns, raw, raw)?.map(|low| GuestSlot { low, high: 0 });
-                }
-                // Quick plans have no others.
-                Op::Int8 { .. }
-                | Op::UInt8 { .. }
-                | Op::Int16 { .. }
-                | Op::UInt16 { .. }
-                | Op::Bool { .. }
-                | Op::Int32 { .. }
-                | Op::Int64 { .. }
-                | Op::Long32 { .. }
-                | Op::ULong32 { .. }
-                | Op::Float32 { .. }
-                | Op::Float64 { .. }
-                | Op::Pair { .. }
-                | Op::Extended { .. }
-                | Op::Vector { .. }
-                | Op::Range { .. }
-                | Op::Evaluate { .. }
-                | Op::Require { .. }
-                | Op::Value { .. }
-                | Op::Buffer { .. }
-                | Op::Text { .. }
-                | Op::Object { .. }
-                | Op::Address { .. }
-                | Op::Room { .. }
-                | Op::Format { .. }
-                | Op::Cell { .. }
-                | Op::PointerCell { .. }
-                | Op::TextCell { .. }
-                | Op::Handle { .. }
-                | Op::Apart { .. }
-                | Op::Reserve { .. }
-                | Op::Call { .. }
-                | Op::Consume { .. }
-                | Op::EndLoans { .. }
-                | Op::Measure { .. }
-                | Op::Inside { .. }
-                | Op::InsideOr { .. }
-                | Op::Take { .. }
-                | Op::FreeNative { .. }
-                | Op::Give { .. }
-                | Op::Adopt { .. }
-                | Op::Native(_)
-                | Op::Upcall(_)
-                | Op::Deep(_)
-                | Op::Callback(_)
-                | Op::Life(_) => {}
-            }
+/// Copies that a call makes of the guest's memory, which most do not: freeing them is out of the way.
+struct Memory(ManuallyDrop<Option<Box<CallMemory>>>);
+
+impl Memory {
+    #[inline(always)]
+    fn none() -> Memory {
+        Memory(ManuallyDrop::new(None))
+    }
+}
+
+impl Drop for Memory {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            free(self.0.take());
         }
     }
-    if let Some(result) = result {
-        // SAFETY: a plan with a result has a slot for it. It goes over an argument: last of all.
-        unsafe { slots.write(result) };
+}
+
+#[cold]
+#[inline(never)]
+fn free(memory: Option<Box<CallMemory>>) {
+    drop(memory);
+}
+
+/// Offset of a slot, in bytes.
+fn offset(slot: u16) -> Option<u16> {
+    slot.checked_mul(size_of::<GuestSlot>().try_into().ok()?)
+}
+
+fn number(at: At) -> Option<u16> {
+    u16::try_from(at.offset()).ok()
+}
+
+fn extended(kind: Extend, low: u32) -> u64 {
+    match kind {
+        Extend::Int8 => before::extend8(low),
+        Extend::UInt8 => u64::from(low & 0xff),
+        Extend::Int16 => before::extend16(low),
+        Extend::UInt16 => u64::from(low & 0xffff),
+        Extend::Bool => u64::from(low != 0),
+        Extend::Long32 => i64::from(low.cast_signed()).cast_unsigned(),
     }
-    Ok(())
+}
+
+fn reply(returns: Returns) -> Reply {
+    const LOW32: u64 = u32::MAX as u64;
+    match returns {
+        Returns::Void | Returns::Record | Returns::Vector => Reply::None,
+        Returns::UInt8 => Reply::Integer(0xff),
+        Returns::UInt16 => Reply::Integer(0xffff),
+        Returns::Bool => Reply::Integer(1),
+        Returns::Int32 => Reply::Integer(LOW32),
+        Returns::Int64 => Reply::Integer(u64::MAX),
+        Returns::Float32 => Reply::Vector(LOW32),
+        Returns::Float64 => Reply::Vector(u64::MAX),
+        Returns::Int8 | Returns::Int16 | Returns::Long32 | Returns::ULong32 => Reply::Decoded,
+    }
 }

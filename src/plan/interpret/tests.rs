@@ -161,8 +161,9 @@ fn narrow_results_lose_the_garbage_above_them() {
         unsafe { template.run(&bench.binding, &raw mut slot) }.expect("it runs");
         assert_eq!(slot.low, expected, "{ty} by template");
         let mut slot = GuestSlot { low: 0x1ff, high: 0 };
+        let quick = Quick::of(&bench.plan).expect("scalars are quick");
         // SAFETY: as `Bench::call`.
-        unsafe { run_quickly(&bench.plan, &bench.binding, &raw mut slot) }.expect("it runs");
+        unsafe { quick.run(&bench.plan, &bench.binding, &raw mut slot) }.expect("it runs");
         assert_eq!(slot.low, expected, "{ty} quickly");
     }
 }
@@ -208,10 +209,10 @@ fn buffers_are_checked_at_every_edge_by_both_tiers() {
             Ok(()) => assert_eq!(Ok(slots[0].low), got, "{p:#x} {n} by template"),
             Err(fallback) => assert_eq!(fallback, Fallback::Redo),
         }
-        assert!(is_quick(&bench.plan));
+        let quick = Quick::of(&bench.plan).expect("buffers are quick");
         let mut slots = [GuestSlot { low: p, high: 0 }, GuestSlot { low: n, high: 0 }];
         // SAFETY: as `Bench::call`.
-        match unsafe { run_quickly(&bench.plan, &bench.binding, slots.as_mut_ptr()) } {
+        match unsafe { quick.run(&bench.plan, &bench.binding, slots.as_mut_ptr()) } {
             Ok(()) => assert_eq!(Ok(slots[0].low), got, "{p:#x} {n} quickly"),
             Err(halt) => assert!(got.is_err() && matches!(halt, Halt::Before)),
         }
@@ -336,10 +337,18 @@ fn lent_copies_are_given_recorded_and_freed_and_marks_are_taken_back() {
     assert_eq!(lender.memory[4096..4101], *b"lent\0");
     let mut stepper = Bench::new("int f(struct thing *t __invalidates)", close as *const c_void);
     stepper.binding.store = &raw const *opener.store;
-    assert_eq!(stepper.call(&[handle]), Ok(0), "no call is running any more");
-    assert_eq!(stepper.guest.freed, [4096]);
-    assert_eq!(stepper.call(&[handle]), Ok(0));
-    assert_eq!(stepper.guest.freed, [4096], "once");
+    let lent = |bench: &Bench| bench.store.with_handles(|table| table.lent());
+    assert_eq!((lent(&opener), stepper.call(&[handle])), (1, Ok(0)), "no call is running any more");
+    assert_eq!((lent(&opener), stepper.call(&[handle])), (0, Ok(0)));
+    // Its memory stays with the handle, for the next one.
+    lender.memory[4096..4101].fill(9);
+    assert_eq!(lender.call(&[handle, 1]), Ok(4096));
+    assert_eq!((lent(&opener), &lender.memory[4096..4101]), (1, &b"lent\0"[..]));
+    assert_eq!(lender.call(&[handle, 1]), Ok(4104), "it is in use");
+    let mut closer = Bench::new("int f(struct thing *t __consumes)", close as *const c_void);
+    closer.binding.store = &raw const *opener.store;
+    assert_eq!(closer.call(&[handle]), Ok(0));
+    assert_eq!((&stepper.guest.freed[..], &closer.guest.freed[..]), (&[][..], &[4096, 4104][..]));
 }
 
 extern "C" fn long_name_of(_: *mut c_void, out: *mut i64) -> *const c_char {
@@ -360,7 +369,8 @@ fn loans_end_before_new_ones_begin_and_whatever_fails() {
     assert_eq!(next.guest.freed, [], "what the call lends outlives it");
     let error = next.call(&[handle, 64]).expect_err("the count no longer fits");
     assert!(error.contains("parameter 2"), "{error}");
-    assert_eq!(next.guest.freed, [4096], "native code has invalidated it all the same");
+    let lent = opener.store.with_handles(|table| table.lent());
+    assert_eq!(lent, 0, "native code has invalidated it all the same");
 }
 
 extern "C" fn too_long() -> u64 {

@@ -149,6 +149,14 @@ impl After<'_> {
         if lends && space.store().with_handles(|table| table.lent()) >= limit {
             return Err(Problem::Limit { limit: "loans", value: u64::from(limit) }.into());
         }
+        if let Ownership::Handle { slot, back: false } = owner
+            // SAFETY: the caller's promise.
+            && let Some(address) = unsafe { self.give_again(slot, &mut taken, guest) }
+        {
+            // SAFETY: likewise.
+            unsafe { space.write::<u64>(to, address) };
+            return Ok(());
+        }
         // SAFETY: the caller's promise.
         let address = unsafe { self.allocate(&mut taken, guest)? };
         let loan = Loan {
@@ -182,6 +190,32 @@ impl After<'_> {
         // SAFETY: the caller's promise.
         unsafe { space.write::<u64>(to, address) };
         Ok(())
+    }
+
+    /// Fills memory that the handle in `slot` has left of a copy that has ended. No guest code runs.
+    ///
+    /// # Safety
+    /// As [`After::step`].
+    unsafe fn give_again(
+        &self,
+        slot: u16,
+        taken: &mut Taken,
+        guest: &mut dyn Guest,
+    ) -> Option<u64> {
+        let space = self.space;
+        // What another import has allocated may be beyond the memory that this one knew.
+        guest.refresh(space.binding);
+        let (size, instance) = (taken.bytes.len() as u64, space.binding.instance);
+        // SAFETY: the caller's promise.
+        let handle = unsafe { space.slot32(slot) };
+        let loan = space.store().with_handles(|table| {
+            let inside = |address| space.inside(address, size).is_some();
+            table.lend_again(handle, instance, size, inside)
+        })?;
+        taken.settle(loan.address, space.plan.facts.wide);
+        // SAFETY: no slice of guest memory is alive.
+        unsafe { space.write_guest(loan.address, &taken.bytes) }?;
+        Some(loan.address)
     }
 
     /// Asks the guest for memory and fills it.
