@@ -17,7 +17,7 @@ use super::trampolines::Entry;
 use crate::plan::binding::Strays;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::{
-    self, Fallback, Halt, Quick, Status, Stop, has_small_frame, with_small_frame,
+    self, Fallback, Guest, Halt, Quick, Status, Stop, has_small_frame, with_small_frame,
 };
 use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
@@ -107,21 +107,15 @@ impl Bound {
             Origin::Known(memory) => OnceCell::from(*memory),
             Origin::None | Origin::Export(_) => OnceCell::new(),
         };
-        let alone = other_bindings.is_empty();
-        let held = first.quick.as_ref().is_some_and(Quick::is_held);
+        let all = || link.overloads.iter();
         Bound {
             binding: binding(first, &instance),
             stack_reserve: instance.store.block.limits.stack_reserve,
-            settled: Cell::new(
-                alone && !link.needs_memory && (held || runs_alone(&first.plan)),
-            ),
+            settled: Cell::new(!link.needs_memory && all().all(|one| runs_settled(one))),
             needs_memory: link.needs_memory,
             strays: Arc::as_ptr(&instance.store.block.strays),
             keeps_errno: first.keeps_errno,
-            may_lag: alone
-                && !memory.may_move
-                && (held || runs_alone(&first.plan))
-                && (!first.plan.facts.after || first.quick.is_some()),
+            may_lag: !memory.may_move && all().all(|one| may_lag(one)),
             plan: Arc::clone(&first.plan),
             overload: Arc::clone(first),
             known_memory,
@@ -161,7 +155,7 @@ impl Bound {
     pub(super) unsafe fn call_compiled<T: 'static>(
         &self,
         entry: Entry,
-        caller: &mut Caller<'_, T>,
+        caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
@@ -195,9 +189,9 @@ impl Bound {
     unsafe fn resume<T: 'static>(
         &self,
         frame: *mut FrameHead,
-        caller: &mut Caller<'_, T>,
+        mut caller: Caller<'_, T>,
     ) -> wasmtime::Result<()> {
-        let mut host = Host::new(caller, &self.link, &self.instance, None);
+        let mut host = Host::new(&mut caller, &self.link, &self.instance, None);
         // SAFETY: the caller's promise. Where guest code may run, or the memory is asked for, the
         // binding is never settled and needs no memory here.
         let done = unsafe { interpret::resume(&self.plan, frame, &mut host) };
@@ -220,7 +214,7 @@ impl Bound {
     #[inline]
     pub(super) unsafe fn call_quickly<T: 'static>(
         &self,
-        caller: &mut Caller<'_, T>,
+        caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         if self.settled.get()
@@ -250,11 +244,11 @@ impl Bound {
     unsafe fn call_held<T: 'static>(
         &self,
         quick: &Quick,
-        caller: &mut Caller<'_, T>,
+        mut caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         let memory = self.known_memory.get();
-        let mut host = Host::new(caller, &self.link, &self.instance, memory);
+        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
         let at = slots.as_mut_ptr().cast();
         // SAFETY: as in `Host::run`, and the memory is known well enough: see the module.
         match unsafe { quick.run_held(&self.plan, &self.binding, at, &mut host) } {
@@ -274,18 +268,18 @@ impl Bound {
     unsafe fn go_on<T: 'static>(
         &self,
         halt: Halt,
-        caller: &mut Caller<'_, T>,
+        mut caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         match halt {
             // SAFETY: the caller's promise; nothing has happened.
             Halt::Before => unsafe { self.fall_back(Fallback::Redo, caller, slots) },
             Halt::Stopped(stop) => {
-                let mut host = Host::new(caller, &self.link, &self.instance, None);
+                let mut host = Host::new(&mut caller, &self.link, &self.instance, None);
                 Err(host.raise(&self.overload, &self.binding, *stop))
             }
             Halt::After(left) => {
-                let mut host = Host::new(caller, &self.link, &self.instance, None);
+                let mut host = Host::new(&mut caller, &self.link, &self.instance, None);
                 // SAFETY: the caller's promise; quick plans run no guest code, so that the memory is
                 // known well enough.
                 let done = unsafe { left.resume(&self.plan, &mut host) };
@@ -302,7 +296,7 @@ impl Bound {
     pub(super) unsafe fn call_template<T: 'static>(
         &self,
         template: &Template,
-        caller: &mut Caller<'_, T>,
+        caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
@@ -327,7 +321,7 @@ impl Bound {
     unsafe fn fall_back<T: 'static>(
         &self,
         fallback: Fallback,
-        caller: &mut Caller<'_, T>,
+        mut caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         match fallback {
@@ -338,7 +332,7 @@ impl Bound {
                 unsafe { self.call(caller, slots) }
             }
             Fallback::Resume { integer } => {
-                let mut host = Host::new(caller, &self.link, &self.instance, None);
+                let mut host = Host::new(&mut caller, &self.link, &self.instance, None);
                 let slots = slots.as_mut_ptr().cast::<GuestSlot>();
                 // SAFETY: the caller's promise; templates have no work after the call that needs
                 // the memory.
@@ -354,23 +348,41 @@ impl Bound {
     #[inline(never)]
     pub(super) unsafe fn call<T: 'static>(
         &self,
-        caller: &mut Caller<'_, T>,
+        mut caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         check_stack(self.stack_reserve, || &self.link.name)?;
         let slots = slots.as_mut_ptr().cast::<GuestSlot>();
+        // SAFETY: the caller's promise.
+        let (overload, binding) = unsafe { self.choose(slots)? };
         if self.settled.get() {
+            if let Some(quick) = &overload.quick
+                && !self.other_bindings.is_empty()
+                && !quick.is_held()
+            {
+                // SAFETY: as below; the overload is the one of these arguments.
+                match unsafe { quick.run(&overload.plan, binding, slots) } {
+                    Ok(()) => return Ok(()),
+                    Err(Halt::Before | Halt::Stopped(_)) => {}
+                    Err(Halt::After(left)) => {
+                        let mut host = Host::new(&mut caller, &self.link, &self.instance, None);
+                        // SAFETY: as in `go_on`.
+                        let done = unsafe { left.resume(&overload.plan, &mut host) };
+                        return done.map_err(|stop| host.raise(overload, binding, *stop));
+                    }
+                }
+            }
             let memory = self.known_memory.get();
-            let mut host = Host::new(caller, &self.link, &self.instance, memory);
-            // SAFETY: the caller's promise; the binding is that of the only overload, and its
-            // memory is known well enough.
-            let stop = match unsafe { host.try_run(&self.overload, &self.binding, slots) } {
+            let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
+            // SAFETY: the caller's promise; the binding is that of the overload, and its memory is known
+            // well enough.
+            let stop = match unsafe { host.try_run(overload, binding, slots) } {
                 Ok(()) => return Ok(()),
                 Err(stop) => stop,
             };
-            if self.is_final(&stop, caller) {
-                let mut host = Host::new(caller, &self.link, &self.instance, None);
-                return Err(host.raise(&self.overload, &self.binding, *stop));
+            if self.is_final(&stop, binding, &caller) {
+                let mut host = Host::new(&mut caller, &self.link, &self.instance, None);
+                return Err(host.raise(overload, binding, *stop));
             }
         }
         let found;
@@ -378,25 +390,41 @@ impl Bound {
             (false, _) => None,
             (true, Some(memory)) => Some(memory),
             (true, None) => {
-                found = self.find_memory(caller)?;
+                found = self.find_memory(&mut caller)?;
                 Some(&found)
             }
         };
-        let mut host = Host::new(caller, &self.link, &self.instance, memory);
-        if !self.other_bindings.is_empty() {
-            // SAFETY: the caller's promise.
-            let (position, overload) = unsafe { select(&self.link, slots)? };
-            let binding = match position.checked_sub(1) {
-                None => &self.binding,
-                Some(other) => &self.other_bindings[other],
-            };
-            // SAFETY: likewise; the binding is that of the overload.
-            return unsafe { host.run(overload, binding, slots) };
-        }
+        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
         // SAFETY: likewise.
-        let outcome = unsafe { host.run(&self.overload, &self.binding, slots) };
-        self.settled.set(self.may_lag && self.known_memory.get().is_some());
+        let outcome = unsafe { host.run(overload, binding, slots) };
+        let settled = self.may_lag && self.known_memory.get().is_some();
+        if settled {
+            let others = self.other_bindings.iter();
+            others.chain([&self.binding]).for_each(|binding| host.refresh(binding));
+        }
+        self.settled.set(settled);
         outcome
+    }
+
+    /// The overload for these arguments, and its binding.
+    ///
+    /// # Safety
+    /// As [`Bound::call`].
+    #[inline(always)]
+    unsafe fn choose(
+        &self,
+        slots: *const GuestSlot,
+    ) -> wasmtime::Result<(&Arc<Overload>, &Binding)> {
+        if self.other_bindings.is_empty() {
+            return Ok((&self.overload, &self.binding));
+        }
+        // SAFETY: the caller's promise.
+        let (position, overload) = unsafe { select(&self.link, slots)? };
+        let binding = match position.checked_sub(1) {
+            None => &self.binding,
+            Some(other) => &self.other_bindings[other],
+        };
+        Ok((overload, binding))
     }
 
     /// Whether a closure of the store was called where none may be: see `told_strays`. Asked once after
@@ -416,10 +444,10 @@ impl Bound {
     /// Whether a call that stopped would stop again: something has happened, or the memory is what
     /// the binding says.
     #[cold]
-    fn is_final<T: 'static>(&self, stop: &Stop, caller: &Caller<'_, T>) -> bool {
+    fn is_final<T: 'static>(&self, stop: &Stop, binding: &Binding, caller: &Caller<'_, T>) -> bool {
         let Stop::Error { called: false, .. } = stop else { return true };
         let Some(memory) = self.known_memory.get() else { return true };
-        memory.data_size(caller) as u64 == self.binding.memory_len.get()
+        memory.data_size(caller) as u64 == binding.memory_len.get()
     }
 
     /// The memory of an instance whose exports are not known for good yet.
@@ -441,6 +469,16 @@ impl Bound {
         }
         Ok(memory)
     }
+}
+
+/// Whether calls of an overload can be made with a memory that is not looked at, if they need one at all.
+fn runs_settled(overload: &Overload) -> bool {
+    runs_alone(&overload.plan) || overload.quick.as_ref().is_some_and(Quick::is_held)
+}
+
+/// Whether its binding may lag behind the memory: see the module.
+fn may_lag(overload: &Overload) -> bool {
+    runs_settled(overload) && (!overload.plan.facts.after || overload.quick.is_some())
 }
 
 /// Whether no guest code runs inside a call, nor is looked at before it.

@@ -12,6 +12,7 @@ use crate::plan::{Binding, CallError, Callback, CallbackProblem, Problem, StoreB
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::slice;
+use std::sync::Arc;
 use wasmtime::{AsContextMut, Caller, Memory, Trap, ValRaw, WasmBacktrace};
 
 /// The first overload whose ranges hold for the arguments, and its position.
@@ -21,7 +22,7 @@ use wasmtime::{AsContextMut, Caller, Memory, Trap, ValRaw, WasmBacktrace};
 pub(super) unsafe fn select(
     link: &Link,
     slots: *const GuestSlot,
-) -> wasmtime::Result<(usize, &Overload)> {
+) -> wasmtime::Result<(usize, &Arc<Overload>)> {
     // SAFETY: there is a slot for each parameter.
     let arguments = unsafe { slice::from_raw_parts(slots, link.lowering.params.len()) };
     let mut overloads = link.overloads.iter().enumerate();

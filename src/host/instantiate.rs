@@ -157,8 +157,8 @@ fn make<T: 'static>(
                     return Func::new_unchecked(
                         store,
                         ty,
-                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call_compiled(entry, &mut caller, slots)?;
+                        move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call_compiled(entry, caller, slots)?;
                             bound.told_strays()
                         },
                     );
@@ -167,24 +167,24 @@ fn make<T: 'static>(
                     Some(template) => Func::new_unchecked(
                         store,
                         ty,
-                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call_template(&template, &mut caller, slots)?;
+                        move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call_template(&template, caller, slots)?;
                             bound.told_strays()
                         },
                     ),
                     None if bound.is_quick() => Func::new_unchecked(
                         store,
                         ty,
-                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call_quickly(&mut caller, slots)?;
+                        move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call_quickly(caller, slots)?;
                             bound.told_strays()
                         },
                     ),
                     None => Func::new_unchecked(
                         store,
                         ty,
-                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call(&mut caller, slots)?;
+                        move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call(caller, slots)?;
                             bound.told_strays()
                         },
                     ),

@@ -191,9 +191,8 @@ fn loans_end_with_a_step_and_with_their_handle() {
             global.expect("it is exported").get(&mut world.store).unwrap_i32()
         };
         let it = new(world, 12);
-        let names = |world: &mut World| {
-            [(); 2].map(|()| handle(world.call("box_name", &[I32(it)])))
-        };
+        let names =
+            |world: &mut World| [(); 2].map(|()| handle(world.call("box_name", &[I32(it)])));
         let [name, other] = names(world);
         assert_eq!(world.read::<3>(name), *b"12\0");
         // Their memory stays with the handle, for the next ones.

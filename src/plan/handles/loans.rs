@@ -60,9 +60,8 @@ impl HandleTable {
             return None;
         }
         let lending = &mut self.lending[index_of(handle) as usize];
-        let good = |spare: &Loan| {
-            spare.instance == instance && spare.size >= size && fit(spare.address)
-        };
+        let good =
+            |spare: &Loan| spare.instance == instance && spare.size >= size && fit(spare.address);
         let at = lending.spare.iter().position(good)?;
         let loan = lending.spare.swap_remove(at);
         lending.lent.push(loan);
@@ -73,7 +72,8 @@ impl HandleTable {
     /// What `handle` lends already of that native address, which the guest may have changed.
     #[must_use]
     pub fn lent_back(&self, handle: u32, native: usize) -> Option<Loan> {
-        let lending = self.lending.get(index_of(handle) as usize).filter(|_| self.is_live(handle))?;
+        let lending =
+            self.lending.get(index_of(handle) as usize).filter(|_| self.is_live(handle))?;
         lending.lent.iter().find(|loan| loan.back == native).copied()
     }
 

@@ -4,8 +4,8 @@
 //! Three stubs, because most calls need few registers. Registers that a prototype does not use are
 //! loaded with whatever the frame holds: the callee does not read them.
 use super::{Both, INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, RESULT_X87_AT, VECTORS_AT};
-use crate::plan::frame::FrameHead;
 use crate::plan::frame::X87_STRIDE;
+use crate::plan::frame::{FrameHead, GuestSlot};
 use std::arch::naked_asm;
 use std::ffi::c_void;
 
@@ -113,6 +113,41 @@ pub unsafe extern "sysv64" fn quick_integers(
         "xor eax, eax",
         "jmp r11",
         integers = const INTEGERS_AT,
+    )
+}
+
+/// How many registers [`straight`] loads.
+pub const STRAIGHT: usize = 6;
+
+/// Jumps to `target` with `i32`s of the guest in the integer registers: 32 bits each, zero-extended, from
+/// those offsets in its slots.
+///
+/// # Safety
+/// 4 bytes are at each of the offsets; calling `target` with these arguments is sound.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn straight(
+    slots: *const GuestSlot,
+    target: *const c_void,
+    offsets: *const [u16; STRAIGHT],
+) -> Both {
+    naked_asm!(
+        "mov r10, rdi",
+        "mov r11, rsi",
+        "mov rax, rdx",
+        "movzx edi, word ptr [rax]",
+        "movzx esi, word ptr [rax + 2]",
+        "movzx edx, word ptr [rax + 4]",
+        "movzx ecx, word ptr [rax + 6]",
+        "movzx r8d, word ptr [rax + 8]",
+        "movzx r9d, word ptr [rax + 10]",
+        "mov edi, [r10 + rdi]",
+        "mov esi, [r10 + rsi]",
+        "mov edx, [r10 + rdx]",
+        "mov ecx, [r10 + rcx]",
+        "mov r8d, [r10 + r8]",
+        "mov r9d, [r10 + r9]",
+        "xor eax, eax",
+        "jmp r11",
     )
 }
 

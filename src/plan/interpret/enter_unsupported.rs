@@ -1,7 +1,7 @@
 //! Machines without call stubs: plans can be made and shown for every ABI, but building a bridge
 //! fails with `UnsupportedHost`, so that nothing here is ever reached.
 use super::Both;
-use crate::plan::frame::FrameHead;
+use crate::plan::frame::{FrameHead, GuestSlot};
 use std::ffi::c_void;
 
 /// Whether this machine has stubs.
@@ -47,5 +47,14 @@ pub unsafe fn quick_integers(_: *const FrameHead, _: *const c_void) -> Both {
 /// # Safety
 /// Never called: see the module.
 pub unsafe fn quick_registers(_: *const FrameHead, _: *const c_void) -> Both {
+    unreachable!("no bridge can be built on this machine")
+}
+
+/// How many registers [`straight`] would load.
+pub const STRAIGHT: usize = 6;
+
+/// # Safety
+/// Never called: see the module.
+pub unsafe fn straight(_: *const GuestSlot, _: *const c_void, _: *const [u16; STRAIGHT]) -> Both {
     unreachable!("no bridge can be built on this machine")
 }

@@ -16,7 +16,7 @@ use super::space::Space;
 use super::{CallMemory, enter, stub};
 use super::{Guest, HeapFrame, SMALL_FRAME, SmallFrame, Stop, resume};
 use crate::plan::binding::Binding;
-use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
 use crate::plan::handles::HandleType;
 use crate::plan::op::{At, Fate, Null, Op, Returns, Stub};
 use crate::plan::{Facts, Plan};
@@ -135,6 +135,9 @@ pub struct Quick {
     /// 64 bits each.
     wide: Box<[Copied]>,
     steps: Box<[Step]>,
+    /// Offsets in the guest's slots of what goes into the integer registers, of a plan that does nothing
+    /// else: it needs no frame. Registers that the function does not have repeat the first.
+    straight: Option<[u16; enter::STRAIGHT]>,
     /// Integer registers are all that the call needs, and what it returns stays in them.
     plain: bool,
     reply: Reply,
@@ -167,6 +170,7 @@ impl Quick {
             narrow: [].into(),
             wide: [].into(),
             steps: [].into(),
+            straight: None,
             plain: stub == Stub::Integers && behind.is_empty(),
             reply: reply(returns),
             stub,
@@ -202,7 +206,23 @@ impl Quick {
         }
         (quick.narrow, quick.wide) = (narrow.into(), wide.into());
         quick.steps = steps.into();
+        quick.straight = quick.straight();
         Some(quick)
+    }
+
+    fn straight(&self) -> Option<[u16; enter::STRAIGHT]> {
+        let first = self.narrow.first()?;
+        let decoded = matches!(self.reply, Reply::Decoded);
+        if !self.plain || decoded || !self.wide.is_empty() || !self.steps.is_empty() {
+            return None;
+        }
+        let mut offsets = [first.from; enter::STRAIGHT];
+        for one in &self.narrow {
+            let is = |register| FrameLayout::integer(register).and_then(number) == Some(one.to);
+            let register = (0..).take(enter::STRAIGHT).position(is)?;
+            *offsets.get_mut(register)? = one.from;
+        }
+        Some(offsets)
     }
 
     /// Whether the call is made by [`Quick::run_held`].
@@ -222,6 +242,32 @@ impl Quick {
     /// As [`run`](super::run); this was made of the plan, and [`Quick::is_held`] does not hold.
     #[inline]
     pub unsafe fn run(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+    ) -> Result<(), Halt> {
+        if let Some(offsets) = &self.straight {
+            // SAFETY: the caller's promise: the slots exist and hold `i32`s, of which the low half is read,
+            // and these are all arguments of the function.
+            let both = unsafe { enter::straight(slots, binding.target, offsets) };
+            let low = match self.reply {
+                Reply::Integer(mask) => both.integer & mask,
+                Reply::Vector(mask) => both.vector.to_bits() & mask,
+                Reply::None | Reply::Decoded => return Ok(()),
+            };
+            // SAFETY: a plan with a result has a slot for it.
+            unsafe { (&raw mut (*slots).low).write(low) };
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.run_in_frame(plan, binding, slots) }
+    }
+
+    /// # Safety
+    /// As [`Quick::run`].
+    #[inline(never)]
+    unsafe fn run_in_frame(
         &self,
         plan: &Plan,
         binding: &Binding,
@@ -269,6 +315,33 @@ impl Quick {
             for one in &self.wide {
                 place(one.to, from(one.from).cast::<u64>().read());
             }
+            if self.steps.is_empty() {
+                Some(())
+            } else {
+                self.take_steps(plan, binding, frame, slots, memory)
+            }
+        }
+    }
+
+    /// The part of [`Quick::prepare`] that can fail.
+    ///
+    /// # Safety
+    /// As there; the frame's head is written.
+    #[inline(never)]
+    unsafe fn take_steps(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        frame: *mut FrameHead,
+        slots: *mut GuestSlot,
+        memory: &mut Memory,
+    ) -> Option<()> {
+        // SAFETY: as in `prepare`.
+        unsafe {
+            let from = |offset: u16| slots.cast::<u8>().add(offset.into());
+            let place = |to: u16, value: u64| {
+                frame.cast::<u8>().add(to.into()).cast::<u64>().write(value);
+            };
             for step in &self.steps {
                 match *step {
                     Step::Handle { from: at, to, kind, nullable } => {
