@@ -7,8 +7,9 @@
 //! `qsort` itself takes included, with its 95 % interval.
 #![expect(unsafe_code, reason = "grants and calls the C library's `qsort`")]
 #[path = "support/machine.rs"]
-#[expect(dead_code, reason = "other benchmarks use more of it")]
 mod machine;
+#[path = "support/prologue.rs"]
+mod prologue;
 #[path = "support/statistics.rs"]
 #[expect(dead_code, reason = "other benchmarks use more of it")]
 mod statistics;
@@ -88,21 +89,10 @@ fn timed(f: impl FnOnce()) -> f64 {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
-    let rounds = match (has("--quick"), has("--bench")) {
-        (true, _) => 51,
-        (false, true) => 301,
-        (false, false) => 1,
+    let rounds = match prologue::begin(51, 301, "") {
+        Ok(rounds) => rounds,
+        Err(code) => return code,
     };
-    let core = match machine::pin(None) {
-        Ok(core) => core,
-        Err(error) => {
-            eprintln!("cannot pin this process to a core: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    println!("core {core} of {}, {rounds} rounds", machine::processor());
     let engine = Engine::default();
     // SAFETY: the prototype is that of the C library.
     let builder = unsafe { Bridge::builder(&engine).grant_interface("qsort.h", INTERFACE) };

@@ -6,6 +6,8 @@
 #![expect(unsafe_code, reason = "calls the native side")]
 #[path = "support/machine.rs"]
 mod machine;
+#[path = "support/prologue.rs"]
+mod prologue;
 #[path = "support/statistics.rs"]
 #[expect(dead_code, reason = "other benchmarks use more of it")]
 mod statistics;
@@ -132,24 +134,10 @@ impl Side for Guest {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
-    let rounds = match (has("--quick"), has("--bench")) {
-        (true, _) => 11,
-        (false, true) => 51,
-        (false, false) => 1,
+    let rounds = match prologue::begin(11, 51, &format!(" of {ROWS} rows")) {
+        Ok(rounds) => rounds,
+        Err(code) => return code,
     };
-    let core = match machine::pin(None) {
-        Ok(core) => core,
-        Err(error) => {
-            eprintln!("cannot pin this process to a core: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    println!("core {core} of {}, {rounds} rounds of {ROWS} rows", machine::processor());
-    for warning in machine::warnings(core) {
-        println!("  {warning}");
-    }
     // The guests come first: their guard wants a library that is not in use.
     let mut sides: [(&str, Box<dyn Side>); 3] = [
         ("interpreter", Box::new(Guest::new(Tier::Interpreter))),

@@ -57,6 +57,22 @@ struct Pair {
     y: f64,
 }
 type Swap = unsafe extern "C" fn(Pair) -> Pair;
+/// `struct stamp`
+#[repr(C)]
+struct Stamp {
+    sec: i64,
+    nsec: i32,
+}
+/// `struct piece`
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Piece {
+    base: *const u8,
+    len: usize,
+}
+type Within = unsafe extern "C" fn(*const u8, i32) -> i32;
+type Since = unsafe extern "C" fn(*const Stamp, i32) -> i32;
+type Gather = unsafe extern "C" fn(*const Piece, i32, i32) -> i32;
 type Half = unsafe extern "C" fn(f64) -> f64;
 #[rustfmt::skip]
 type Mixed = unsafe extern "C" fn(
@@ -79,6 +95,73 @@ fn text(caller: &Caller<'_, State>, start: u32) -> Result<*const u8> {
     let bytes = memory.get(start as usize..).unwrap_or_default();
     memchr::memchr(0, bytes).ok_or_else(|| format_err!("unterminated"))?;
     Ok(bytes.as_ptr())
+}
+
+/// An integer of the guest's memory.
+#[inline]
+fn word(caller: &Caller<'_, State>, at: u32) -> Result<[u8; 4]> {
+    let memory = caller.data().memory.ok_or_else(|| format_err!("no memory"))?.data(caller);
+    let bytes = memory.get(at as usize..).and_then(|bytes| bytes.first_chunk());
+    Ok(*bytes.ok_or_else(|| format_err!("out of bounds"))?)
+}
+
+/// Calls a function with the record at `at`: in place, converted, or an array of at most two.
+#[inline]
+fn behind(
+    caller: &Caller<'_, State>,
+    symbol: Symbol,
+    (at, a, n): (u32, i32, i32),
+    address: Address,
+) -> Result<i32> {
+    let next = |offset: u32| at.checked_add(offset).ok_or_else(|| format_err!("out of bounds"));
+    // SAFETY (of every call below): the row's function is of this type, its pointers were checked.
+    match symbol {
+        Symbol::Within => {
+            let span = buffer(caller, at, 16)?;
+            if !at.is_multiple_of(8) {
+                return Err(format_err!("not aligned"));
+            }
+            // SAFETY: see above.
+            Ok(unsafe { transmute::<*const c_void, Within>(address.get())(span, a) })
+        }
+        Symbol::Since => {
+            let sec = i32::from_le_bytes(word(caller, at)?).into();
+            let stamp = Stamp { sec, nsec: i32::from_le_bytes(word(caller, next(4)?)?) };
+            // SAFETY: see above.
+            Ok(unsafe { transmute::<*const c_void, Since>(address.get())(&raw const stamp, a) })
+        }
+        Symbol::Gather => {
+            let mut pieces = [Piece { base: std::ptr::null(), len: 0 }; 2];
+            let count = usize::try_from(n)?;
+            let pieces = pieces.get_mut(..count).ok_or_else(|| format_err!("too many"))?;
+            for (piece, offset) in pieces.iter_mut().zip((0..).step_by(8)) {
+                let base = u32::from_le_bytes(word(caller, next(offset)?)?);
+                let len = u32::from_le_bytes(word(caller, next(offset + 4)?)?);
+                *piece = Piece { base: buffer(caller, base, len)?, len: len as usize };
+            }
+            // SAFETY: see above.
+            Ok(unsafe { transmute::<*const c_void, Gather>(address.get())(pieces.as_ptr(), a, n) })
+        }
+    }
+}
+
+/// The functions that take a record by pointer.
+#[derive(Clone, Copy)]
+enum Symbol {
+    Within,
+    Since,
+    Gather,
+}
+
+impl Symbol {
+    fn of(row: &Row) -> Option<Symbol> {
+        Some(match &*row.symbol {
+            "within" => Symbol::Within,
+            "since" => Symbol::Since,
+            "gather" => Symbol::Gather,
+            _ => return None,
+        })
+    }
 }
 
 /// Calls a function with the pair at `from` and leaves its result at `to`.
@@ -133,6 +216,18 @@ pub fn wrap(store: &mut Store<State>, row: &Row, address: Address) -> Option<Fun
             store,
             move |mut caller: Caller<'_, State>, to: u32, from: u32| -> Result<()> {
                 swap(&mut caller, to, from, address)
+            },
+        ),
+        "within" | "since" => {
+            let symbol = Symbol::of(row)?;
+            Func::wrap(store, move |caller: Caller<'_, State>, at: u32, a: i32| -> Result<i32> {
+                behind(&caller, symbol, (at, a, 0), address)
+            })
+        }
+        "gather" => Func::wrap(
+            store,
+            move |caller: Caller<'_, State>, at: u32, a: i32, n: i32| -> Result<i32> {
+                behind(&caller, Symbol::Gather, (at, a, n), address)
             },
         ),
         "text" => {
@@ -193,6 +288,18 @@ pub fn floor(store: &mut Store<State>, row: &Row, ty: FuncType, address: Address
             let data = buffer(&caller, (*slots).get_u32(), len)?;
             let function = transmute::<*const c_void, Buffer>(address.get());
             ValRaw::i32(function(data, a, len as usize))
+        }),
+        "within" | "since" => {
+            let symbol = Symbol::of(row)?;
+            unchecked!(|caller, slots| {
+                let (at, a) = ((*slots).get_u32(), (*slots.add(1)).get_i32());
+                ValRaw::i32(behind(&caller, symbol, (at, a, 0), address)?)
+            })
+        }
+        "gather" => unchecked!(|caller, slots| {
+            let (at, a) = ((*slots).get_u32(), (*slots.add(1)).get_i32());
+            let n = (*slots.add(2)).get_i32();
+            ValRaw::i32(behind(&caller, Symbol::Gather, (at, a, n), address)?)
         }),
         "swap" => {
             let call = move |mut caller: Caller<'_, State>, slots: Slots<'_>| {

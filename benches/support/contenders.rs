@@ -194,7 +194,7 @@ impl Guest {
         match row.result {
             Type::F64 | Type::Pair => typed!(f64),
             Type::I64 => typed!(i64),
-            Type::I32 | Type::Size | Type::Pointer => typed!(i32),
+            Type::I32 | Type::Size | Type::Pointer | Type::Record(_) => typed!(i32),
         }
     }
 
@@ -282,15 +282,16 @@ fn through_libffi(
         Type::I64 => FfiType::i64(),
         Type::F64 => FfiType::f64(),
         Type::Size => FfiType::u64(),
-        Type::Pointer => FfiType::pointer(),
+        Type::Pointer | Type::Record(_) => FfiType::pointer(),
     };
-    if row.result == Type::Pair {
+    let has_record = row.params.iter().any(|(ty, _)| matches!(ty, Type::Record(_)));
+    if row.result == Type::Pair || has_record {
         return None;
     }
     let length = row.params.iter().position(|(ty, _)| *ty == Type::Size);
     let prepare = |ty: Type| match (ty, length) {
         (Type::I32 | Type::I64 | Type::F64, _) => Prepare::InPlace,
-        (Type::Pair, _) => Prepare::Text,
+        (Type::Pair | Type::Record(_), _) => Prepare::Text,
         (Type::Size, _) => Prepare::Size,
         (Type::Pointer, Some(length)) => Prepare::Buffer { length },
         (Type::Pointer, None) => Prepare::Text,

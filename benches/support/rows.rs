@@ -13,6 +13,19 @@ pub enum Type {
     Pointer,
     /// `struct pair { double x, y; }`: in the guest's memory, at [`PAIR_AT`].
     Pair,
+    /// A pointer to one of the [`RECORDS`] in the guest's memory.
+    Record(Record),
+}
+
+/// What lies behind a pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// `struct span`: the same bytes on both sides.
+    Span,
+    /// `struct stamp`: a `long` is longer on the host.
+    Stamp,
+    /// Two of `struct piece`, as `struct iovec` is: pointers with lengths.
+    Pieces,
 }
 
 /// What the loop passes.
@@ -46,8 +59,23 @@ pub struct Row {
 const DATA_AT: u32 = 1024;
 /// Where the one [`Type::Pair`] lies: each call reads it from there and writes it there.
 const PAIR_AT: u32 = 2048;
-/// What C calls it.
-const PAIR: &str = "struct pair { double x, y; };\n";
+/// What C calls it, and the records behind pointers.
+const PAIR: &str = "struct pair { double x, y; };
+struct span { int64_t start, length; };
+struct stamp { long sec; int nsec; };
+struct piece { const void *__sized_by(len) base; size_t len; };
+";
+/// The records, as C has them.
+const RECORDS: &str = "static struct span span = { 1, 2 };
+static struct stamp stamp = { 1, 2 };
+static struct piece pieces[2] = { { data, 4 }, { data + 4, 4 } };
+";
+/// And as the guest has them: little-endian, a pointer and a `long` of 4 bytes.
+const GUEST_RECORDS: [(u32, &[u32]); 3] = [
+    (Record::Span.at(), &[1, 0, 2, 0]),
+    (Record::Stamp.at(), &[1, 2]),
+    (Record::Pieces.at(), &[DATA_AT, 4, DATA_AT + 4, 4]),
+];
 /// What lies there: a string of 8 bytes.
 const DATA: &str = "portcull";
 
@@ -58,6 +86,7 @@ pub const MOST_PARAMS: usize = 12;
 pub fn all() -> Vec<Row> {
     use Argument::{Constant, Counter, Data, Last};
     use Type::{F64, I32, I64, Pair, Pointer, Size};
+    let behind = |record| vec![(Type::Record(record), Data), (I32, Last)];
     let row = |title: &str, prototype: &str, body: &str, params, result| Row {
         title: title.to_owned(),
         symbol: prototype
@@ -104,6 +133,27 @@ pub fn all() -> Vec<Row> {
             "return (struct pair){ p.y, p.x };",
             vec![(Pair, Last)],
             Pair,
+        ),
+        row(
+            "struct by pointer, in place",
+            "int within(const struct span *s, int a)",
+            "return a + (int)s->length;",
+            behind(Record::Span),
+            I32,
+        ),
+        row(
+            "struct by pointer, converted",
+            "int since(const struct stamp *s, int a)",
+            "return a + s->nsec;",
+            behind(Record::Stamp),
+            I32,
+        ),
+        row(
+            "two iovecs",
+            "int gather(const struct piece *__counted_by(n) p, int a, int n)",
+            "return a + ((const char *)p[n - 1].base)[3];",
+            behind(Record::Pieces).into_iter().chain([(I32, Constant(2))]).collect(),
+            I32,
         ),
         row(
             "6 i64 + 8 f64 + 4 i64",
@@ -156,14 +206,37 @@ impl Type {
             Type::Size => "size_t",
             Type::Pointer => "const void *",
             Type::Pair => "struct pair",
+            Type::Record(Record::Span) => "const struct span *",
+            Type::Record(Record::Stamp) => "const struct stamp *",
+            Type::Record(Record::Pieces) => "const struct piece *",
         }
     }
 
     pub fn wasm(self) -> &'static str {
         match self {
-            Type::I32 | Type::Size | Type::Pointer | Type::Pair => "i32",
+            Type::I32 | Type::Size | Type::Pointer | Type::Pair | Type::Record(_) => "i32",
             Type::I64 => "i64",
             Type::F64 => "f64",
+        }
+    }
+}
+
+impl Record {
+    /// Where it lies in the guest's memory.
+    const fn at(self) -> u32 {
+        match self {
+            Record::Span => 3072,
+            Record::Stamp => 3104,
+            Record::Pieces => 3136,
+        }
+    }
+
+    /// C's expression for its address.
+    fn c(self) -> &'static str {
+        match self {
+            Record::Span => "&span",
+            Record::Stamp => "&stamp",
+            Record::Pieces => "pieces",
         }
     }
 }
@@ -180,8 +253,9 @@ pub fn interface(rows: &[Row]) -> String {
 
 /// The library of the functions.
 pub fn callees(rows: &[Row]) -> String {
-    let mut text =
-        String::from("#include <stddef.h>\n#include <stdint.h>\n#define __counted_by(e)\n");
+    let mut text = String::from(
+        "#include <stddef.h>\n#include <stdint.h>\n#define __counted_by(e)\n#define __sized_by(e)\n",
+    );
     text.push_str(PAIR);
     for row in rows {
         writeln!(text, "{} {{ {} }}", row.prototype, row.body).expect("a string takes everything");
@@ -194,9 +268,10 @@ pub fn callees(rows: &[Row]) -> String {
 pub fn loops(rows: &[Row]) -> String {
     let mut text = String::from(
         "#include <dlfcn.h>\n#include <stddef.h>\n#include <stdint.h>\n\
-         static char data[1024];\nstatic volatile double sink;\n",
+         #define __sized_by(e)\nstatic char data[1024];\nstatic volatile double sink;\n",
     );
     text.push_str(PAIR);
+    text.push_str(RECORDS);
     let mut bind = String::from(
         "int bind(const char *path) {\n  void *lib = dlopen(path, RTLD_NOW);\n  if (!lib) return 1;\n",
     );
@@ -242,6 +317,7 @@ fn c_argument((ty, argument): &(Type, Argument)) -> String {
         (Argument::Last, _) => "last".to_owned(),
         (Argument::Counter, _) => "n".to_owned(),
         (Argument::Constant(value), _) => value.to_string(),
+        (Argument::Data, Type::Record(record)) => record.c().to_owned(),
         (Argument::Data, _) => "data".to_owned(),
     }
 }
@@ -266,6 +342,11 @@ pub fn guest(rows: &[Row]) -> String {
     }
     writeln!(text, "(memory (export \"memory\") 1) (data (i32.const {DATA_AT}) \"{DATA}\")")
         .expect("a string takes everything");
+    for (at, words) in GUEST_RECORDS {
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+        let bytes: String = bytes.map(|byte| format!("\\{byte:02x}")).collect();
+        writeln!(text, "(data (i32.const {at}) \"{bytes}\")").expect("a string takes everything");
+    }
     for row in rows {
         if row.result == Type::Pair {
             text.push_str(&pair_loops(row));
@@ -321,6 +402,7 @@ fn wasm_argument((ty, argument): &(Type, Argument)) -> String {
         (Argument::Counter, Type::I64) => "(i64.extend_i32_u (local.get $n))".to_owned(),
         (Argument::Counter, _) => "(local.get $n)".to_owned(),
         (Argument::Constant(value), ty) => format!("({}.const {value})", ty.wasm()),
+        (Argument::Data, Type::Record(record)) => format!("(i32.const {})", record.at()),
         (Argument::Data, _) => format!("(i32.const {DATA_AT})"),
     }
 }

@@ -21,11 +21,13 @@ use crate::plan::handles::HandleType;
 use crate::plan::op::{At, Fate, Null, Op, Returns, Stub};
 use crate::plan::{Facts, Plan};
 use held::Held;
+use scalars::{Copied, Extend, Reply, extended, number, offset, reply};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 
 mod after;
 mod held;
+mod scalars;
 
 /// How the interpreter must go on where a template has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,15 +87,6 @@ impl Left {
     }
 }
 
-/// A scalar that is copied as it is.
-#[derive(Clone, Copy, Debug)]
-struct Copied {
-    /// Offset in the guest's slots, in bytes.
-    from: u16,
-    /// Offset in the frame.
-    to: u16,
-}
-
 /// Everything else of *before*, in the plan's order.
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -103,28 +96,6 @@ enum Step {
     Handle { from: u16, to: At, kind: HandleType, nullable: bool },
     /// Whatever the op of that number does.
     Op(u16),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Extend {
-    Int8,
-    UInt8,
-    Int16,
-    UInt16,
-    Bool,
-    Long32,
-}
-
-/// How the result registers become the guest's result.
-#[derive(Clone, Copy, Debug)]
-enum Reply {
-    None,
-    /// Bits of the integer register.
-    Integer(u64),
-    /// Bits of the vector register.
-    Vector(u64),
-    /// It may not fit, or is extended with its sign.
-    Decoded,
 }
 
 /// A plan, as the short way takes it.
@@ -481,39 +452,4 @@ impl Drop for Memory {
 #[inline(never)]
 fn free(memory: Option<Box<CallMemory>>) {
     drop(memory);
-}
-
-/// Offset of a slot, in bytes.
-fn offset(slot: u16) -> Option<u16> {
-    slot.checked_mul(size_of::<GuestSlot>().try_into().ok()?)
-}
-
-fn number(at: At) -> Option<u16> {
-    u16::try_from(at.offset()).ok()
-}
-
-fn extended(kind: Extend, low: u32) -> u64 {
-    match kind {
-        Extend::Int8 => before::extend8(low),
-        Extend::UInt8 => u64::from(low & 0xff),
-        Extend::Int16 => before::extend16(low),
-        Extend::UInt16 => u64::from(low & 0xffff),
-        Extend::Bool => u64::from(low != 0),
-        Extend::Long32 => i64::from(low.cast_signed()).cast_unsigned(),
-    }
-}
-
-fn reply(returns: Returns) -> Reply {
-    const LOW32: u64 = u32::MAX as u64;
-    match returns {
-        Returns::Void | Returns::Record | Returns::Vector => Reply::None,
-        Returns::UInt8 => Reply::Integer(0xff),
-        Returns::UInt16 => Reply::Integer(0xffff),
-        Returns::Bool => Reply::Integer(1),
-        Returns::Int32 => Reply::Integer(LOW32),
-        Returns::Int64 => Reply::Integer(u64::MAX),
-        Returns::Float32 => Reply::Vector(LOW32),
-        Returns::Float64 => Reply::Vector(u64::MAX),
-        Returns::Int8 | Returns::Int16 | Returns::Long32 | Returns::ULong32 => Reply::Decoded,
-    }
 }

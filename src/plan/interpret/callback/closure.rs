@@ -1,7 +1,7 @@
 //! A closure: what C has for a guest function.
 use super::call::Call;
 use super::simple::Simple;
-use super::{CURRENT, Now, reply};
+use super::{CURRENT, Now, Running, reply};
 use crate::plan::binding::{Binding, StoreBlock, Strays};
 use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
 use crate::plan::interpret::Both;
@@ -363,20 +363,10 @@ unsafe extern "C" fn run(frame: *mut FrameHead, context: *const Context) -> Both
             closure.stray();
         } else if (*running).kept.is_none() {
             let hidden = Now::is(ptr::null_mut());
-            let mut few: [MaybeUninit<GuestSlot>; FEW] = [MaybeUninit::uninit(); FEW];
-            let mut many = Vec::new();
-            let count = closure.plan.lowering.params.len().max(1);
-            let slots = if count <= FEW {
-                few.as_mut_ptr().cast::<GuestSlot>()
-            } else {
-                many.resize(count, GuestSlot::default());
-                many.as_mut_ptr()
-            };
-            let simple = closure.simple.as_ref();
-            let quickly = simple.and_then(|s| s.run(closure, running, frame, slots, count));
+            let quickly = closure.simple.as_ref().and_then(|s| s.run(closure, running, frame));
             let outcome = match quickly {
                 Some(outcome) => outcome,
-                None => make(Call::new(closure, running, frame, slots, count)),
+                None => make(closure, running, frame),
             };
             drop(hidden);
             match outcome {
@@ -388,10 +378,27 @@ unsafe extern "C" fn run(frame: *mut FrameHead, context: *const Context) -> Both
     }
 }
 
-/// Apart, so that the short way needs little room.
+/// Makes a call the long way. Apart, so that the short way needs little room.
+///
+/// # Safety
+/// As [`Call::new`], but for the slots.
 #[inline(never)]
-fn make(call: Call<'_>) -> Result<Both, super::Kept> {
-    call.make()
+unsafe fn make(
+    closure: &Closure,
+    running: *mut Running,
+    frame: *mut FrameHead,
+) -> Result<Both, super::Kept> {
+    let mut few: [MaybeUninit<GuestSlot>; FEW] = [MaybeUninit::uninit(); FEW];
+    let mut many = Vec::new();
+    let count = closure.plan.lowering.params.len().max(1);
+    let slots = if count <= FEW {
+        few.as_mut_ptr().cast::<GuestSlot>()
+    } else {
+        many.resize(count, GuestSlot::default());
+        many.as_mut_ptr()
+    };
+    // SAFETY: the caller's promise; there are so many slots.
+    unsafe { Call::new(closure, running, frame, slots, count).make() }
 }
 
 impl fmt::Debug for Closure {
