@@ -107,6 +107,18 @@ pub trait Environment {
     /// # Errors
     /// When a parameter of it cannot hold its argument.
     fn call(&mut self, callee: u16, arguments: &[i128]) -> Result<i128, EvaluationError>;
+
+    /// As [`Environment::load`], where that is quicker; `None`: ask that.
+    #[inline]
+    fn load_small(&self, _operand: Operand) -> Option<i64> {
+        None
+    }
+
+    /// As [`Environment::call`], likewise. What it returns `None` for was not called.
+    #[inline]
+    fn call_small(&mut self, _callee: u16, _arguments: &[i64]) -> Option<i64> {
+        None
+    }
 }
 
 /// Evaluates `steps`, which the verifier has accepted.
@@ -117,21 +129,69 @@ pub fn evaluate(
     expression: &Expression,
     environment: &mut impl Environment,
 ) -> Result<i128, EvaluationError> {
-    // No step pushes more than one value. Most expressions are short, and zeroing the room for all that
-    // they may be would be most of their cost.
-    if expression.steps.len() <= 8 {
-        evaluate_within::<8>(expression, environment)
-    } else {
-        evaluate_within::<MAX_DEPTH>(expression, environment)
+    if let Some(value) = evaluate_small(expression, environment) {
+        return Ok(value.into());
     }
+    evaluate_exactly(expression, environment)
 }
 
-/// As [`evaluate`], with a stack of so many values.
-fn evaluate_within<const DEPTH: usize>(
+/// The most values on the stack of [`evaluate_small`].
+const SMALL_DEPTH: usize = 4;
+
+/// The value of what most bounds are: sums and products of a few integers and calls, all of 64 bits. `None`
+/// where anything else turns up; functions that are called are pure, and may be called again.
+#[inline]
+fn evaluate_small(expression: &Expression, environment: &mut impl Environment) -> Option<i64> {
+    let mut stack = [0; SMALL_DEPTH];
+    let mut depth = 0;
+    for step in &expression.steps {
+        match *step {
+            Step::Constant(value) => {
+                *stack.get_mut(depth)? = value;
+                depth += 1;
+            }
+            Step::Load(operand) => {
+                *stack.get_mut(depth)? = environment.load_small(operand)?;
+                depth += 1;
+            }
+            Step::Binary(op @ (BinaryOp::Add | BinaryOp::Subtract | BinaryOp::Multiply)) => {
+                let right = *stack.get(depth.checked_sub(1)?)?;
+                depth = depth.checked_sub(2)?;
+                let left = stack[depth];
+                stack[depth] = match op {
+                    BinaryOp::Add => left.checked_add(right)?,
+                    BinaryOp::Subtract => left.checked_sub(right)?,
+                    _ => left.checked_mul(right)?,
+                };
+                depth += 1;
+            }
+            Step::Call { callee, arguments } => {
+                let first = depth.checked_sub(arguments.into())?;
+                let value = environment.call_small(callee, stack.get(first..depth)?)?;
+                *stack.get_mut(first)? = value;
+                depth = first + 1;
+            }
+            Step::Large(_)
+            | Step::Field { .. }
+            | Step::Behind { .. }
+            | Step::Unary(_)
+            | Step::Binary(_)
+            | Step::Abs
+            | Step::Min
+            | Step::Max
+            | Step::Truth
+            | Step::Jump(_)
+            | Step::JumpIfZero(_) => return None,
+        }
+    }
+    stack.get(depth.checked_sub(1)?).copied()
+}
+
+fn evaluate_exactly(
     expression: &Expression,
     environment: &mut impl Environment,
 ) -> Result<i128, EvaluationError> {
-    let mut stack = Stack { values: [0; DEPTH], depth: 0 };
+    let mut stack = Stack { values: [0; MAX_DEPTH], depth: 0 };
     let mut next = 0;
     while let Some(step) = expression.steps.get(next) {
         next += 1;
@@ -194,12 +254,12 @@ fn evaluate_within<const DEPTH: usize>(
 
 /// The verifier has shown that the depth stays within bounds; the checks here keep the interpreter
 /// safe without that proof.
-struct Stack<const DEPTH: usize> {
-    values: [i128; DEPTH],
+struct Stack {
+    values: [i128; MAX_DEPTH],
     depth: usize,
 }
 
-impl<const DEPTH: usize> Stack<DEPTH> {
+impl Stack {
     fn push(&mut self, value: i128) {
         if let Some(place) = self.values.get_mut(self.depth) {
             *place = value;

@@ -109,6 +109,101 @@ fn loans_end_with_their_handle_even_from_another_instance() {
     assert!(matches!(error.problem, Problem::Handle { .. }), "{error}");
 }
 
+/// A guest that opens things, names and turns them, and lets its memory grow.
+fn namer() -> String {
+    guest(
+        r#"(import "mock" "thing_open" (func $open (param i32) (result i32)))
+           (import "mock" "thing_name" (func $name (param i32) (result i32)))
+           (import "mock" "thing_turn" (func $turn (param i32 i32)))
+           (import "mock" "thing_close" (func $close (param i32)))"#,
+        r#"(func (export "open") (param i32) (result i32) (call $open (local.get 0)))
+           (func (export "name") (param i32) (result i32) (call $name (local.get 0)))
+           (func (export "turn") (param i32 i32) (call $turn (local.get 0) (local.get 1)))
+           (func (export "close") (param i32) (call $close (local.get 0)))
+           (func (export "used") (result i32) (global.get $next))
+           (func (export "grow")
+               (global.set $next (i32.shl (memory.grow (i32.const 1)) (i32.const 16))))
+           (func (export "poke") (param i32) (i32.store8 (local.get 0) (i32.const 120)))"#,
+    )
+}
+
+#[test]
+fn copies_that_end_leave_their_memory_to_the_next() {
+    let mut guest = Guest::new(&mock(), &namer()).unwrap();
+    let thing = guest.call::<i32, i32>("open", 3).unwrap();
+    let turned = |guest: &mut Guest, id: i32| {
+        guest.call::<(i32, i32), ()>("turn", (thing, id)).unwrap();
+        let at = guest.call::<i32, i32>("name", thing).unwrap();
+        assert_eq!(text(guest, at), format!("thing {id}"));
+        at
+    };
+    let short = turned(&mut guest, 4);
+    let long = turned(&mut guest, 123_456_789);
+    assert_ne!(short, long, "it does not fit there");
+    let used = guest.call::<(), i32>("used", ()).unwrap();
+    for id in 0..50 {
+        // What the guest writes there meanwhile is gone with the copy.
+        guest.call::<i32, ()>("poke", if id % 2 == 0 { short } else { long }).unwrap();
+        let at = turned(&mut guest, if id % 3 == 0 { 987_654_321 } else { id });
+        assert!(at == short || at == long, "{at}");
+    }
+    // Memory that the guest has taken back is its own affair: the next copy goes there.
+    guest.call::<i32, ()>("free", short).unwrap();
+    guest.call::<i32, ()>("free", long).unwrap();
+    let at = turned(&mut guest, 5);
+    assert!(at == short || at == long, "{at}");
+    assert_eq!(guest.call::<(), i32>("used", ()).unwrap(), used, "nothing was allocated");
+    assert_eq!(guest.call::<(), i32>("freed", ()).unwrap(), 2, "nothing but that");
+    // A copy beyond what the memory was when these calls were first made.
+    guest.call::<(), ()>("grow", ()).unwrap();
+    let high = turned(&mut guest, i32::MAX);
+    assert!(high >= 1 << 16, "{high}");
+    let used = guest.call::<(), i32>("used", ()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(turned(&mut guest, i32::MAX), high);
+    }
+    assert_eq!(guest.call::<(), i32>("used", ()).unwrap(), used, "nothing was allocated");
+    guest.call::<i32, ()>("close", thing).unwrap();
+    assert_eq!(guest.call::<(), i32>("freed", ()).unwrap(), 5, "each goes back once");
+    let error = trapped(guest.call::<i32, i32>("name", thing));
+    assert!(matches!(error.problem, Problem::Handle { .. }), "{error}");
+}
+
+#[test]
+fn each_instance_gets_copies_in_its_own_memory() {
+    let bridge = mock();
+    let mut guest = Guest::new(&bridge, &namer()).unwrap();
+    let other = guest.add(&bridge, &namer()).unwrap();
+    let instances = [guest.instance, other];
+    let thing = guest.call::<i32, i32>("open", 1).unwrap();
+    // The one's copies lie where the other has no memory.
+    guest.call::<(), ()>("grow", ()).unwrap();
+    let mut seen = Vec::new();
+    for turn in 0..12 {
+        let instance = instances[turn % 3 % 2];
+        let name = guest.call_in::<i32, i32>(&instance, "name", thing).unwrap();
+        let first = guest.call_in::<i32, i32>(&instance, "at", name).unwrap();
+        assert_eq!(first, i32::from(b't'), "{turn}");
+        seen.push((turn % 3 % 2, name));
+        if turn % 2 == 1 {
+            guest.call_in::<(i32, i32), ()>(&other, "turn", (thing, 7)).unwrap();
+        }
+    }
+    let [mine, others] = [0, 1].map(|one| {
+        let mut all: Vec<i32> = seen.iter().filter(|s| s.0 == one).map(|s| s.1).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    });
+    assert!(mine.len() <= 2 && mine.iter().all(|at| *at >= 1 << 16), "{mine:?}");
+    assert!(others.len() <= 2 && others.iter().all(|at| *at < 1 << 16), "{others:?}");
+    guest.call::<i32, ()>("close", thing).unwrap();
+    for (instance, copies) in [(guest.instance, mine.len()), (other, others.len())] {
+        let freed = guest.call_in::<(), i32>(&instance, "freed", ()).unwrap();
+        assert_eq!(freed, i32::try_from(copies).unwrap());
+    }
+}
+
 #[test]
 fn cabi_realloc_will_do() {
     let text_of = r#"(module

@@ -26,6 +26,7 @@ thing *__lifetimebound(parent) thing_child(thing *parent, int id);
 int thing_id(thing *it);
 void thing_close(thing *__consumes it);
 const char *__lifetimebound(it) thing_name(thing *it);
+void thing_turn(thing *__invalidates it, int id);
 
 int choose(int option __range(1), int value);
 int choose(int option __range(2), const char *text);
@@ -85,7 +86,7 @@ pub fn with_data(builder: BridgeBuilder, symbols: &[(&str, *const c_void)]) -> B
     })
 }
 
-fn functions() -> [(&'static str, *const c_void); 18] {
+fn functions() -> [(&'static str, *const c_void); 19] {
     [
         ("add", add as *const c_void),
         ("twice", twice as *const c_void),
@@ -100,6 +101,7 @@ fn functions() -> [(&'static str, *const c_void); 18] {
         ("thing_id", thing_id as *const c_void),
         ("thing_close", thing_close as *const c_void),
         ("thing_name", thing_name as *const c_void),
+        ("thing_turn", thing_turn as *const c_void),
         ("choose", choose as *const c_void),
         ("libmock_only", add as *const c_void),
         ("letter", letter as *const c_void),
@@ -205,6 +207,13 @@ unsafe extern "C" fn thing_name(it: *mut Thing) -> *const c_char {
     called();
     // SAFETY: it came from `thing_open`.
     unsafe { (*it).name.as_ptr() }
+}
+
+/// Gives it another name.
+unsafe extern "C" fn thing_turn(it: *mut Thing, id: c_int) {
+    called();
+    // SAFETY: it came from `thing_open`.
+    unsafe { (*it).name = std::ffi::CString::new(format!("thing {id}")).unwrap() };
 }
 
 /// The sum of its arguments, or the length of its text.

@@ -114,12 +114,14 @@ pub(super) struct Now {
 }
 
 impl Now {
+    #[inline]
     pub(super) fn is(running: *mut Running) -> Now {
         Now { outer: CURRENT.replace(running) }
     }
 }
 
 impl Drop for Now {
+    #[inline]
     fn drop(&mut self) {
         CURRENT.set(self.outer);
     }

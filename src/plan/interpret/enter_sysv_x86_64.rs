@@ -3,7 +3,9 @@
 //!
 //! Three stubs, because most calls need few registers. Registers that a prototype does not use are
 //! loaded with whatever the frame holds: the callee does not read them.
-use super::{Both, INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, RESULT_X87_AT, VECTORS_AT};
+use super::{
+    Both, INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, RESULT_X87_AT, Straight, VECTORS_AT,
+};
 use crate::plan::frame::X87_STRIDE;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use std::arch::naked_asm;
@@ -116,19 +118,21 @@ pub unsafe extern "sysv64" fn quick_integers(
     )
 }
 
-/// How many registers [`straight`] loads.
-pub const STRAIGHT: usize = 6;
+/// How many integer registers [`straight_integers`] loads.
+pub const STRAIGHT_INTEGERS: usize = 6;
+/// How many vector registers [`straight_registers`] loads beside them.
+pub const STRAIGHT_VECTORS: usize = 4;
 
-/// Jumps to `target` with `i32`s of the guest in the integer registers: 32 bits each, zero-extended, from
+/// Jumps to `target` with values of the guest in the integer registers: 32 bits each, zero-extended, from
 /// those offsets in its slots.
 ///
 /// # Safety
 /// 4 bytes are at each of the offsets; calling `target` with these arguments is sound.
 #[unsafe(naked)]
-pub unsafe extern "sysv64" fn straight(
+pub unsafe extern "sysv64" fn straight_integers(
     slots: *const GuestSlot,
     target: *const c_void,
-    offsets: *const [u16; STRAIGHT],
+    straight: *const Straight,
 ) -> Both {
     naked_asm!(
         "mov r10, rdi",
@@ -147,6 +151,45 @@ pub unsafe extern "sysv64" fn straight(
         "mov r8d, [r10 + r8]",
         "mov r9d, [r10 + r9]",
         "xor eax, eax",
+        "jmp r11",
+    )
+}
+
+/// As [`straight_integers`], and with 64 bits each in the first vector registers.
+///
+/// # Safety
+/// As there, with 8 bytes at the offsets of vectors.
+#[unsafe(naked)]
+pub unsafe extern "sysv64" fn straight_registers(
+    slots: *const GuestSlot,
+    target: *const c_void,
+    straight: *const Straight,
+) -> Both {
+    naked_asm!(
+        "mov r10, rdi",
+        "mov r11, rsi",
+        "mov rax, rdx",
+        "movzx edi, word ptr [rax + 12]",
+        "movzx esi, word ptr [rax + 14]",
+        "movzx edx, word ptr [rax + 16]",
+        "movzx ecx, word ptr [rax + 18]",
+        "movsd xmm0, [r10 + rdi]",
+        "movsd xmm1, [r10 + rsi]",
+        "movsd xmm2, [r10 + rdx]",
+        "movsd xmm3, [r10 + rcx]",
+        "movzx edi, word ptr [rax]",
+        "movzx esi, word ptr [rax + 2]",
+        "movzx edx, word ptr [rax + 4]",
+        "movzx ecx, word ptr [rax + 6]",
+        "movzx r8d, word ptr [rax + 8]",
+        "movzx r9d, word ptr [rax + 10]",
+        "mov edi, [r10 + rdi]",
+        "mov esi, [r10 + rsi]",
+        "mov edx, [r10 + rdx]",
+        "mov ecx, [r10 + rcx]",
+        "mov r8d, [r10 + r8]",
+        "mov r9d, [r10 + r9]",
+        "mov eax, 4",
         "jmp r11",
     )
 }

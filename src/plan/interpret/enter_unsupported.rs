@@ -1,6 +1,6 @@
 //! Machines without call stubs: plans can be made and shown for every ABI, but building a bridge
 //! fails with `UnsupportedHost`, so that nothing here is ever reached.
-use super::Both;
+use super::{Both, Straight};
 use crate::plan::frame::{FrameHead, GuestSlot};
 use std::ffi::c_void;
 
@@ -50,11 +50,23 @@ pub unsafe fn quick_registers(_: *const FrameHead, _: *const c_void) -> Both {
     unreachable!("no bridge can be built on this machine")
 }
 
-/// How many registers [`straight`] would load.
-pub const STRAIGHT: usize = 6;
+/// How many integer registers [`straight_integers`] would load.
+pub const STRAIGHT_INTEGERS: usize = 6;
+/// How many vector registers [`straight_registers`] would load.
+pub const STRAIGHT_VECTORS: usize = 4;
 
 /// # Safety
 /// Never called: see the module.
-pub unsafe fn straight(_: *const GuestSlot, _: *const c_void, _: *const [u16; STRAIGHT]) -> Both {
+pub unsafe fn straight_integers(_: *const GuestSlot, _: *const c_void, _: *const Straight) -> Both {
+    unreachable!("no bridge can be built on this machine")
+}
+
+/// # Safety
+/// Never called: see the module.
+pub unsafe fn straight_registers(
+    _: *const GuestSlot,
+    _: *const c_void,
+    _: *const Straight,
+) -> Both {
     unreachable!("no bridge can be built on this machine")
 }

@@ -18,10 +18,11 @@ use super::{Guest, HeapFrame, SMALL_FRAME, SmallFrame, Stop, resume};
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
 use crate::plan::handles::HandleType;
-use crate::plan::op::{At, Fate, Null, Op, Returns, Stub};
+use crate::plan::op::{At, Fate, Null, Op, Returns, Stub, Width};
 use crate::plan::{Facts, Plan};
 use held::Held;
-use scalars::{Copied, Extend, Reply, extended, number, offset, reply};
+pub use scalars::Straight;
+use scalars::{Copied, Extend, Reply, extended, interval, number, offset, reply};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 
@@ -94,6 +95,8 @@ enum Step {
     Extended(Extend, Copied),
     /// A handle that nothing becomes of and that is not marked.
     Handle { from: u16, to: At, kind: HandleType, nullable: bool },
+    /// A 32-bit integer of the frame lies in the interval of that number.
+    Within { at: At, signed: bool, interval: u16 },
     /// Whatever the op of that number does.
     Op(u16),
 }
@@ -106,9 +109,10 @@ pub struct Quick {
     /// 64 bits each.
     wide: Box<[Copied]>,
     steps: Box<[Step]>,
-    /// Offsets in the guest's slots of what goes into the integer registers, of a plan that does nothing
-    /// else: it needs no frame. Registers that the function does not have repeat the first.
-    straight: Option<[u16; enter::STRAIGHT]>,
+    intervals: Box<[(i64, i64)]>,
+    /// Offsets in the guest's slots of what goes into the registers, of a plan that does nothing else: it
+    /// needs no frame. Registers that the function does not have repeat the first.
+    straight: Option<Straight>,
     /// Integer registers are all that the call needs, and what it returns stays in them.
     plain: bool,
     reply: Reply,
@@ -141,6 +145,7 @@ impl Quick {
             narrow: [].into(),
             wide: [].into(),
             steps: [].into(),
+            intervals: [].into(),
             straight: None,
             plain: stub == Stub::Integers && behind.is_empty(),
             reply: reply(returns),
@@ -149,7 +154,8 @@ impl Quick {
             after: behind.into(),
             held,
         };
-        let (mut narrow, mut wide, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+        let (mut steps, mut intervals) = (Vec::new(), Vec::new());
         for (op, index) in plan.ops[..call].iter().zip(0..) {
             if quick.held.as_ref().is_some_and(|held| held.does(op)) {
                 continue;
@@ -172,28 +178,53 @@ impl Quick {
                     let nullable = null == Null::Allowed;
                     steps.push(Step::Handle { from: offset(slot)?, to, kind, nullable });
                 }
+                Op::Range { value, set, .. } => {
+                    let interval = interval(plan.ranges.get(usize::from(set))?);
+                    let signed = value.width == Width::I32;
+                    match interval.filter(|_| signed || value.width == Width::U32) {
+                        Some(one) => {
+                            let interval = u16::try_from(intervals.len()).ok()?;
+                            intervals.push(one);
+                            steps.push(Step::Within { at: value.at, signed, interval });
+                        }
+                        None => steps.push(Step::Op(index)),
+                    }
+                }
                 _ => steps.push(Step::Op(index)),
             }
         }
         (quick.narrow, quick.wide) = (narrow.into(), wide.into());
-        quick.steps = steps.into();
+        (quick.steps, quick.intervals) = (steps.into(), intervals.into());
         quick.straight = quick.straight();
         Some(quick)
     }
 
-    fn straight(&self) -> Option<[u16; enter::STRAIGHT]> {
-        let first = self.narrow.first()?;
+    fn straight(&self) -> Option<Straight> {
+        let all = || self.narrow.iter().chain(&self.wide);
+        let first = all().next()?.from;
         let decoded = matches!(self.reply, Reply::Decoded);
-        if !self.plain || decoded || !self.wide.is_empty() || !self.steps.is_empty() {
+        let vectors = self.stub == Stub::Registers;
+        let registers = vectors || self.stub == Stub::Integers;
+        if !registers || !self.after.is_empty() || decoded || !self.steps.is_empty() {
             return None;
         }
-        let mut offsets = [first.from; enter::STRAIGHT];
+        let mut straight = Straight {
+            integers: [first; enter::STRAIGHT_INTEGERS],
+            // Reading 64 bits where only 32 were written just now would be slow.
+            vectors: [self.wide.first().map_or(first, |one| one.from); enter::STRAIGHT_VECTORS],
+        };
+        let register = |one: &Copied, place: fn(u8) -> Option<At>, count: usize| {
+            (0..).take(count).position(|register| place(register).and_then(number) == Some(one.to))
+        };
         for one in &self.narrow {
-            let is = |register| FrameLayout::integer(register).and_then(number) == Some(one.to);
-            let register = (0..).take(enter::STRAIGHT).position(is)?;
-            *offsets.get_mut(register)? = one.from;
+            let at = register(one, FrameLayout::integer, enter::STRAIGHT_INTEGERS)?;
+            straight.integers[at] = one.from;
         }
-        Some(offsets)
+        for one in &self.wide {
+            let at = register(one, FrameLayout::vector, enter::STRAIGHT_VECTORS)?;
+            straight.vectors[at] = one.from;
+        }
+        Some(straight)
     }
 
     /// Whether the call is made by [`Quick::run_held`].
@@ -218,10 +249,16 @@ impl Quick {
         binding: &Binding,
         slots: *mut GuestSlot,
     ) -> Result<(), Halt> {
-        if let Some(offsets) = &self.straight {
-            // SAFETY: the caller's promise: the slots exist and hold `i32`s, of which the low half is read,
-            // and these are all arguments of the function.
-            let both = unsafe { enter::straight(slots, binding.target, offsets) };
+        if let Some(straight) = &self.straight {
+            // SAFETY: the caller's promise: the slots exist; what goes into integer registers are `i32`s, of
+            // which the low half is read, into vector registers `f64`s, and these are all arguments of the
+            // function.
+            let both = unsafe {
+                match self.stub {
+                    Stub::Integers => enter::straight_integers(slots, binding.target, straight),
+                    _ => enter::straight_registers(slots, binding.target, straight),
+                }
+            };
             let low = match self.reply {
                 Reply::Integer(mask) => both.integer & mask,
                 Reply::Vector(mask) => both.vector.to_bits() & mask,
@@ -325,6 +362,16 @@ impl Quick {
                             found?.expose_provenance() as u64
                         };
                         frame.cast::<u8>().add(to.offset()).cast::<u64>().write(pointer);
+                    }
+                    Step::Within { at, signed, interval } => {
+                        let value = frame.cast::<u8>().add(at.offset());
+                        let value = if signed {
+                            i64::from(value.cast::<i32>().read())
+                        } else {
+                            i64::from(value.cast::<u32>().read())
+                        };
+                        let (low, high) = self.intervals[usize::from(interval)];
+                        (low..=high).contains(&value).then_some(())?;
                     }
                     Step::Extended(kind, one) => {
                         let low = from(one.from).cast::<u32>().read();

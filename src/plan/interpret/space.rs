@@ -243,12 +243,8 @@ impl Environment for FrameEnvironment<'_> {
             }
             *register = *argument as u64;
         }
-        let [a, b, c, d, e, f] = registers;
-        type Six = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64) -> u64;
-        // SAFETY: the binding's callees are functions of the types in the plan: integers and
-        // handles in at most six integer registers. Registers beyond its own parameters are of no
-        // concern to a C function.
-        let raw = unsafe { std::mem::transmute::<*const c_void, Six>(address)(a, b, c, d, e, f) };
+        // SAFETY: the callee is one of the plan's, pure; see `call_pure`.
+        let raw = unsafe { call_pure(address, registers) };
         Ok(match result {
             Width::U8 => i128::from(raw as u8),
             Width::I8 => i128::from(raw as i8),
@@ -260,6 +256,69 @@ impl Environment for FrameEnvironment<'_> {
             Width::I64 | Width::I128 => i128::from(raw as i64),
         })
     }
+
+    #[inline]
+    fn load_small(&self, operand: Operand) -> Option<i64> {
+        let Operand { at, width } = operand;
+        // SAFETY: as in `load`.
+        unsafe {
+            match width {
+                Width::I32 => Some(self.0.read::<i32>(at).into()),
+                Width::U32 => Some(self.0.read::<u32>(at).into()),
+                Width::I64 => Some(self.0.read::<i64>(at)),
+                Width::U64 => self.0.read::<u64>(at).try_into().ok(),
+                _ => self.0.integer(operand).try_into().ok(),
+            }
+        }
+    }
+
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "only the low bits of a result are its own"
+    )]
+    fn call_small(&mut self, callee: u16, arguments: &[i64]) -> Option<i64> {
+        // SAFETY: as in `call`.
+        let (address, callee) = unsafe { self.0.callee(callee) };
+        let Purpose::Pure { params, result } = &callee.purpose else { return None };
+        let mut registers = [0u64; 6];
+        for ((register, &argument), width) in registers.iter_mut().zip(arguments).zip(params.iter())
+        {
+            let fits = match width {
+                Width::I32 => i32::try_from(argument).is_ok(),
+                Width::I64 => true,
+                Width::U64 => argument >= 0,
+                width => width.holds(argument.into()),
+            };
+            if !fits {
+                return None;
+            }
+            *register = argument.cast_unsigned();
+        }
+        if !matches!(result, Width::I32 | Width::U32 | Width::I64) {
+            return None;
+        }
+        // SAFETY: as in `call`.
+        let raw = unsafe { call_pure(address, registers) };
+        Some(match result {
+            Width::I32 => (raw as i32).into(),
+            Width::U32 => (raw as u32).into(),
+            _ => raw.cast_signed(),
+        })
+    }
+}
+
+/// Calls a pure function of the library.
+///
+/// # Safety
+/// It is one of a plan's callees, and the registers hold its arguments.
+#[inline]
+unsafe fn call_pure(address: *const c_void, registers: [u64; 6]) -> u64 {
+    let [a, b, c, d, e, f] = registers;
+    type Six = unsafe extern "C" fn(u64, u64, u64, u64, u64, u64) -> u64;
+    // SAFETY: the binding's callees are functions of the types in the plan: integers and handles in at most
+    // six integer registers. Registers beyond its own parameters are of no concern to a C function.
+    unsafe { std::mem::transmute::<*const c_void, Six>(address)(a, b, c, d, e, f) }
 }
 
 /// As [`FrameEnvironment`], for an expression that belongs to an object.

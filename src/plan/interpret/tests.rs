@@ -12,6 +12,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
 mod deep;
+mod quick;
 
 struct OneType;
 impl HandleTypes for OneType {
@@ -53,6 +54,11 @@ struct Bench {
 
 impl Bench {
     fn new(prototype: &str, target: *const c_void) -> Bench {
+        Bench::of(prototype, target, true)
+    }
+
+    /// `leaf`: as far as its interface says, it does not call back.
+    fn of(prototype: &str, target: *const c_void, leaf: bool) -> Bench {
         let scope = Scope::default();
         let prototype = Arc::new(parse_prototype(prototype, &scope).expect("it parses"));
         let plan = compile(
@@ -60,7 +66,7 @@ impl Bench {
             &Target {
                 model: DataModel::Ilp32,
                 abi: Abi::SysvX86_64,
-                leaf: true,
+                leaf,
                 scope: &scope,
                 import: None,
                 handle_types: &OneType,
@@ -89,8 +95,12 @@ impl Bench {
         // SAFETY: the plan has passed the verifier, the functions of this file are of the types
         // that their prototypes say, and the memory is `memory`.
         let done = unsafe { run(&self.plan, &self.binding, slots.as_mut_ptr(), &mut self.guest) };
+        Bench::outcome(done, slots[0])
+    }
+
+    fn outcome(done: Result<(), Box<Stop>>, first: GuestSlot) -> Result<u64, String> {
         match done.map_err(|stop| *stop) {
-            Ok(()) => Ok(slots[0].low),
+            Ok(()) => Ok(first.low),
             Err(Stop::Guest) => Err("guest".into()),
             Err(Stop::Error { subject, problem, called }) => {
                 let import = "t.f".into();

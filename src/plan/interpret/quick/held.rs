@@ -15,7 +15,7 @@ use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::HandleType;
 use crate::plan::interpret::Guest;
 use crate::plan::op::{At, Fate, LifeOp, Null, Op};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
 
 /// The handle of such a plan.
@@ -115,8 +115,9 @@ impl Quick {
         // SAFETY: the caller's promise; all arguments are in place, checked. Nothing else uses `guest`, and
         // `running` is reached through the pointer alone, until native code has returned.
         unsafe {
-            let mut running = Running::new(binding, guest);
-            let running = &raw mut running;
+            // What it holds is taken out of it if there is anything.
+            let mut running = ManuallyDrop::new(Running::new(binding, guest));
+            let running = (&raw mut running).cast::<Running>();
             (&raw mut (*frame).running).write(running);
             if held.calls_back {
                 let now = Now::is(running);

@@ -1,6 +1,7 @@
 //! What plans do with scalars, looked at once.
+use crate::plan::Intervals;
 use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::before;
+use crate::plan::interpret::{before, enter};
 use crate::plan::op::{At, Returns};
 
 /// A scalar that is copied as it is.
@@ -10,6 +11,16 @@ pub(super) struct Copied {
     pub(super) from: u16,
     /// Offset in the frame.
     pub(super) to: u16,
+}
+
+/// Where registers are loaded from, as offsets in the guest's slots.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Straight {
+    /// 32 bits each.
+    pub integers: [u16; enter::STRAIGHT_INTEGERS],
+    /// 64 bits each.
+    pub vectors: [u16; enter::STRAIGHT_VECTORS],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,5 +77,39 @@ pub(super) fn reply(returns: Returns) -> Reply {
         Returns::Float32 => Reply::Vector(LOW32),
         Returns::Float64 => Reply::Vector(u64::MAX),
         Returns::Int8 | Returns::Int16 | Returns::Long32 | Returns::ULong32 => Reply::Decoded,
+    }
+}
+
+/// The one interval of a range.
+pub(super) fn interval(intervals: &Intervals) -> Option<(i64, i64)> {
+    let clamped = |value: i128| {
+        let clamped = value.clamp(i64::MIN.into(), i64::MAX.into());
+        i64::try_from(clamped).ok()
+    };
+    // What is compared has 32 bits: bounds beyond 64 are as good as the last of those.
+    match **intervals {
+        [(low, high)] => Some((clamped(low)?, clamped(high)?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    #[test]
+    fn offsets_lie_where_stubs_read_them() {
+        assert_eq!(offset_of!(Straight, integers), 0);
+        assert_eq!(offset_of!(Straight, vectors), 2 * enter::STRAIGHT_INTEGERS);
+        assert_eq!((enter::STRAIGHT_INTEGERS, enter::STRAIGHT_VECTORS), (6, 4));
+    }
+
+    #[test]
+    fn only_single_intervals_are_short() {
+        let one: Intervals = [(-1, i128::MAX)].into();
+        assert_eq!(interval(&one), Some((-1, i64::MAX)));
+        assert_eq!(interval(&[(0, 1), (5, 6)].into()), None);
+        assert_eq!(interval(&[].into()), None);
     }
 }
