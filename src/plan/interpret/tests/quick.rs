@@ -92,6 +92,10 @@ extern "C" fn ten(
         .cast_signed()
 }
 
+extern "C" fn three(a: c_int, b: u32, c: c_int) -> c_int {
+    a.wrapping_mul(31).wrapping_add(b.cast_signed()).wrapping_mul(31).wrapping_add(c)
+}
+
 extern "C" fn mixed(a: c_int, x: f64, b: u32, y: f64) -> f64 {
     f64::from_bits(
         x.to_bits() ^ y.to_bits().rotate_left(7) ^ u64::from(a.cast_unsigned()) ^ u64::from(b) << 9,
@@ -141,9 +145,9 @@ fn scalars_are_the_same_both_ways() {
 #[test]
 fn ranges_and_buffers_are_the_same_both_ways() {
     let near = |numbers: &mut Numbers| (numbers.next() % 12).wrapping_sub(6) & 0xffff_ffff;
-    let six = six as *const c_void;
+    let three = three as *const c_void;
     let text = "int f(int a __range(-3, 5), unsigned b __range(1, 4294967294), int c __range(0, 1) __range(3, 4))";
-    both_ways(text, six, |numbers| vec![near(numbers), near(numbers), near(numbers)]);
+    both_ways(text, three, |numbers| vec![near(numbers), near(numbers), near(numbers)]);
     let text =
         "size_t f(const uint8_t *__counted_by_or_null(n) p, size_t n __range(0, 0x7fffffff))";
     both_ways(text, sum as *const c_void, |numbers| {
