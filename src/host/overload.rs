@@ -114,6 +114,7 @@ fn guard<'p>(plan: &'p Plan, op: &Op) -> Option<Result<Guard, Late<'p>>> {
         | Op::Deep(
             DeepOp::Box { .. }
             | DeepOp::Fill
+            | DeepOp::Keep { .. }
             | DeepOp::Fetch
             | DeepOp::KeepFunctions { .. }
             | DeepOp::Settle

@@ -97,7 +97,10 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
             | DeepOp::KeepFunctions { .. },
         ) => Subject::Call,
         Op::Deep(
-            DeepOp::Copy { param, .. } | DeepOp::Take { param, .. } | DeepOp::Box { param, .. },
+            DeepOp::Copy { param, .. }
+            | DeepOp::Take { param, .. }
+            | DeepOp::Keep { param, .. }
+            | DeepOp::Box { param, .. },
         ) => of_value(plan, param.into()),
         Op::Callback(op) => callback::subject(plan, op),
         Op::Life(op) => life::subject(plan, op),

@@ -356,7 +356,10 @@ impl Printer<'_> {
             }
             // A closure's arguments are lent in order.
             Op::Deep(
-                DeepOp::Copy { param, .. } | DeepOp::Take { param, .. } | DeepOp::Box { param, .. },
+                DeepOp::Copy { param, .. }
+                | DeepOp::Take { param, .. }
+                | DeepOp::Keep { param, .. }
+                | DeepOp::Box { param, .. },
             ) => Some(self.param(param)),
             Op::Deep(
                 DeepOp::Settle

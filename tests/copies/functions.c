@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef int cmp(void *user, int a, int b);
 struct ops { cmp *cmp; void *user; int n; };
@@ -67,12 +68,13 @@ struct with { int (*f)(int x); void *user; };
 int with_null(const struct with *w) { return (w->f == NULL) * 2 + (w->user == NULL); }
 
 static _Thread_local cmp *kept;
-int ops_keep(const struct ops *ops) { kept = ops->cmp; return 0; }
+int ops_keep(const struct ops *all, int n) { kept = n ? all[0].cmp : NULL; return 0; }
 int ops_late(void) { return kept(NULL, 1, 2); }
 
 struct hook { int (*f)(int x); };
 struct more { struct more *next; int (*f)(int x); };
-struct reg { int (*f[8])(int x); int n; };
+struct vtable { const char *name; int n; const short *at; int (*f)(int x); void *user; const struct vtable *next; };
+struct reg { int (*f[8])(int x); int n; const struct vtable *v; const char *const *names; const long *size; };
 struct reg *reg_new(const struct hook *h) {
     struct reg *r = calloc(1, sizeof *r);
     r->f[r->n++] = h->f;
@@ -84,6 +86,17 @@ void reg_more(struct reg *r, const struct more *m) {
 int reg_fire(struct reg *r, int x) {
     for (int i = 0; i < r->n; i++) x = r->f[i](x);
     return x;
+}
+void reg_module(struct reg *r, const struct vtable *v) { r->v = v; }
+void reg_names(struct reg *r, const char *const *names, const long *size) { r->names = names; r->size = size; }
+long reg_use(struct reg *r, int x) {
+    long sum = 0;
+    for (const struct vtable *v = r->v; v; v = v->next) {
+        sum = sum * 1000 + v->f(x) + (long)strlen(v->name);
+        for (int i = 0; i < v->n; i++) sum += v->at[i] * 10;
+    }
+    for (const char *const *name = r->names; name && *name; name++) sum += 1000000 * strlen(*name);
+    return sum + (r->size ? *r->size : 0);
 }
 void reg_free(struct reg *r) { free(r); }
 static _Thread_local struct hook library;

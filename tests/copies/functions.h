@@ -20,7 +20,7 @@ long cookies_turn(void *__cookie *_Inout_ __counted_by(n) users, int n);
 struct with { int (*_Nullable f)(int x); void *__closure(f) user; };
 int with_null(const struct with *w);
 
-int ops_keep(const struct ops *ops);
+int ops_keep(const struct ops *__counted_by(n) all, int n);
 int ops_late(void);
 
 struct hook { int (*f)(int x) __captured_by(return); };
@@ -30,6 +30,13 @@ reg *reg_new(const struct hook *h);
 void reg_more(reg *r, const struct more *m);
 int reg_fire(reg *r, int x);
 void reg_free(reg *__consumes r);
+struct vtable {
+    const char *name; int n; const short *__counted_by(n) at; int (*f)(int x) __captured_by(r); void *__cookie user;
+    const struct vtable *_Nullable next;
+};
+void reg_module(reg *r, const struct vtable *v __captured_by(r));
+long reg_use(reg *r, int x);
+void reg_names(reg *r, const char *const *__null_terminated names __captured_by(r), const long *size __captured_by(r));
 void library_set(const struct library *l);
 const struct library *__lifetimebound(static) library_get(int own);
 int library_fire(int x);

@@ -19,11 +19,14 @@ const IMPORTS: &[(&str, &str, &str)] = &[
     ("fns_all", "p i32", "i32"),
     ("cookies_turn", "p i32", "p"),
     ("with_null", "p", "i32"),
-    ("ops_keep", "p", "i32"),
+    ("ops_keep", "p i32", "i32"),
     ("ops_late", "", "i32"),
     ("reg_new", "p", "p"),
     ("reg_more", "p p", ""),
     ("reg_fire", "p i32", "i32"),
+    ("reg_module", "p p", ""),
+    ("reg_use", "p i32", "p"),
+    ("reg_names", "p p p", ""),
     ("reg_free", "p", ""),
     ("library_set", "p", ""),
     ("library_get", "i32", "p"),
@@ -275,9 +278,15 @@ fn functions_live_as_long_as_they_are_kept() {
         let word = world.size();
         // For the call.
         ops(world, 64, (ADD, 7, 1));
-        world.call("ops_keep", &[64]);
+        world.call("ops_keep", &[64, 1]);
         let (text, called) = world.fails("ops_late", &[]);
         assert!(called && text.contains("guest function"), "{text}");
+        // Not even for that, when the call fails before native code runs.
+        let size = ops_size(world);
+        ops(world, 64 + size, (NOTHING, 7, 1));
+        let (text, called) = world.fails("ops_keep", &[64, 2]);
+        assert!(!called && text.contains("all[1].cmp"), "{text}");
+        assert!(world.fails("ops_late", &[]).1);
         // With the handle that is made, and with one that is passed.
         world.put_word(64, DOUBLE);
         let reg = world.call("reg_new", &[64]);
@@ -306,7 +315,51 @@ fn what_a_handle_kept_is_gone_with_it() {
         let (one, two) = (world.call("reg_new", &[64]), world.call("reg_new", &[64]));
         world.call("reg_free", &[one]);
         assert_eq!(world.call("reg_fire", &[two, 4]), 5, "the other still keeps it");
-        world.call("ops_keep", &[64 + 512]);
         world.call("reg_free", &[two]);
+    });
+}
+
+#[test]
+fn tables_of_functions_that_are_kept_are_copied_with_all_they_lead_to() {
+    both(|world| {
+        let word = world.size();
+        let (reg, other) = {
+            world.put_word(64, NEXT);
+            (world.call("reg_new", &[64]), world.call("reg_new", &[64]))
+        };
+        let table = |world: &mut World, at: i64, fields: [i64; 6]| {
+            let [name, n, numbers, function, user, next] = fields;
+            world.put_word(at, name);
+            world.put_int(at + word, n);
+            for (index, value) in (2..).zip([numbers, function, user, next]) {
+                world.put_word(at + index * word, value);
+            }
+        };
+        world.write(1000, b"one\0three\0");
+        world.write(1100, &[1, 0, 2, 0, 3, 0]);
+        table(world, 512, [1000, 3, 1100, DOUBLE, 5, 600]);
+        table(world, 600, [1004, 0, 0, NEXT, 0, 0]);
+        world.call("reg_module", &[reg, 512]);
+        for (index, name) in (0..).zip([1000, 1004, 0]) {
+            world.put_word(700 + index * word, name);
+        }
+        world.put_word(800, 7);
+        world.call("reg_names", &[reg, 700, 800]);
+        // Whatever the guest does to its own.
+        world.write(500, &[0xee; 700]);
+        let once = (2 * 4 + 3 + 60) * 1000 + 5 + 5;
+        assert_eq!(world.call("reg_use", &[reg, 4]), once + 8_000_000 + 7);
+        // The library's other objects keep nothing of it.
+        assert_eq!(world.call("reg_use", &[other, 4]), 0);
+        world.call("reg_free", &[reg]);
+        // What cannot be copied is not kept.
+        table(world, 512, [1000, -1, 1100, DOUBLE, 5, 0]);
+        let (text, called) = world.fails("reg_module", &[other, 512]);
+        assert!(!called && text.contains("v->at"), "{text}");
+        world.write(1000, b"x\0");
+        table(world, 512, [1000, 0, 0, DOUBLE, 5, 512]);
+        let (text, called) = world.fails("reg_module", &[other, 512]);
+        assert!(!called && text.contains("points back"), "{text}");
+        assert_eq!(world.call("reg_use", &[other, 4]), 0);
     });
 }

@@ -248,6 +248,24 @@ fn arrays_of_handles_come_and_go() {
 }
 
 #[test]
+fn handles_in_structs_may_be_nobodys() {
+    both(|world| {
+        let own = world.call("box_new", &[3]);
+        world.call("box_show", &[own, 64]);
+        let (same, librarys) = (world.word(64), world.word(64 + world.size()));
+        assert_eq!(same, own, "one object is one handle");
+        assert_eq!(world.call("box_get", &[librarys]), 0);
+        let (text, called) = world.fails("box_free", &[librarys]);
+        assert!(!called && text.contains("borrowed"), "{text}");
+        // It has one owner as before.
+        let before = freed();
+        world.call("box_free", &[own]);
+        assert_eq!(freed() - before, 1000);
+        assert!(!world.fails("box_get", &[own]).1);
+    });
+}
+
+#[test]
 fn handles_that_change_places_live_on_when_the_call_fails() {
     let mut world = World::new(false);
     let (one, two) = (world.call("box_new", &[1]), world.call("box_new", &[2]));

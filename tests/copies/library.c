@@ -257,3 +257,9 @@ int word_steady(const char **cursor, struct flat *f) {
     return length;
 }
 int flat_only(struct flat *f) { return f->a++ + f->b--; }
+struct shown { struct box *b[2]; };
+void box_show(struct box *b, struct shown *s) {
+    static struct box own;
+    s->b[0] = b;
+    s->b[1] = &own;
+}

@@ -78,3 +78,7 @@ int flat_steady(const struct flat *f, unsigned char *_Out_ __counted_by(n) out, 
 int flat_copy(struct flat *_Out_ to, const struct flat *from);
 int word_steady(const char **_Inout_ cursor, struct flat *f);
 int flat_only(struct flat *f);
+
+/* Handles that nobody owns */
+struct shown { box *__borrowed b[2]; };
+void box_show(box *b, struct shown *_Out_ s);

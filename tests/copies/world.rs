@@ -83,6 +83,7 @@ const IMPORTS: &[(&str, &str, &str)] = &[
     ("flat_copy", "p p", "i32"),
     ("word_steady", "p p", "i32"),
     ("flat_only", "p", "i32"),
+    ("box_show", "p p", ""),
 ];
 
 /// A guest that exports a function for each import, which calls it, and an allocator that never uses

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 mod fields;
 mod in_place;
+mod kept;
 mod links;
 
 /// What is known of shapes while a plan is made.

@@ -4,9 +4,9 @@ use super::params::{Pointee, direction, uncounted_null};
 use super::{Compiler, fate_of, index_of};
 use crate::plan::frame::FrameLayout;
 use crate::plan::handles::HandleType;
-use crate::plan::layout::{Scalar, layout_of, scalar_of};
+use crate::plan::layout::{Scalar, scalar_of};
 use crate::plan::op::{
-    At, Direction, Fate, Holder, Keeper, LifeOp, Null, Op, Operand, Returns, Slot, Width,
+    At, DeepOp, Direction, Fate, Holder, Keeper, LifeOp, Null, Op, Operand, Returns, Slot, Width,
 };
 use crate::plan::{HandleKind, Purpose};
 use crate::signature::{
@@ -258,24 +258,28 @@ impl Compiler<'_> {
             );
         }
         let slot = self.slots[index];
-        let extent = self.local(8);
+        let flat = self.plain(pointee, true).is_some()
+            && !pointee.has(|note| matches!(note, NoteKind::Range(..)));
         let place = match self.pointee(&param.ty) {
-            Pointee::Text => {
-                let unit = scalar_of(pointee)
-                    .filter(|s| s.guest_size(self.target.model) == s.host_size())
-                    .and_then(|scalar| u8::try_from(scalar.host_size()).ok())
-                    .filter(|unit| *unit <= 4);
+            Pointee::Text if flat => {
+                let unit = scalar_of(pointee).and_then(|s| u8::try_from(s.host_size()).ok());
                 let null = uncounted_null(&param.ty);
-                unit.map(|unit| Op::Text { slot, to, unit, null, copy: false, extent })
+                let extent = self.local(8);
+                let text = |unit| Op::Text { slot, to, unit, null, copy: false, extent };
+                unit.map(|unit| (text(unit), extent))
             }
-            Pointee::Counted(note) => self.kept_elements(index, param, pointee, note, (to, extent)),
-            _ => None,
+            Pointee::Counted(note) if flat => {
+                let extent = self.local(8);
+                let op = self.kept_elements(index, param, pointee, note, (to, extent));
+                op.map(|op| (op, extent))
+            }
+            _ => return self.keep_copy(index, (captor, span), to),
         };
-        let Some(place) = place else {
+        let Some((place, extent)) = place else {
             return self.error(
                 span,
                 "this cannot be kept after the call",
-                "strings and counted arrays of numbers that look the same on the host can",
+                "descriptors in arrays do not become handles",
             );
         };
         self.before.pointers.push(place);
@@ -296,21 +300,12 @@ impl Compiler<'_> {
             NoteKind::SizedBy(expr) => (expr, true),
             _ => return None,
         };
-        let (size, align) = match scalar_of(pointee) {
-            _ if pointee.kind == TypeKind::Void => (1, 1),
-            None | Some(Scalar::Pointer | Scalar::Bool) => return None,
-            Some(_) => {
-                let layout = layout_of(pointee, self.target.scope, self.target.model).ok()?;
-                if layout.guest.size != layout.host.size || is_descriptor(pointee) {
-                    return None;
-                }
-                let size = if by_bytes { 1 } else { u32::try_from(layout.host.size).ok()? };
-                (size, u8::try_from(layout.host.align).ok()?)
-            }
-        };
-        if pointee.has(|note| matches!(note, NoteKind::Range(..))) {
+        if is_descriptor(pointee) {
             return None;
         }
+        let element = self.plain(pointee, true)?;
+        let size = if by_bytes { 1 } else { u32::try_from(element.size).ok()? };
+        let align = u8::try_from(element.align).ok()?;
         let count = self.count(expr, index_of(index))?;
         let null = if param.ty.has(|note| *note == NoteKind::Nonnull) {
             Null::Refused
@@ -379,7 +374,11 @@ impl Compiler<'_> {
         };
         let slot = self.slots[index];
         let kept = self.before.pointers.iter().find_map(|op| match *op {
-            Op::Life(LifeOp::Keep { at, param, .. }) if usize::from(param) == index => Some(at),
+            Op::Life(LifeOp::Keep { at, param, .. }) | Op::Deep(DeepOp::Keep { at, param, .. })
+                if usize::from(param) == index =>
+            {
+                Some(at)
+            }
             _ => None,
         });
         let op = match kept {
@@ -451,7 +450,7 @@ impl Compiler<'_> {
 }
 
 /// Who keeps what a parameter stands for, and where that is said.
-fn captor_of(ty: &Type) -> Option<(&Captor, Span)> {
+pub(super) fn captor_of(ty: &Type) -> Option<(&Captor, Span)> {
     ty.notes.iter().find_map(|note| match &note.kind {
         NoteKind::CapturedBy(captor) => Some((captor, note.span)),
         _ => None,

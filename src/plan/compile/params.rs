@@ -1,6 +1,6 @@
 //! Parameters: what each one means (DESIGN 5.2), as ops.
 use super::expression::{When, integer_width, width_of};
-use super::life::{is_descriptor, is_descriptor_cell};
+use super::life::{captor_of, is_descriptor, is_descriptor_cell};
 use super::lower::{Crossing, Lowered};
 use super::reads::is_read;
 use super::values::value_note;
@@ -370,6 +370,19 @@ impl<'a> Compiler<'a> {
 
     /// How a pointer parameter is made.
     pub(super) fn argument(&self, index: usize) -> Pointee<'a> {
+        let ty = self.ty(index);
+        let found = self.passed(index);
+        let kept = captor_of(ty).is_some() && !matches!(found, Pointee::Later(_));
+        let flat = matches!(
+            self.pointee(ty),
+            Pointee::Opaque(_) | Pointee::Cookie | Pointee::Code | Pointee::Bytes
+        ) || matches!(found, Pointee::Counted(_) | Pointee::Text)
+            && !ty.pointee().is_some_and(|pointee| matches!(pointee.kind, TypeKind::Record(_)));
+        // What is kept is copied: as it is, or with all that it leads to.
+        if kept && !flat { Pointee::Deep } else { found }
+    }
+
+    fn passed(&self, index: usize) -> Pointee<'a> {
         let ty = self.ty(index);
         let Some(pointee) = ty.pointee() else { return Pointee::Later("this type") };
         let direction = direction(ty, pointee);

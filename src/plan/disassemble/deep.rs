@@ -22,6 +22,7 @@ impl Printer<'_> {
                 let name = kind.map_or("?", |kind| &*kind.name);
                 format!("{}, {what} {name}, handle {field} bytes in", self.slot_to(slot, to))
             }
+            DeepOp::Keep { at, root, param: _ } => format!("{}, {}", self.at(at), self.root(root)),
             DeepOp::Fill | DeepOp::Fetch => "the objects".to_owned(),
             DeepOp::Settle => "the copies".to_owned(),
             DeepOp::Take { from, take, root, unless, param: _ } => {

@@ -159,6 +159,7 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
             DeepOp::Box { .. } => "box",
             DeepOp::Fill => "fill",
             DeepOp::Fetch => "fetch",
+            DeepOp::Keep { .. } => "keepdeep",
             DeepOp::KeepFunctions { .. } => "keepfns",
             DeepOp::Settle => "settle",
             DeepOp::Take { .. } => "takedeep",

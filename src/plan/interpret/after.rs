@@ -196,7 +196,10 @@ impl After<'_> {
                     DeepOp::Commit => self.commit_copies()?,
                     DeepOp::Fetch => self.fetch_objects(),
                     DeepOp::KeepFunctions { made } => self.keep_functions(made),
-                    DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => {}
+                    DeepOp::Copy { .. }
+                    | DeepOp::Box { .. }
+                    | DeepOp::Keep { .. }
+                    | DeepOp::Fill => {}
                 },
                 Op::StoreCell { slot, from, width } => store_cell(&space, slot, from, width)?,
                 Op::EndLoans { slot } => {

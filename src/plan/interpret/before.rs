@@ -141,6 +141,9 @@ pub unsafe fn step(
             }
             Op::Deep(op @ DeepOp::Box { .. }) => super::boxed::place(space, memory, op)?,
             Op::Deep(DeepOp::Fill) => super::boxed::fill(space, memory),
+            Op::Deep(DeepOp::Keep { at, root, param: _ }) => {
+                super::deep::keep(space, memory, at, root)?;
+            }
             Op::Deep(DeepOp::Copy { slot, to, root, param }) => {
                 deep::copy(space, memory, slot, to, (root, param))?;
             }

@@ -18,9 +18,11 @@ use crate::plan::op::{At, Null};
 use crate::plan::shape::{Link, Reach, Shape, Target, Test};
 
 mod fields;
+mod kept;
 mod overlap;
 mod path;
 
+pub use kept::keep;
 pub use path::path_to;
 
 /// An object whose pointers are being followed.

@@ -24,6 +24,10 @@ pub enum DeepOp {
     /// (`__boxed`), whose address `to` receives instead. Its handle, of `Plan::handle_kinds[kind]`, is
     /// `field` bytes into the guest's struct; it is the call's alone. `Boxing::Made`: a new object, zero.
     Box { slot: u16, to: At, root: u16, kind: u16, field: u32, boxing: Boxing, param: u16 },
+    /// Copies what [`DeepOp::Copy`] has copied of that root once more, with all that it leads to, to memory
+    /// that does not move and outlives the call, whose address `at` receives instead. NULL stays NULL.
+    /// [`LifeOp::HandOver`](super::LifeOp::HandOver) gives it to who keeps it.
+    Keep { at: At, root: u16, param: u16 },
     /// Writes members and pointers of the mirrors to their objects. Only a reservation may follow: it
     /// is the first thing that lasts.
     Fill,
@@ -50,7 +54,9 @@ impl DeepOp {
     #[must_use]
     pub fn phase(self) -> Phase {
         match self {
-            DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => Phase::Before,
+            DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Keep { .. } | DeepOp::Fill => {
+                Phase::Before
+            }
             DeepOp::Fetch | DeepOp::KeepFunctions { made: None } => Phase::Facts,
             DeepOp::Settle | DeepOp::Take { .. } => Phase::Checks,
             DeepOp::Commit | DeepOp::KeepFunctions { made: Some(_) } => Phase::Commit,

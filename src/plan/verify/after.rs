@@ -138,7 +138,9 @@ impl<'p> Verifier<'p> {
                 DeepOp::Commit => self.commit(),
                 DeepOp::Fetch => self.fetched(),
                 DeepOp::KeepFunctions { made } => self.keep_functions(made),
-                DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Fill => Err(Fault::Unasked),
+                DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Keep { .. } | DeepOp::Fill => {
+                    Err(Fault::Unasked)
+                }
             },
             Op::FitsObject { moves } => {
                 self.result_moves(moves)?;

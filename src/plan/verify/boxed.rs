@@ -99,6 +99,7 @@ impl Verifier<'_> {
                 if self.copies.objects.any() { Ok(()) } else { Err(Fault::Unasked) }
             }
             DeepOp::Copy { .. }
+            | DeepOp::Keep { .. }
             | DeepOp::Fetch
             | DeepOp::KeepFunctions { .. }
             | DeepOp::Settle

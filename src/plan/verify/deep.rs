@@ -14,6 +14,7 @@ use crate::signature::Type;
 mod arguments;
 mod data;
 mod fields;
+mod kept;
 mod links;
 mod names;
 
@@ -28,6 +29,8 @@ pub(super) struct Copies {
     roots: Vec<bool>,
     /// Roots that are copied before the call.
     copied: Vec<u16>,
+    /// The root of the copy of a parameter.
+    root_of: Vec<Option<u16>>,
     kept: fields::Kept,
     settled: bool,
     committed: bool,
@@ -41,6 +44,7 @@ impl Copies {
             types: vec![None; plan.shapes.len()],
             roots: vec![false; plan.roots.len()],
             copied: Vec::new(),
+            root_of: vec![None; params],
             kept: fields::Kept::default(),
             settled: false,
             committed: false,
@@ -56,6 +60,9 @@ impl<'p> Verifier<'p> {
 
     /// Checks one op of copied data.
     pub(super) fn deep_before(&mut self, op: DeepOp) -> Checked {
+        if let DeepOp::Keep { at, root, param } = op {
+            return self.keep_copy(at, root, param);
+        }
         let DeepOp::Copy { slot, to, root, param } = op else { return self.objects_before(op) };
         let index = self.place_bytes(slot, to, 8, What::Address)?;
         self.agrees(usize::from(param) == index, "the number", index)?;
@@ -75,6 +82,7 @@ impl<'p> Verifier<'p> {
             self.mirrored(index, to, root);
         }
         self.copies.copied.push(root);
+        self.copies.root_of[index] = Some(root);
         Ok(())
     }
 

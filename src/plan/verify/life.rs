@@ -220,9 +220,18 @@ impl<'p> Verifier<'p> {
 
     /// Whether a parameter points at data that outlives the call.
     pub(super) fn is_kept(&self, index: usize) -> bool {
-        let data =
-            matches!(self.params[index].wants, Argument::Text { .. } | Argument::Buffer { .. });
-        data && captor(self.params[index].ty).is_some()
+        let ty = self.params[index].ty;
+        let data = match self.params[index].wants {
+            Argument::Text { .. } | Argument::Buffer { .. } => true,
+            Argument::Copied => !self.is_boxed(ty),
+            _ => false,
+        };
+        data && captor(ty).is_some()
+    }
+
+    /// Notes that the copy of a parameter's data outlives the call.
+    pub(super) fn copy_kept(&mut self, index: usize) -> Checked {
+        once(&mut self.life.kept[index])
     }
 
     /// The handle parameter in that slot, which an op has entered.

@@ -70,7 +70,7 @@ impl<'a> Compiler<'a> {
         Some(Target::Cookie { with: Some(found?) })
     }
 
-    fn refuse_directions(&mut self, ty: &Type) -> Option<()> {
+    pub(super) fn refuse_directions(&mut self, ty: &Type) -> Option<()> {
         let way =
             |note: &&Note| matches!(note.kind, NoteKind::In | NoteKind::Out | NoteKind::Inout);
         let Some(note) = ty.notes.iter().find(way) else { return Some(()) };

@@ -19,7 +19,9 @@ impl<'a> Compiler<'a> {
         let pointee = ty.pointee()?;
         for Note { kind, span } in &ty.notes {
             match kind {
-                NoteKind::CapturedBy(_) if !matches!(pointee.kind, TypeKind::Function(_)) => {
+                NoteKind::CapturedBy(_)
+                    if !is_root && !matches!(pointee.kind, TypeKind::Function(_)) =>
+                {
                     self.error(
                         *span,
                         format!(
@@ -80,6 +82,7 @@ impl<'a> Compiler<'a> {
                     );
                     return None;
                 }
+                self.refuse_directions(ty)?;
                 let kind = self.kind(record);
                 let borrowed = ty.has(|n| *n == NoteKind::Borrowed);
                 link.target = Target::Handle { kind, borrowed };

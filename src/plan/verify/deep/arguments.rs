@@ -1,4 +1,5 @@
 //! How pointer parameters must be made: in place, or as copies.
+use super::super::callback::captor;
 use super::super::demand::{Argument, Elements, Reading, count_of, counted, find, has, is_text};
 use super::data::{Data, Members, ranges};
 use crate::plan::layout::{Extent, Scalar, scalar_of};
@@ -52,8 +53,25 @@ impl<'p> Data<'p> {
             })
     }
 
-    /// How a pointer parameter must be made, unless it is one that this module does not know.
+    /// How a pointer parameter must be made, unless it is one that this module does not know. What is
+    /// kept is copied: as it is, or with all that it leads to.
     pub(in super::super) fn argument(&self, index: usize) -> Reading<Option<Argument<'p>>> {
+        let (ty, found) = (self.types[index], self.passed(index)?);
+        let Some(pointee) = ty.pointee().filter(|_| captor(ty).is_some()) else {
+            return Ok(found);
+        };
+        let flat = match &pointee.kind {
+            TypeKind::Function(_) | TypeKind::Void => true,
+            TypeKind::Record(record) => self.body(record).is_none(),
+            TypeKind::Pointer(_) => false,
+            _ if counted(ty).is_some() => matches!(found, Some(Argument::Buffer { .. })),
+            _ => is_text(ty) && found.is_none(),
+        };
+        Ok(if flat { found } else { Some(Argument::Copied) })
+    }
+
+    /// How a pointer parameter would be made if nobody kept it, unless it is one that this module does not know.
+    fn passed(&self, index: usize) -> Reading<Option<Argument<'p>>> {
         let ty = self.types[index];
         let Some(pointee) = ty.pointee() else { return Ok(None) };
         let cookie = |kind: &NoteKind| matches!(kind, NoteKind::Cookie | NoteKind::Closure(_));

@@ -40,7 +40,7 @@ impl<'p> Verifier<'p> {
         self.callback_entry(callback, member.ty, index)
     }
 
-    fn kept_by(&self, ty: &Type) -> Option<Keep> {
+    pub(super) fn kept_by(&self, ty: &Type) -> Option<Keep> {
         Some(match captor(ty) {
             None => Keep::Call,
             Some(Captor::Global) => Keep::Library,
@@ -81,9 +81,14 @@ impl<'p> Verifier<'p> {
 
     /// The links of everything that is copied before the call.
     pub(super) fn copied_links(&self) -> Vec<&'p Link> {
+        self.links_of(self.copies.copied.iter().copied())
+    }
+
+    /// These roots, and all links that they lead to.
+    pub(super) fn links_of(&self, roots: impl IntoIterator<Item = u16>) -> Vec<&'p Link> {
         let mut seen = vec![false; self.plan.shapes.len()];
-        let mut found: Vec<&Link> =
-            self.copies.copied.iter().map(|root| &self.plan.roots[usize::from(*root)]).collect();
+        let roots = roots.into_iter().map(|root| &self.plan.roots[usize::from(root)]);
+        let mut found: Vec<&Link> = roots.collect();
         let mut next = 0;
         while let Some(link) = found.get(next) {
             next += 1;

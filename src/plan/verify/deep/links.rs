@@ -51,7 +51,8 @@ impl<'p> Verifier<'p> {
             |kind: &NoteKind| matches!(kind, NoteKind::FreedBy(_) | NoteKind::LifetimeBound(_));
         let foreign = |kind: &NoteKind| {
             use NoteKind::{CapturedBy, Remember};
-            let kept = matches!(kind, CapturedBy(_)) && !is_function(pointee);
+            let own = is_root && !after;
+            let kept = matches!(kind, CapturedBy(_)) && !own && !is_function(pointee);
             kept || !is_root && (lent(kind) || matches!(kind, Remember(..)))
         };
         if ty.notes.iter().any(|note| foreign(&note.kind)) {
@@ -85,7 +86,13 @@ impl<'p> Verifier<'p> {
                 return self.wrong("a handle that is none", index);
             };
             let direction = link.direction == Direction::In && link.reach == Reach::One;
-            let right = borrowed == has(ty, &NoteKind::Borrowed) && link.null == null && direction;
+            let way =
+                |kind: &NoteKind| matches!(kind, NoteKind::In | NoteKind::Out | NoteKind::Inout);
+            let unsaid = !ty.notes.iter().any(|note| way(&note.kind));
+            let right = borrowed == has(ty, &NoteKind::Borrowed)
+                && link.null == null
+                && direction
+                && unsaid;
             if !right || after {
                 return self.wrong("a handle", index);
             }

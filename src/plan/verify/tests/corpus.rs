@@ -132,6 +132,12 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
      struct db *_Nullable (*g)(struct small { short a; int b; long c; } s), \
      const uint16_t *__counted_by(n) (*h)(int n), struct large { long a[5]; char c; } (*i)(void), \
      struct both { double x; long y; } (*j)(int m), double *(*k)(int *_In_ i, uint32_t *o))",
+    "int module(struct db *db, const struct vtable { const char *name; int n; const int *__counted_by(n) at; \
+     void (*f)(int) __captured_by(db); void *__cookie user; const struct vtable *_Nullable next; } *v \
+     __captured_by(db), struct vtable *_Nullable other)",
+    "struct db *from(const char *const *__null_terminated names __captured_by(return), \
+     const long *one __captured_by(global), const bool *__counted_by(n) flags __captured_by(return), int n, \
+     const struct fixed { int a, b; } *fixed __captured_by(return), int m __range(0, fixed->a))",
     "struct db *registered(struct db *db, struct stmt *s, struct handlers { void (*_Nullable start)(int depth) \
      __captured_by(return); void *__closure(start) user; void (*end)(int depth) __captured_by(db); \
      struct handlers *_Nullable next; long (*log)(long level) __escapes __on_trap(-1); } *_Inout_ h)",

@@ -436,6 +436,12 @@ impl Fields<'_> {
                 self.params(param, |param| op(slot, to, root, kind, field, boxing, param));
             }
             Op::Deep(DeepOp::Settle | DeepOp::Commit | DeepOp::Fill | DeepOp::Fetch) => {}
+            Op::Deep(DeepOp::Keep { at, root, param }) => {
+                self.moved("at", |at| Op::Deep(DeepOp::Keep { at, root, param }));
+                let roots = numbers(root);
+                self.each("root", roots, |root| Op::Deep(DeepOp::Keep { at, root, param }));
+                self.params(param, |param| Op::Deep(DeepOp::Keep { at, root, param }));
+            }
             Op::Deep(DeepOp::KeepFunctions { made }) => {
                 self.maybe_moved("made", |made| Op::Deep(DeepOp::KeepFunctions { made }));
                 let other = if made.is_some() { None } else { At::new(328) };
