@@ -5,12 +5,12 @@
 #[path = "support/golden.rs"]
 mod support;
 
-use portcullis::cranelift_backend::listing;
-use portcullis::plan::HandleTypes;
+use portcullis::cranelift_backend::{Listing, Unsupported, direct_listing, listing};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::{Target, compile};
 use portcullis::plan::handles::HandleType;
 use portcullis::plan::layout::DataModel;
+use portcullis::plan::{HandleTypes, Plan};
 use portcullis::signature::{Record, Scope, parse_declaration};
 use std::sync::Arc;
 use support::golden;
@@ -22,9 +22,8 @@ impl HandleTypes for OneType {
     }
 }
 
-#[test]
-fn trampolines() {
-    let count = golden("clif", |input| {
+fn trampolines_of(folder: &str, listing: fn(&Plan) -> Result<Listing, Unsupported>) -> usize {
+    golden(folder, |input| {
         let scope = Scope::default();
         let prototype = parse_declaration(input, &scope).unwrap_or_else(|error| panic!("{error}"));
         let target = Target {
@@ -42,6 +41,18 @@ fn trampolines() {
             Ok(listing) => listing.clif,
             Err(why) => format!("none: {why}"),
         }
-    });
+    })
+}
+
+#[test]
+fn trampolines() {
+    let count = trampolines_of("clif", listing);
     assert!(count >= 12, "only {count} cases");
+}
+
+/// Where the guest's code enters trampolines by itself.
+#[test]
+fn direct_trampolines() {
+    let count = trampolines_of("clif_direct", direct_listing);
+    assert!(count >= 9, "only {count} cases");
 }

@@ -6,7 +6,7 @@
 //! | wrap | `Func::wrap` by hand, a function a row, the memory cached |
 //! | floor | `Func::new_unchecked` by hand, likewise: what any host function costs at least |
 //! | libffi | `Func::new_unchecked` and libffi, driven by a table as any generic glue is |
-//! | interpreter, template, cranelift | the tiers of the bridge |
+//! | interpreter, template, cranelift, direct | the tiers of the bridge |
 use crate::by_hand;
 use crate::rows::{Argument, Row, Type};
 use libffi::low;
@@ -23,8 +23,8 @@ use wasmtime::{
 };
 
 /// The names of all contenders, in the order of tables.
-pub const NAMES: [&str; 7] =
-    ["C", "wrap", "floor", "libffi", "interpreter", "template", "cranelift"];
+pub const NAMES: [&str; 8] =
+    ["C", "wrap", "floor", "libffi", "interpreter", "template", "cranelift", "direct"];
 
 /// Makes so many calls, or as many turns of the loop around them.
 pub type Loop = Box<dyn FnMut(u32)>;
@@ -220,6 +220,7 @@ pub fn all(engine: &Engine, rows: &[Row], native: &Native) -> Vec<Vec<Contender>
         Guest::bridged("interpreter", &module, rows, native, Tier::Interpreter),
         Guest::bridged("template", &module, rows, native, Tier::Template),
         Guest::bridged("cranelift", &module, rows, native, Tier::Cranelift),
+        Guest::bridged("direct", &module, rows, native, Tier::Direct),
     ];
     let contenders = rows.iter().enumerate().map(|(position, row)| {
         let takers = guests.iter().filter(|guest| guest.takes[position]);

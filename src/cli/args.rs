@@ -99,6 +99,8 @@ pub enum Tier {
     Template,
     /// Machine code made for each function, where that is possible.
     Cranelift,
+    /// Such code that guests enter by themselves, where that is possible.
+    Direct,
 }
 
 /// Run a guest: a WASI program, or one function of a module.

@@ -222,22 +222,24 @@ impl Subject {
     }
 }
 
-/// Shows what `--tier cranelift` makes of a plan.
+/// Shows what `--tier cranelift` and `--tier direct` make of a plan.
 #[cfg(feature = "cranelift")]
 fn trampoline(plan: &portcullis::plan::Plan, page: &mut Page) {
-    match portcullis::cranelift_backend::listing(plan) {
-        Ok(listing) => {
-            page.line("");
-            heading(page, "CLIF");
-            page.lines(2, &listing.clif);
-            page.line("");
-            heading(page, "machine code");
-            page.lines(2, &listing.assembly);
-        }
-        Err(why) => {
-            page.line("");
-            heading(page, "machine code");
-            page.line(format_args!("  none: {why}"));
+    use portcullis::cranelift_backend::{direct_listing, listing};
+    for (tier, listing) in [("cranelift", listing(plan)), ("direct", direct_listing(plan))] {
+        page.line("");
+        match listing {
+            Ok(listing) => {
+                heading(page, &format!("CLIF, {tier}"));
+                page.lines(2, &listing.clif);
+                page.line("");
+                heading(page, &format!("machine code, {tier}"));
+                page.lines(2, &listing.assembly);
+            }
+            Err(why) => {
+                heading(page, &format!("machine code, {tier}"));
+                page.line(format_args!("  none: {why}"));
+            }
         }
     }
 }

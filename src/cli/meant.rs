@@ -108,6 +108,7 @@ impl Permissions {
                 args::Tier::Interpreter => Tier::Interpreter,
                 args::Tier::Auto | args::Tier::Template => Tier::Template,
                 args::Tier::Cranelift => Tier::Cranelift,
+                args::Tier::Direct => Tier::Direct,
             },
         })
     }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is run that was not verified; that may trap, because a fault outside of wasmtime's own code
 //! ends the process; or that refers to anything outside of itself but for what [`Outside`] names.
-use super::lower::{Lowered, lower};
+use super::lower::{Lowered, Way, lower};
 use super::machine::{Machine, Outside, Patch};
 use super::unwind::Table;
 use super::{Unsupported, probe};
@@ -85,9 +85,9 @@ impl Compiler {
     }
 
     /// The CLIF of a plan.
-    pub(super) fn lower(&self, plan: &Plan) -> Result<Lowered, Unsupported> {
+    pub(super) fn lower(&self, plan: &Plan, way: Way) -> Result<Lowered, Unsupported> {
         let mut workshop = self.workshop();
-        let lowered = lower(plan, self.isa.frontend_config(), &mut workshop.builder);
+        let lowered = lower(plan, way, self.isa.frontend_config(), &mut workshop.builder);
         if lowered.is_ok() {
             // A builder that was given up in the middle is not used again.
             self.give_back(workshop);
@@ -95,10 +95,10 @@ impl Compiler {
         lowered
     }
 
-    /// The code of a plan.
-    pub(super) fn compile(&self, plan: &Plan) -> Result<Machine, Unsupported> {
-        let Lowered { function, notes, .. } = self.lower(plan)?;
-        self.finish(function, &notes.outside)
+    /// The code of a plan, and whether it may want to be resumed.
+    pub(super) fn compile(&self, plan: &Plan, way: Way) -> Result<(Machine, bool), Unsupported> {
+        let Lowered { function, notes, resumes, .. } = self.lower(plan, way)?;
+        Ok((self.finish(function, &notes.outside)?, resumes))
     }
 
     /// Verifies a function and makes code of it. The names that it uses are `outside`, in that order.

@@ -20,7 +20,9 @@ use std::mem::transmute;
 
 mod code_memory;
 mod compile;
+pub mod direct;
 mod helpers;
+mod jump;
 mod lower;
 mod machine;
 mod print;
@@ -32,7 +34,7 @@ mod unsupported;
 mod unwind;
 
 pub use crate::plan::interpret::Status;
-pub use print::{Listing, listing};
+pub use print::{Listing, direct_listing, listing};
 pub use unsupported::Unsupported;
 
 /// Machine code for a plan.
@@ -59,7 +61,8 @@ impl Trampoline {
     /// # Errors
     /// Why it has none.
     pub fn compile(plan: &Plan) -> Result<Trampoline, Unsupported> {
-        let code = compile::compiler()?.compile(plan)?.place(&plan.handle_kinds)?;
+        let (code, _) = compile::compiler()?.compile(plan, lower::Way::Array)?;
+        let code = code.place(&plan.handle_kinds)?;
         // SAFETY: the code is a function of this type: `lower::trampoline_signature`.
         let entry = Entry(unsafe { transmute::<*const u8, Function>(code.start()) });
         Ok(Trampoline { entry, code })
@@ -106,7 +109,7 @@ impl Entry {
 /// # Errors
 /// Why the plan has no trampoline.
 pub fn signature_of(plan: &Plan) -> Result<signature::NativeSignature, Unsupported> {
-    Ok(compile::compiler()?.lower(plan)?.signature)
+    Ok(compile::compiler()?.lower(plan, lower::Way::Array)?.signature)
 }
 
 /// Whether one trampoline serves both plans: they differ in names only.

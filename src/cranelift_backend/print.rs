@@ -1,7 +1,8 @@
 //! CLIF and machine code to be read.
 use super::Unsupported;
 use super::compile::compiler;
-use super::lower::{NAMES, Notes};
+use super::jump::{Jump, jump};
+use super::lower::{NAMES, Notes, Way};
 use crate::plan::Plan;
 use crate::plan::abi::Abi;
 use crate::plan::disassemble::describe_op;
@@ -24,8 +25,23 @@ pub struct Listing {
 /// # Errors
 /// Why it has no trampoline.
 pub fn listing(plan: &Plan) -> Result<Listing, Unsupported> {
+    listing_of(plan, Way::Array)
+}
+
+/// What a plan becomes where the guest's code enters it by itself.
+///
+/// # Errors
+/// Why it has no direct trampoline.
+pub fn direct_listing(plan: &Plan) -> Result<Listing, Unsupported> {
+    if let Some(Jump { text, .. }) = jump(plan) {
+        return Ok(Listing { clif: format!("none, this is by hand:\n{text}"), assembly: text });
+    }
+    listing_of(plan, Way::Direct)
+}
+
+fn listing_of(plan: &Plan, way: Way) -> Result<Listing, Unsupported> {
     let compiler = compiler()?;
-    let lowered = compiler.lower(plan)?;
+    let lowered = compiler.lower(plan, way)?;
     let mut clif = String::new();
     let mut writer = Commented { plan, notes: &lowered.notes };
     // Writing to a string does not fail.

@@ -47,6 +47,9 @@ pub enum Unsupported {
     /// Handles are marked while the call runs.
     #[error("handles that are marked while the call runs")]
     Marks,
+    /// A reference of the guest's, which only the host may look at.
+    #[error("an argument or result that is a reference")]
+    Reference,
     /// An op stands where the backend does not expect it.
     #[error("op {op} is out of place")]
     Misplaced {

@@ -27,6 +27,8 @@ use std::ptr;
 use std::sync::Arc;
 use wasmtime::{Caller, Memory, ValRaw};
 
+mod direct;
+
 /// See the module. What every call reads stands first and is not behind another pointer.
 pub(super) struct Bound {
     /// Of the first overload, most often the only one.
@@ -130,7 +132,9 @@ impl Bound {
     pub(super) fn template(&self) -> Option<Template> {
         match &self.overload.choice.runner {
             Runner::Template(template) if self.other_bindings.is_empty() => Some(template.clone()),
-            Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) => None,
+            Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) | Runner::Direct(_) => {
+                None
+            }
         }
     }
 
@@ -143,7 +147,9 @@ impl Bound {
             {
                 Some(compiled.entry())
             }
-            Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) => None,
+            Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) | Runner::Direct(_) => {
+                None
+            }
         }
     }
 

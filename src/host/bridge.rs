@@ -1,13 +1,15 @@
 //! The bridge: what is granted, and everything that stores and threads share.
 use super::builder::BridgeBuilder;
 use super::denial;
+use super::direct;
 use super::error::{LinkError, LinkProblem};
 use super::grants::{Candidate, Grants, Meaning, Refusal};
 use super::library::Libraries;
-use super::link::{self, Link, Request};
+use super::link::{self, CallerOf, Link, Request};
 use super::link_cache::{Key, LinkCache};
 use super::memory::GuestMemory;
 use super::module_view::ModuleView;
+use super::not_direct::NotDirect;
 use super::plans::{HandleNumbers, Plans};
 use super::tier::Tier;
 use super::trampolines::Trampolines;
@@ -16,7 +18,7 @@ use crate::plan::layout::DataModel;
 use crate::plan::{Limits, Lowering, WasmType};
 use crate::signature::Prototype;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasmtime::{Engine, ExternType, FuncType, ImportType};
 
 /// Lets guests call native libraries: the functions that were granted, and nothing else.
@@ -59,6 +61,8 @@ pub(super) struct Shared {
     pub max_tier: Tier,
     pub plans: Plans,
     pub trampolines: Trampolines,
+    /// Why there are no direct calls. Found out when somebody wants one.
+    pub not_direct: OnceLock<Option<NotDirect>>,
     pub handle_numbers: HandleNumbers,
     pub links: LinkCache,
 }
@@ -76,6 +80,15 @@ pub(super) enum Resolved {
     Errno { wasi: bool },
 }
 
+/// A function that a module imports.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    module: &'a str,
+    name: &'a str,
+    ty: &'a FuncType,
+    caller: CallerOf,
+}
+
 /// The module of the bridge's own imports.
 pub(super) const OWN_MODULE: &str = "portcullis";
 
@@ -90,6 +103,14 @@ impl Bridge {
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.shared.engine
+    }
+
+    /// Why guests of this engine cannot call directly, although [`Tier::Direct`] allows it: some fact that
+    /// direct calls rest on does not hold. `None`: they can. Functions may have further reasons of their own
+    /// (see [`Bridge::describe`]).
+    #[must_use]
+    pub fn why_not_direct(&self) -> Option<NotDirect> {
+        self.shared.not_direct()
     }
 
     /// The bounds on what one store's guests may use.
@@ -118,15 +139,28 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
+    pub(super) fn not_direct(&self) -> Option<NotDirect> {
+        let found = self.not_direct.get_or_init(|| {
+            let why = direct::check(&self.engine).err();
+            if let Some(why) = &why {
+                tracing::info!(%why, "no direct calls");
+            }
+            why
+        });
+        found.clone()
+    }
+
     /// What `import` is, `None` when it is not for the bridge: the embedder's linker may have it.
     pub(super) fn resolve(
         &self,
         view: &ModuleView<'_>,
         import: &ImportType<'_>,
+        caller: CallerOf,
     ) -> Result<Option<(Resolved, FuncType)>, Box<LinkError>> {
         let ExternType::Func(ty) = import.ty() else { return Ok(None) };
         let (module, name) = (import.module(), import.name());
-        let resolved = self.resolve_function(view, module, name, &ty);
+        let wanted = Wanted { module, name, ty: &ty, caller };
+        let resolved = self.resolve_function(view, wanted);
         resolved.map(|found| Some((found?, ty))).map_err(|problem| {
             let (module, name) = (module.to_owned(), name.to_owned());
             let error = LinkError { module, name, problem };
@@ -147,17 +181,16 @@ impl Shared {
     fn resolve_function(
         &self,
         view: &ModuleView<'_>,
-        module: &str,
-        name: &str,
-        ty: &FuncType,
+        wanted: Wanted<'_>,
     ) -> Result<Option<Resolved>, LinkProblem> {
+        let Wanted { module, name, ty, .. } = wanted;
         if module == OWN_MODULE {
             return own_import(name, ty);
         }
         let candidates = self.grants.candidates(module);
         if candidates.is_empty() {
             return match self.grants.is_trusted(module) {
-                true => self.resolve_among(view, module, name, ty, &[], None),
+                true => self.resolve_among(view, wanted, &[], None),
                 false => Ok(None),
             };
         }
@@ -173,7 +206,7 @@ impl Shared {
             seen.push(memory);
             let same = |one: &&Candidate<'_>| one.library().memory.as_deref() == memory;
             let group: Vec<_> = candidates.iter().filter(same).copied().collect();
-            let found = self.resolve_among(view, module, name, ty, &group, memory)?;
+            let found = self.resolve_among(view, wanted, &group, memory)?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -185,12 +218,11 @@ impl Shared {
     fn resolve_among(
         &self,
         view: &ModuleView<'_>,
-        module: &str,
-        name: &str,
-        ty: &FuncType,
+        wanted: Wanted<'_>,
         candidates: &[Candidate<'_>],
         memory_name: Option<&str>,
     ) -> Result<Option<Resolved>, LinkProblem> {
+        let Wanted { module, name, ty, caller } = wanted;
         let memory = view.memory(memory_name);
         let lowering = lowering_of(ty);
         let wasm_type = describe(ty);
@@ -200,6 +232,8 @@ impl Shared {
             wasm_type: &wasm_type,
             model: memory.as_ref().map_or(DataModel::Ilp32, |memory| memory.model),
             memory: memory_name,
+            caller,
+            may_move: memory.as_ref().is_ok_and(|memory| memory.may_move),
         };
         // What a trusted guest's import means depends on its other imports too.
         let key = match self.grants.is_trusted(module) {

@@ -4,13 +4,14 @@ use super::bridge::{Bridge, Shared};
 use super::error::BuildError;
 use super::grants::Grants;
 use super::library::{Libraries, NativeAddress, check_name};
+use super::not_direct::NotDirect;
 use super::tier::Tier;
 use crate::interfaces::Shipped;
 use crate::plan::Limits;
 use crate::signature::{Interface, parse_interface};
 use std::ffi::c_void;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasmtime::Engine;
 
 /// Made by [`Bridge::builder`]. Without grants nothing is callable.
@@ -21,6 +22,8 @@ pub struct BridgeBuilder {
     libraries: Libraries,
     limits: Limits,
     max_tier: Tier,
+    /// To do without direct calls.
+    told: bool,
 }
 
 impl BridgeBuilder {
@@ -31,6 +34,7 @@ impl BridgeBuilder {
             libraries: Libraries::default(),
             limits: Limits::default(),
             max_tier: Tier::default(),
+            told: false,
         }
     }
 
@@ -129,11 +133,20 @@ impl BridgeBuilder {
         self
     }
 
-    /// The fastest way to run calls that may be chosen. With [`Tier::Cranelift`] machine code is made
-    /// when a function is linked; with less the bridge never makes any.
+    /// The fastest way to run calls that may be chosen. From [`Tier::Cranelift`] on machine code is made
+    /// when a function is linked; with less the bridge never makes any. [`Tier::Direct`] is not for stores
+    /// with call hooks, which direct calls do not run.
     #[must_use]
     pub fn max_tier(mut self, tier: Tier) -> BridgeBuilder {
         self.max_tier = tier;
+        self
+    }
+
+    /// For tests: as if wasmtime were not what direct calls take it to be.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_direct_calls(mut self) -> BridgeBuilder {
+        self.told = true;
         self
     }
 
@@ -143,7 +156,7 @@ impl BridgeBuilder {
     /// On hosts other than x86-64 Linux; when the engine's configuration leaves native code too
     /// little stack under `call_async`.
     pub fn build(self) -> Result<Bridge, BuildError> {
-        let BridgeBuilder { engine, grants, libraries, limits, max_tier } = self;
+        let BridgeBuilder { engine, grants, libraries, limits, max_tier, told } = self;
         if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
             let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
             return Err(BuildError::UnsupportedHost { arch, os });
@@ -157,6 +170,7 @@ impl BridgeBuilder {
             max_tier,
             plans: Default::default(),
             trampolines: Default::default(),
+            not_direct: if told { OnceLock::from(Some(NotDirect::Told)) } else { OnceLock::new() },
             handle_numbers: Default::default(),
             links: Default::default(),
         };

@@ -98,6 +98,14 @@ impl InstanceState {
         }
     }
 
+    /// As [`InstanceState::export`], when the instance is there.
+    pub(super) fn ready_export(&self, store: impl AsContextMut, export: &Export) -> Option<Extern> {
+        match self.phase.get() {
+            Phase::Ready(instance) => instance.get_module_export(store, export.index()),
+            Phase::Starting | Phase::Failed => None,
+        }
+    }
+
     /// Its allocator. `None` when it has none, or while it is starting and `caller` is not it.
     pub(super) fn allocator<T>(&self, caller: &mut Caller<'_, T>) -> Option<Cow<'_, Allocator>> {
         if let Some(known) = self.allocator.get() {

@@ -4,10 +4,11 @@ use super::bound::{Bound, MemorySource};
 use super::bridge::{Bridge, Resolved};
 use super::call::{Deeper, check_stack, explain_guest_stop};
 use super::callbacks::release_callback;
+use super::direct;
 use super::errno::wasi_errno;
 use super::error::StoreError;
 use super::instance::{InstanceState, MadeBy};
-use super::link::Link;
+use super::link::{CallerOf, Link};
 use super::module_view::ModuleView;
 use super::natives::{Natives, Owner};
 use super::store_block::StoreState;
@@ -25,6 +26,8 @@ pub struct Prepared {
     owner: Owner,
     /// Weak, so that only the store's functions decide how long it lives.
     instance: Option<Weak<InstanceState>>,
+    /// Imports that guests call directly. Weak likewise.
+    direct: Vec<Weak<direct::Import>>,
 }
 
 impl Bridge {
@@ -79,17 +82,24 @@ impl Bridge {
         // Everything is resolved before anything is made.
         let mut slots = Vec::with_capacity(module.imports().len());
         for import in module.imports() {
-            slots.push(match self.shared.resolve(&view, &import).map_err(|error| *error)? {
-                Some((resolved, ty)) => Slot::Ours(resolved, ty),
-                None => match linker.try_get_by_import(&mut store, &import)? {
-                    Some(theirs) => Slot::Theirs(theirs),
-                    None => return Err(self.shared.unknown(&import).into()),
+            slots.push(
+                match self
+                    .shared
+                    .resolve(&view, &import, CallerOf::Instance)
+                    .map_err(|error| *error)?
+                {
+                    Some((resolved, ty)) => Slot::Ours(resolved, ty),
+                    None => match linker.try_get_by_import(&mut store, &import)? {
+                        Some(theirs) => Slot::Theirs(theirs),
+                        None => return Err(self.shared.unknown(&import).into()),
+                    },
                 },
-            });
+            );
         }
         if !slots.iter().any(|slot| matches!(slot, Slot::Ours(..))) {
             let theirs = slots.into_iter().filter_map(Slot::theirs);
-            return Ok(Prepared { imports: theirs.collect(), owner, instance: None });
+            let imports = theirs.collect();
+            return Ok(Prepared { imports, owner, instance: None, direct: Vec::new() });
         }
         let known = natives(store.data_mut()).find(owner, &self.shared);
         let state = known.unwrap_or_else(|| {
@@ -106,12 +116,15 @@ impl Bridge {
             Ok(memory) => MemorySource::of(memory, |at| *imported.get(at)?),
             Err(_) => MemorySource::NONE,
         };
+        let mut direct = Vec::new();
         let imports = slots.into_iter().map(|slot| match slot {
             Slot::Theirs(theirs) => theirs,
-            Slot::Ours(resolved, ty) => make(&mut store, &instance, resolved, ty, memory).into(),
+            Slot::Ours(resolved, ty) => {
+                make(&mut store, &instance, resolved, ty, memory, &mut direct).into()
+            }
         });
         let imports = imports.collect();
-        Ok(Prepared { imports, owner, instance: Some(Arc::downgrade(&instance)) })
+        Ok(Prepared { imports, owner, instance: Some(Arc::downgrade(&instance)), direct })
     }
 }
 
@@ -144,12 +157,19 @@ fn make<T: 'static>(
     resolved: Resolved,
     ty: FuncType,
     memory: impl Fn(&Link) -> MemorySource,
+    direct: &mut Vec<Weak<direct::Import>>,
 ) -> Func {
     let instance = Arc::clone(instance);
     match resolved {
         Resolved::Native(link) => {
             let memory = if link.needs_memory { memory(&link) } else { MemorySource::NONE };
             let bound = Bound::new(link, instance, memory);
+            if bound.direct().is_some() {
+                // SAFETY: the link's lowering is the import's type.
+                let (function, import) = unsafe { direct::make(store, ty, bound) };
+                direct.push(Arc::downgrade(&import));
+                return function;
+            }
             // SAFETY: the link's lowering is the import's type, so that wasmtime passes the values
             // that `Bound::call` expects, and its plan leaves a result of that type.
             unsafe {
@@ -254,7 +274,7 @@ impl Prepared {
     /// What `made` holds, and [`StoreError`] when `store` is another one.
     pub fn finish<T: 'static>(
         self,
-        store: impl AsContextMut<Data = T>,
+        mut store: impl AsContextMut<Data = T>,
         made: wasmtime::Result<Instance>,
     ) -> wasmtime::Result<Instance> {
         if Owner::of(store.as_context().data()) != Some(self.owner) {
@@ -262,6 +282,9 @@ impl Prepared {
         }
         if let Some(instance) = self.instance.as_ref().and_then(Weak::upgrade) {
             instance.settle(made.as_ref().ok().copied());
+            for import in self.direct.iter().filter_map(Weak::upgrade) {
+                import.settle(&mut store);
+            }
         }
         made
     }

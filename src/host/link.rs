@@ -11,7 +11,7 @@ use super::guard;
 use super::library::{Found, NativeAddress};
 use super::overload::{Guard, guards, tell_apart};
 use super::plans::Origin;
-use super::tier::Choice;
+use super::tier::{Choice, Tier};
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
 use crate::plan::interpret::Quick;
@@ -91,6 +91,19 @@ pub(super) struct Request<'a> {
     pub model: DataModel,
     /// The exported memory that the interface names.
     pub memory: Option<&'a str>,
+    /// Who asks.
+    pub caller: CallerOf,
+    /// Its memory may move.
+    pub may_move: bool,
+}
+
+/// Whose functions a link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum CallerOf {
+    /// An instance's own.
+    Instance,
+    /// Those of a linker, which belong to no instance.
+    Linker,
 }
 
 /// Links an import to granted prototypes: to all those that have its wasm type.
@@ -121,7 +134,7 @@ pub(super) fn granted(
                 find_in(shared, library, symbol, Wanted::Function)
             },
         };
-        match overload(shared, request, &source, find) {
+        match overload(shared, request, &source, find, chosen.len() == 1) {
             Ok(overload) => {
                 overloads.push(Arc::new(overload));
                 kept.push(one);
@@ -174,7 +187,7 @@ pub(super) fn trusted(
     let own = Wanted::of(prototype, &Scope::default());
     let find =
         Find { own: &|symbol| find(symbol, own), callee: &|symbol| find(symbol, Wanted::Function) };
-    let overload = overload(shared, request, &source, find)?;
+    let overload = overload(shared, request, &source, find, true)?;
     link(request, &prototype.name.name, vec![Arc::new(overload)], None)
 }
 
@@ -278,6 +291,7 @@ fn overload(
     request: Request<'_>,
     source: &Source<'_>,
     find: Find<'_>,
+    alone: bool,
 ) -> Result<Overload, LinkProblem> {
     let handle_types = shared.handle_numbers.of(source.origin);
     let target = Target {
@@ -305,7 +319,10 @@ fn overload(
     let callees = plan.callees.iter().map(|callee| Ok((find.callee)(&callee.symbol)?.address));
     let callees = callees.collect::<Result<Box<[_]>, LinkProblem>>()?;
     let plan = shared.plans.intern(plan);
-    let choice = Choice::new(&plan, shared.max_tier, &shared.trampolines);
+    let not_direct = (shared.max_tier >= Tier::Direct)
+        .then(|| why_not_direct(shared, request, &plan, alone))
+        .flatten();
+    let choice = Choice::new(&plan, shared.max_tier, not_direct, &shared.trampolines);
     tracing::debug!(
         module = request.module,
         symbol = %source.prototype.name,
@@ -317,6 +334,22 @@ fn overload(
     let (target, library) = (found.address, found.library);
     let (keeps_errno, quick) = (plan.facts.errno, Quick::of(&plan));
     Ok(Overload { plan, quick, keeps_errno, target, callees, guards, choice, library })
+}
+
+/// Why guests do not call a function directly that they otherwise could.
+fn why_not_direct(
+    shared: &Shared,
+    request: Request<'_>,
+    plan: &Plan,
+    alone: bool,
+) -> Option<String> {
+    let why = match request.caller {
+        CallerOf::Linker => "the functions of a linker belong to no instance",
+        CallerOf::Instance if !alone => "one of several overloads",
+        CallerOf::Instance if plan.facts.memory && request.may_move => "the memory may move",
+        CallerOf::Instance => return shared.not_direct().map(|why| why.to_string()),
+    };
+    Some(why.to_owned())
 }
 
 fn not_compiled(error: CompileError, source: &Source<'_>) -> LinkProblem {

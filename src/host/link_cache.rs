@@ -1,5 +1,5 @@
 //! Links by what an import says, so that another instance of a module costs a look-up an import.
-use super::link::{Link, Request};
+use super::link::{CallerOf, Link, Request};
 use crate::plan::Lowering;
 use crate::plan::layout::DataModel;
 use std::collections::HashMap;
@@ -13,6 +13,8 @@ pub(super) struct Key {
     lowering: Lowering,
     model: DataModel,
     memory: Option<Box<str>>,
+    caller: CallerOf,
+    may_move: bool,
 }
 
 /// Guests choose how they spell their imports, so that this would grow without bound.
@@ -47,6 +49,8 @@ impl Key {
             lowering: request.lowering?.clone(),
             model: request.model,
             memory: request.memory.map(Box::from),
+            caller: request.caller,
+            may_move: request.may_move,
         })
     }
 }

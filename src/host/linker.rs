@@ -13,7 +13,7 @@ use super::error::{LinkError, LinkProblem, StoreError};
 use super::export::Export;
 use super::instance::{InstanceState, MadeBy};
 use super::instantiate::{errno, guest_free};
-use super::link::Link;
+use super::link::{CallerOf, Link};
 use super::memory::Place;
 use super::module_view::ModuleView;
 use super::natives::{Natives, Owner};
@@ -72,7 +72,8 @@ impl Bridge {
         // The same import may stand in a module twice.
         let mut defined = HashSet::new();
         for import in module.imports() {
-            let resolved = self.shared.resolve(&view, &import).map_err(|error| *error)?;
+            let resolved =
+                self.shared.resolve(&view, &import, CallerOf::Linker).map_err(|error| *error)?;
             let Some((resolved, ty)) = resolved else { continue };
             let (module, name) = (import.module(), import.name());
             if !defined.insert((module, name)) {

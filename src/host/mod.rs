@@ -22,9 +22,13 @@ mod callbacks;
 mod check;
 mod data;
 mod denial;
+#[cfg_attr(not(feature = "cranelift"), path = "direct_absent.rs")]
+mod direct;
 mod errno;
 mod error;
 mod export;
+#[cfg_attr(not(feature = "cranelift"), expect(dead_code, reason = "nothing is called directly"))]
+mod gates;
 mod grants;
 mod guard;
 mod instance;
@@ -36,6 +40,7 @@ mod linker;
 mod memory;
 mod module_view;
 mod natives;
+mod not_direct;
 mod overload;
 mod plans;
 mod report;
@@ -55,5 +60,6 @@ pub use error::{BuildError, LinkError, LinkProblem, StoreError};
 pub use grants::freed_by;
 pub use instantiate::Prepared;
 pub use natives::Natives;
+pub use not_direct::NotDirect;
 pub use report::{ImportReport, ImportStatus, NativeImport};
 pub use tier::Tier;

@@ -1,6 +1,7 @@
 //! What a module wants of the host, and what it would get.
 use super::bridge::{Bridge, Resolved};
 use super::error::LinkError;
+use super::link::CallerOf;
 use super::module_view::ModuleView;
 use super::tier::Tier;
 use super::wasm_type::describe;
@@ -55,7 +56,7 @@ impl Bridge {
     pub fn describe(&self, module: &Module) -> Vec<ImportReport> {
         let view = ModuleView::new(module);
         let report = module.imports().map(|import| {
-            let status = match self.shared.resolve(&view, &import) {
+            let status = match self.shared.resolve(&view, &import, CallerOf::Instance) {
                 Ok(Some((resolved, _))) => status_of(resolved),
                 Ok(None) => {
                     let unknown = self.shared.unknown(&import);

@@ -9,6 +9,7 @@
 use super::sys;
 use std::cell::Cell;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// The stack of a thread: its lowest byte, and its size. Both zero when not known yet.
 #[derive(Clone, Copy)]
@@ -34,6 +35,24 @@ pub(super) fn check(reserve: u64) -> Result<(), Exhausted> {
     let bounds = BOUNDS.get();
     let left = position().wrapping_sub(bounds.low);
     if left < bounds.size && left as u64 >= reserve { Ok(()) } else { check_slowly(reserve) }
+}
+
+/// Calls of guest code that wasmtime stops at one of these addresses need no [`check`] of their own, as
+/// long as this thread is on this stack: the guest's own code looks at its stack pointer in every function.
+/// `wasm` is how much stack guest code may use. Empty where too little is left.
+pub(super) fn limits(reserve: u64, wasm: usize) -> Range<usize> {
+    /// What a trampoline and what it passes on the stack take.
+    const FRAMES: usize = 16 << 10;
+    let bounds = known();
+    let here = position();
+    if here.wrapping_sub(bounds.low) >= bounds.size {
+        // As `check`, which knows nothing of such stacks; nothing but this one is meant.
+        return here.saturating_sub(wasm).saturating_sub(FRAMES)..here;
+    }
+    let reserve = usize::try_from(reserve).unwrap_or(usize::MAX);
+    let lowest = bounds.low.saturating_add(reserve).saturating_add(FRAMES);
+    let end = bounds.low.saturating_add(bounds.size);
+    lowest.min(end)..end
 }
 
 /// Why guest code cannot be run here.
@@ -136,6 +155,17 @@ mod tests {
         assert!(on_thread(1 << 20, || deeper(256 << 10, 10)).is_ok());
         assert_eq!(check(64 << 10), Ok(()));
         assert!(!on_other_stack());
+    }
+
+    #[test]
+    fn limits_leave_room_below_them() {
+        let (found, low, here) = on_thread(2 << 20, || {
+            let found = limits(256 << 10, 512 << 10);
+            (found, BOUNDS.get().low, position())
+        });
+        assert!(found.start >= low + (256 << 10) && found.contains(&(here - (512 << 10))));
+        let none = on_thread(1 << 20, || limits(4 << 20, 512 << 10));
+        assert!(none.is_empty(), "{none:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which way a plan is run. This is the one place where that is chosen.
 #![expect(unsafe_code, reason = "runs plans")]
-use super::trampolines::{Compiled, Entry, Trampolines};
+use super::trampolines::{Compiled, CompiledDirect, Entry, Trampolines};
 use crate::plan::frame::GuestSlot;
 use crate::plan::interpret::{self, Fallback, Guest, Status, Stop};
 use crate::plan::template::Template;
@@ -18,6 +18,10 @@ pub enum Tier {
     Template,
     /// Machine code that is made for the plan when a function is linked.
     Cranelift,
+    /// The same, entered by the guest's code itself. It rests on facts that wasmtime does not promise and that
+    /// are tried first (see [`NotDirect`](super::NotDirect)); it knows nothing of
+    /// [call hooks](wasmtime::Store::call_hook).
+    Direct,
 }
 
 impl fmt::Display for Tier {
@@ -26,6 +30,7 @@ impl fmt::Display for Tier {
             Tier::Interpreter => "interpreter",
             Tier::Template => "template",
             Tier::Cranelift => "cranelift",
+            Tier::Direct => "direct",
         })
     }
 }
@@ -36,6 +41,8 @@ pub(super) enum Runner {
     Interpreter,
     Template(Template),
     Compiled(Compiled),
+    /// Guests enter it by themselves; what it leaves to the host the interpreter does.
+    Direct(CompiledDirect),
 }
 
 /// What runs a plan, and why nothing faster does.
@@ -47,9 +54,22 @@ pub(super) struct Choice {
 }
 
 impl Choice {
-    /// The fastest way, up to `most`, that takes this plan.
-    pub(super) fn new(plan: &Arc<Plan>, most: Tier, trampolines: &Trampolines) -> Choice {
+    /// The fastest way, up to `most`, that takes this plan. `not_direct` says why its import may not be
+    /// called directly.
+    pub(super) fn new(
+        plan: &Arc<Plan>,
+        most: Tier,
+        not_direct: Option<String>,
+        trampolines: &Trampolines,
+    ) -> Choice {
         let mut declined = None;
+        if most >= Tier::Direct {
+            let direct = not_direct.map_or_else(|| trampolines.direct_of(plan), Err);
+            match direct {
+                Ok(compiled) => return Choice { runner: Runner::Direct(compiled), declined },
+                Err(why) => declined = Some(why),
+            }
+        }
         if most >= Tier::Cranelift {
             match trampolines.of(plan) {
                 Ok(compiled) => return Choice { runner: Runner::Compiled(compiled), declined },
@@ -68,7 +88,9 @@ impl Choice {
     pub(super) fn why_no_faster(&self, plan: &Plan) -> Option<String> {
         const ALLOWED: &str = "`max_tier` allows no faster one";
         match (&self.runner, &self.declined) {
-            (Runner::Compiled(_), _) => None,
+            (Runner::Direct(_), _) => None,
+            (Runner::Compiled(_), Some(why)) => Some(why.clone()),
+            (Runner::Compiled(_), None) => Some(ALLOWED.to_owned()),
             (Runner::Template(_), None) => Some(ALLOWED.to_owned()),
             (Runner::Template(_), Some(why)) => Some(why.clone()),
             (Runner::Interpreter, declined) => match (Template::of(plan), declined) {
@@ -86,6 +108,7 @@ impl Runner {
             Runner::Interpreter => Tier::Interpreter,
             Runner::Template(_) => Tier::Template,
             Runner::Compiled(_) => Tier::Cranelift,
+            Runner::Direct(_) => Tier::Direct,
         }
     }
 
@@ -107,7 +130,7 @@ impl Runner {
         // SAFETY: the caller's promise.
         unsafe {
             match self {
-                Runner::Interpreter => interpret(plan, binding, slots, guest),
+                Runner::Interpreter | Runner::Direct(_) => interpret(plan, binding, slots, guest),
                 Runner::Template(template) => match template.run(binding, slots) {
                     Ok(()) => Ok(()),
                     Err(fallback) => fall_back(fallback, plan, binding, slots, guest),

@@ -2,20 +2,26 @@
 //!
 //! Not here: making one (`cranelift_backend`), and when one is made (`tier`).
 pub(super) use crate::cranelift_backend::Entry;
-use crate::cranelift_backend::{Trampoline, identity, same_code};
+use crate::cranelift_backend::direct::{self, Direct};
+use crate::cranelift_backend::{Trampoline, Unsupported, identity, same_code};
 use crate::plan::Plan;
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
+use std::ffi::c_void;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// A trampoline that several may use. It goes with its last user.
 #[derive(Clone, Debug)]
-pub(super) struct Compiled(Arc<Known>);
+pub(super) struct Compiled(Arc<Known<Trampoline>>);
+
+/// Likewise, one that guests enter by themselves.
+#[derive(Clone, Debug)]
+pub(super) struct CompiledDirect(Arc<Known<Direct>>);
 
 #[derive(Debug)]
-struct Known {
-    trampoline: Trampoline,
+struct Known<C> {
+    code: C,
     /// What it was made of.
     plan: Arc<Plan>,
 }
@@ -23,21 +29,46 @@ struct Known {
 impl Compiled {
     /// Where it is entered, as long as this lives.
     pub(super) fn entry(&self) -> Entry {
-        self.0.trampoline.entry()
+        self.0.code.entry()
+    }
+}
+
+impl CompiledDirect {
+    /// Where it is entered, as long as this lives.
+    pub(super) fn start(&self) -> *const c_void {
+        self.0.code.start()
+    }
+
+    /// Whether it may leave work after the call to be done.
+    pub(super) fn resumes(&self) -> bool {
+        self.0.code.resumes()
     }
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Trampolines {
-    known: Mutex<All>,
+    array: Shelf<Trampoline>,
+    direct: Shelf<Direct>,
 }
 
-#[derive(Debug, Default)]
-struct All {
-    by_hash: HashMap<u64, Vec<Weak<Known>>, FxBuildHasher>,
+/// Code of one kind.
+#[derive(Debug)]
+struct Shelf<C> {
+    known: Mutex<All<C>>,
+}
+
+#[derive(Debug)]
+struct All<C> {
+    by_hash: HashMap<u64, Vec<Weak<Known<C>>>, FxBuildHasher>,
     /// So many were in use when it was looked last.
     used: usize,
+}
+
+impl<C> Default for Shelf<C> {
+    fn default() -> Shelf<C> {
+        Shelf { known: Mutex::new(All { by_hash: HashMap::default(), used: 0 }) }
+    }
 }
 
 /// So many that nobody uses any more may be remembered beside as many as are in use.
@@ -49,16 +80,35 @@ impl Trampolines {
     /// # Errors
     /// Why it has none.
     pub(super) fn of(&self, plan: &Arc<Plan>) -> Result<Compiled, String> {
+        self.array.of(plan, same_code, Trampoline::compile).map(Compiled)
+    }
+
+    /// The direct trampoline of a plan.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub(super) fn direct_of(&self, plan: &Arc<Plan>) -> Result<CompiledDirect, String> {
+        self.direct.of(plan, direct::same_code, Direct::compile).map(CompiledDirect)
+    }
+}
+
+impl<C> Shelf<C> {
+    fn of(
+        &self,
+        plan: &Arc<Plan>,
+        same: fn(&Plan, &Plan) -> bool,
+        compile: fn(&Plan) -> Result<C, Unsupported>,
+    ) -> Result<Arc<Known<C>>, String> {
         let hash = FxBuildHasher.hash_one(identity(plan));
-        if let Some(known) = self.known(hash, plan) {
+        if let Some(known) = self.known(hash, plan, same) {
             return Ok(known);
         }
         // Compiled outside of the lock. Who does the same at the same time is second, and shares.
-        let trampoline = Trampoline::compile(plan).map_err(|why| why.to_string())?;
-        if let Some(known) = self.known(hash, plan) {
+        let code = compile(plan).map_err(|why| why.to_string())?;
+        if let Some(known) = self.known(hash, plan, same) {
             return Ok(known);
         }
-        let made = Arc::new(Known { trampoline, plan: Arc::clone(plan) });
+        let made = Arc::new(Known { code, plan: Arc::clone(plan) });
         let mut all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let All { by_hash, used } = &mut *all;
         if by_hash.len() >= 2 * *used + UNUSED {
@@ -69,13 +119,18 @@ impl Trampolines {
             *used = by_hash.len();
         }
         by_hash.entry(hash).or_default().push(Arc::downgrade(&made));
-        Ok(Compiled(made))
+        Ok(made)
     }
 
-    fn known(&self, hash: u64, plan: &Plan) -> Option<Compiled> {
+    fn known(
+        &self,
+        hash: u64,
+        plan: &Plan,
+        same: fn(&Plan, &Plan) -> bool,
+    ) -> Option<Arc<Known<C>>> {
         let all = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = all.by_hash.get(&hash)?.iter().filter_map(Weak::upgrade);
-        found.find(|known| same_code(&known.plan, plan)).map(Compiled)
+        found.find(|known| same(&known.plan, plan))
     }
 }
 
@@ -135,7 +190,7 @@ mod tests {
             let text = format!("int f(int a __range(0, {number}))");
             drop(all.of(&plan(&text)).expect("it is compiled"));
         }
-        let hashes = all.known.lock().expect("not poisoned").by_hash.len();
+        let hashes = all.array.known.lock().expect("not poisoned").by_hash.len();
         assert!(hashes < 150, "{hashes} are remembered");
         assert!(Arc::ptr_eq(&kept.0, &all.of(&plan("int g(int b)")).expect("it is known").0));
     }

@@ -8,6 +8,20 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Compiled {}
 
+/// Likewise.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CompiledDirect {}
+
+impl CompiledDirect {
+    pub(super) fn start(&self) -> *const std::ffi::c_void {
+        match *self {}
+    }
+
+    pub(super) fn resumes(&self) -> bool {
+        match *self {}
+    }
+}
+
 /// Nobody makes one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry(());
@@ -39,5 +53,11 @@ impl Trampolines {
     #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]
     pub(super) fn of(&self, _: &Arc<Plan>) -> Result<Compiled, String> {
         Err("built without the feature `cranelift`".to_owned())
+    }
+
+    /// # Errors
+    /// Always.
+    pub(super) fn direct_of(&self, plan: &Arc<Plan>) -> Result<CompiledDirect, String> {
+        self.of(plan).map(|compiled| match compiled {})
     }
 }

@@ -6,8 +6,9 @@
 use super::handles::{Entry, HandleTable};
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// One import of one instance: the native function, and that instance's memory. 48 bytes.
 ///
@@ -57,6 +58,8 @@ pub struct StoreBlock {
 #[derive(Debug, Default)]
 pub struct Strays {
     pending: AtomicU32,
+    /// Closed as long as there are any: the next call is one that tells.
+    pub gate: Gate,
 }
 
 impl Strays {
@@ -64,7 +67,17 @@ impl Strays {
     pub fn add(&self) {
         // A number that stands still at its end is better than one that starts anew.
         let more = |pending: u32| pending.checked_add(1);
-        let _ = self.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        let _ = self.pending.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+        self.gate.close();
+    }
+
+    /// Lets guest code with one of these stack limits pass, unless somebody has something to tell.
+    pub fn open(&self, limits: Range<usize>) {
+        self.gate.open(limits);
+        // Who adds one does it before closing the gate: one of the two sees the other.
+        if self.pending.load(Ordering::SeqCst) != 0 {
+            self.gate.close();
+        }
     }
 
     /// Whether there are any.
@@ -78,6 +91,57 @@ impl Strays {
     #[must_use]
     pub fn take(&self) -> u32 {
         self.pending.swap(0, Ordering::Relaxed)
+    }
+}
+
+/// Which of a store's calls may go without their host: those of guest code that wasmtime stops at a stack
+/// limit which leaves native code the stack that it must find. Compiled code reads it: it passes when
+/// `limit - low <= span`, unsigned.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Gate {
+    low: AtomicUsize,
+    span: AtomicUsize,
+}
+
+impl Gate {
+    /// Where compiled code finds the lowest limit that passes.
+    pub const LOW: usize = std::mem::offset_of!(Gate, low);
+    /// And how far above it others pass.
+    pub const SPAN: usize = std::mem::offset_of!(Gate, span);
+    /// No stack is there.
+    const NOWHERE: usize = 1;
+
+    /// A gate that nothing passes.
+    #[must_use]
+    pub const fn closed() -> Gate {
+        Gate { low: AtomicUsize::new(Gate::NOWHERE), span: AtomicUsize::new(0) }
+    }
+
+    /// Nothing passes any more. Any thread may say so.
+    pub fn close(&self) {
+        self.span.store(0, Ordering::SeqCst);
+        self.low.store(Gate::NOWHERE, Ordering::SeqCst);
+    }
+
+    fn open(&self, limits: Range<usize>) {
+        let span = limits.len().saturating_sub(1);
+        self.close();
+        self.span.store(span, Ordering::SeqCst);
+        self.low.store(limits.start, Ordering::SeqCst);
+    }
+
+    /// Whether a limit passes.
+    #[must_use]
+    pub fn lets_pass(&self, limit: usize) -> bool {
+        let low = self.low.load(Ordering::Relaxed);
+        limit.wrapping_sub(low) <= self.span.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Gate {
+    fn default() -> Gate {
+        Gate::closed()
     }
 }
 
@@ -183,6 +247,26 @@ mod tests {
         assert_eq!(offset_of!(Binding, instance), 40);
         assert_eq!(offset_of!(Binding, errno), 44);
         assert_eq!(size_of::<Binding>(), 48);
+    }
+
+    #[test]
+    fn a_gate_lets_some_limits_pass_until_it_is_closed() {
+        let strays = Strays::default();
+        assert_eq!((Gate::LOW, Gate::SPAN), (0, 8));
+        let real = 0x7fff_0000_0000;
+        assert!(!strays.gate.lets_pass(real) && !strays.gate.lets_pass(0));
+        strays.open(real..real + 100);
+        assert!(strays.gate.lets_pass(real) && strays.gate.lets_pass(real + 99));
+        assert!(!strays.gate.lets_pass(real + 100) && !strays.gate.lets_pass(real - 1));
+        strays.add();
+        assert!(!strays.gate.lets_pass(real));
+        strays.open(real..real + 100);
+        assert!(!strays.gate.lets_pass(real), "somebody is waiting");
+        assert_eq!(strays.take(), 1);
+        strays.open(real..real + 100);
+        assert!(strays.gate.lets_pass(real));
+        strays.gate.close();
+        assert!(!strays.gate.lets_pass(usize::MAX) && !strays.gate.lets_pass(0));
     }
 
     #[test]

@@ -12,7 +12,7 @@ fn wrong_usage_is_2() {
         (&["frobnicate"], "unrecognized subcommand"),
         (
             &["run", "--tier", "warp", "x.wasm"],
-            "[possible values: auto, interpreter, template, cranelift]",
+            "[possible values: auto, interpreter, template, cranelift, direct]",
         ),
         (&["run", "--library", "libz", "x.wasm"], "NAME=PATH"),
         (&["run", "--env", "=x", "guest-examples/cos/cos.wat"], "--env =x"),

@@ -53,6 +53,7 @@ impl Engine for BridgeTier {
             Tier::Interpreter => "interpreter",
             Tier::Template => "template",
             Tier::Cranelift => "cranelift",
+            Tier::Direct => "direct",
         }
     }
 

@@ -44,11 +44,12 @@ const BATCHES: usize = 21;
 /// gcc and wasmtime use a core each.
 const THREADS: usize = 2;
 
-static ENGINES: [&dyn Engine; 3] = [
+static ENGINES: [&dyn Engine; 4] = [
     &BridgeTier { tier: Tier::Interpreter, floor: 100 },
     &BridgeTier { tier: Tier::Template, floor: 10 },
     // Declined are the few that copy a string.
     &BridgeTier { tier: Tier::Cranelift, floor: if cfg!(feature = "cranelift") { 99 } else { 0 } },
+    &BridgeTier { tier: Tier::Direct, floor: if cfg!(feature = "cranelift") { 99 } else { 0 } },
 ];
 
 /// What the cases of a run were about, so that the test says what it has tried.

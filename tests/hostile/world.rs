@@ -11,7 +11,7 @@ pub const INTERFACE: &str = include_str!("mock.h");
 /// Size of a world's memory.
 pub const MEMORY: i32 = 65536;
 /// Every tier must refuse the same.
-pub const TIERS: [Tier; 3] = [Tier::Interpreter, Tier::Template, Tier::Cranelift];
+pub const TIERS: [Tier; 4] = [Tier::Interpreter, Tier::Template, Tier::Cranelift, Tier::Direct];
 
 /// The library, compiled once; it is in the folder as long as the process runs.
 struct Mock {

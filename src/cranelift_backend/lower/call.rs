@@ -34,8 +34,11 @@ impl Lower<'_> {
         (self.signature.integer_results, self.signature.vector_results) =
             self.after.results(self.plan, returns);
         let signature = self.signature.clif()?;
+        if errno.is_none() && self.can_jump(returns) {
+            return self.jump_to_native(signature, &arguments);
+        }
         let signature = self.b.import_signature(signature);
-        let target = self.load(types::I64, self.binding, offset_of!(Binding, target));
+        let target = self.binding(types::I64, offset_of!(Binding, target));
         if let Some(errno) = errno {
             let zero = self.b.ins().iconst(types::I32, 0);
             self.store(zero, errno, 0);
@@ -60,7 +63,7 @@ impl Lower<'_> {
                 // The interpreter tells the binding when the call is over.
                 After::Interpreted => self.store(errno, self.frame, ERRNO),
                 After::None | After::Compiled => {
-                    self.store(errno, self.binding, offset_of!(Binding, errno));
+                    self.keep_errno(errno);
                     self.store(errno, self.frame, ERRNO);
                 }
             }
@@ -70,7 +73,7 @@ impl Lower<'_> {
 
     /// What is read instead of a call.
     fn read_data(&mut self, datum: Datum) -> Result<(), Unsupported> {
-        let target = self.load(types::I64, self.binding, offset_of!(Binding, target));
+        let target = self.binding(types::I64, offset_of!(Binding, target));
         let (at, bytes) = match datum {
             Datum::Address => {
                 self.place(FrameLayout::result_integer(), Word::integer(target));
@@ -187,8 +190,14 @@ impl Lower<'_> {
                     Some(Word::Vector(value)) => value,
                     _ => return Err(Unsupported::Place { at: from }),
                 };
-                self.store(value, self.slots, 0);
+                self.give_result(value);
                 return Ok(());
+            }
+            Returns::Float32
+                if self.is_direct()
+                    && let Some(Word::Float32(value)) = self.places.word(offset) =>
+            {
+                value
             }
             Returns::Float64 if let Some(Word::Float64(value)) = self.places.word(offset) => value,
             Returns::Int8 => self.extended(offset, 1)?,
@@ -215,7 +224,7 @@ impl Lower<'_> {
                 self.b.ins().uextend(types::I64, low)
             }
         };
-        self.store(low, self.slots, 0);
+        self.give_result(low);
         Ok(())
     }
 
@@ -241,6 +250,7 @@ impl Lower<'_> {
     /// The end of the trampoline.
     pub(super) fn end(&mut self) -> Result<(), Unsupported> {
         match self.after {
+            _ if self.jumped => {}
             After::None | After::Compiled => self.leave(Status::Done),
             After::Interpreted => {
                 self.write_head();
@@ -259,10 +269,5 @@ impl Lower<'_> {
         }
         self.fill_exits();
         Ok(())
-    }
-
-    fn write_head(&mut self) {
-        self.store(self.slots, self.frame, offset_of!(FrameHead, guest));
-        self.store(self.binding, self.frame, offset_of!(FrameHead, binding));
     }
 }

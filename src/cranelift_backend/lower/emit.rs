@@ -50,11 +50,6 @@ impl Lower<'_> {
         self.b.ins().store(ANY, value, to, offset_of(offset as usize));
     }
 
-    /// Bits of a guest's slot.
-    pub(super) fn slot(&mut self, ty: Type, slot: u16) -> Value {
-        self.load(ty, self.slots, 16 * usize::from(slot))
-    }
-
     /// A guest pointer, or a handle: 64 bits.
     pub(super) fn pointer(&mut self, slot: u16) -> Value {
         if self.plan.facts.wide {
@@ -131,11 +126,6 @@ impl Lower<'_> {
     /// Whether a guest slot is known to be NULL or to point at so many bytes of the memory.
     pub(super) fn has_checked(&self, slot: u16, bytes: u64) -> bool {
         self.checked.iter().any(|(known, size)| *known == slot && bytes <= *size)
-    }
-
-    pub(super) fn leave(&mut self, status: Status) {
-        let status = self.b.ins().iconst(types::I32, status as i64);
-        self.b.ins().return_(&[status]);
     }
 
     /// Calls a routine outside.

@@ -199,7 +199,7 @@ impl Lower<'_> {
         }
         signature.returns.push(AbiParam::new(types::I64));
         let signature = self.b.import_signature(signature);
-        let callees = self.load(types::I64, self.binding, offset_of!(Binding, callees));
+        let callees = self.binding(types::I64, offset_of!(Binding, callees));
         let target = self.load(types::I64, callees, 8 * usize::from(callee));
         let call = self.b.ins().call_indirect(signature, target, &values);
         let raw = self.b.inst_results(call)[0];

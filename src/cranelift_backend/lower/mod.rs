@@ -15,15 +15,22 @@
 //! result   into the first slot ───────────────────────────> done
 //! ```
 //!
+//! Or, entered by the guest's code itself (see [`side`]), with the arguments in registers and on the
+//! stack, and the doors as tail calls:
+//!
+//! ```text
+//! result f(context, caller's context, arguments ..)
+//! ```
+//!
 //! Ops are taken by an allow-list: there is no wildcard, and what is not understood has a reason of
 //! its own in [`Unsupported`]. The prototype is looked at for one thing only, whether it is variadic:
 //! plans that differ in names share their code.
 //!
 //! Not here: making machine code of it (`compile`), and errors, which only the interpreter makes.
-use super::Unsupported;
 use super::helpers::Helper;
 use super::machine::Outside;
 use super::signature::NativeSignature;
+use super::{Unsupported, direct};
 use crate::plan::binding::Binding;
 use crate::plan::op::Op;
 use crate::plan::{Kind, Plan};
@@ -44,9 +51,11 @@ mod moves;
 mod places;
 mod pointers;
 mod scalars;
+mod side;
 mod values;
 
 pub(super) use after::After;
+use side::Side;
 
 /// The namespace of what is outside of the code.
 pub(super) const NAMES: u32 = 1;
@@ -57,6 +66,8 @@ pub(super) struct Lowered {
     pub function: Function,
     pub signature: NativeSignature,
     pub notes: Notes,
+    /// It may be left after the call with work to do.
+    pub resumes: bool,
 }
 
 /// What a reader of the CLIF wants to know.
@@ -74,8 +85,7 @@ pub(super) struct Notes {
 struct Lower<'a> {
     plan: &'a Plan,
     b: FunctionBuilder<'a>,
-    binding: Value,
-    slots: Value,
+    side: Side,
     frame: Value,
     memory: Option<Memory>,
     places: Places,
@@ -92,6 +102,8 @@ struct Lower<'a> {
     notes: Notes,
     /// Routines that the code knows already.
     helpers: Vec<(Helper, FuncRef)>,
+    /// The call was a jump: there is nothing behind it.
+    jumped: bool,
 }
 
 /// A way out of a trampoline whose checks have failed before the call.
@@ -116,9 +128,19 @@ pub(super) fn trampoline_signature() -> Signature {
     signature
 }
 
+/// Who enters a trampoline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Way {
+    /// An ordinary host function, with the guest's values in an array.
+    Array,
+    /// The guest's code.
+    Direct,
+}
+
 /// The CLIF of a plan.
 pub(super) fn lower(
     plan: &Plan,
+    way: Way,
     config: TargetFrontendConfig,
     context: &mut FunctionBuilderContext,
 ) -> Result<Lowered, Unsupported> {
@@ -136,21 +158,20 @@ pub(super) fn lower(
     }
     let after = After::of(plan)?;
     let mut function = Function::new();
-    function.signature = trampoline_signature();
+    function.signature = match way {
+        Way::Array => trampoline_signature(),
+        Way::Direct => direct::signature(plan)?,
+    };
     let mut b = FunctionBuilder::new(&mut function, context);
     let entry = b.create_block();
     b.append_block_params_for_function_params(entry);
     b.switch_to_block(entry);
-    let (binding, slots, frame) = match *b.block_params(entry) {
-        [binding, slots, frame] => (binding, slots, frame),
-        _ => return Err(Unsupported::Codegen("a trampoline has three parameters".to_owned())),
-    };
+    let (side, frame) = Side::enter(&mut b, entry, plan, way)?;
     let redo = b.create_block();
     let mut lower = Lower {
         plan,
         b,
-        binding,
-        slots,
+        side,
         frame,
         memory: None,
         places: Places::default(),
@@ -162,10 +183,12 @@ pub(super) fn lower(
         signature: NativeSignature::default(),
         notes: Notes::default(),
         helpers: Vec::new(),
+        jumped: false,
     };
+    lower.pass_gate();
     if plan.facts.memory {
-        let base = lower.load(types::I64, binding, offset_of!(Binding, memory_base));
-        let len = lower.load(types::I64, binding, offset_of!(Binding, memory_len));
+        let base = lower.binding(types::I64, offset_of!(Binding, memory_base));
+        let len = lower.binding(types::I64, offset_of!(Binding, memory_len));
         lower.memory = Some(Memory { base, len });
     }
     for (index, op) in plan.ops.iter().enumerate() {
@@ -182,10 +205,11 @@ pub(super) fn lower(
         }
     }
     lower.end()?;
+    let resumes = lower.resume.is_some() || lower.after == After::Interpreted;
     let Lower { mut b, signature, notes, .. } = lower;
     b.seal_all_blocks();
     b.finalize(config);
-    Ok(Lowered { function, signature, notes })
+    Ok(Lowered { function, signature, notes, resumes })
 }
 
 impl Lower<'_> {
@@ -265,6 +289,6 @@ impl Lower<'_> {
 
     /// The store block.
     fn store_block(&mut self) -> Value {
-        self.load(types::I64, self.binding, offset_of!(Binding, store))
+        self.binding(types::I64, offset_of!(Binding, store))
     }
 }

@@ -173,7 +173,7 @@ impl Lower<'_> {
         }
     }
 
-    fn half(&mut self, vector: Value, number: u8) -> Value {
+    pub(super) fn half(&mut self, vector: Value, number: u8) -> Value {
         let little = MemFlagsData::new().with_endianness(cranelift_codegen::ir::Endianness::Little);
         let words = self.b.ins().bitcast(types::I64X2, little, vector);
         self.b.ins().extractlane(words, number)

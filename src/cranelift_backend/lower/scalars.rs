@@ -69,8 +69,7 @@ impl Lower<'_> {
             let value = self.slot(types::I8X16, slot);
             return self.place(to, Word::Vector(value));
         }
-        let low = self.slot(types::I64, slot);
-        let high = self.load(types::I64, self.slots, 16 * usize::from(slot) + 8);
+        let [low, high] = self.slot_halves(slot);
         self.set_word(to.offset(), Word::integer(low));
         self.set_word(to.offset() + 8, Word::integer(high));
     }

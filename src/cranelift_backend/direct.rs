@@ -1,0 +1,228 @@
+//! Trampolines that a guest's code enters by itself, in wasm's own calling convention.
+//!
+//! wasmtime calls an imported function through four words, a [`FuncRef`]: code in wasm's calling
+//! convention, code for the host, a type, and a context that the code is given first. Here the context is
+//! a [`Context`], and the code a trampoline of the plan:
+//!
+//! ```text
+//! guest ──> trampoline ──────────────────────────> native function ──> guest
+//!               │ gate closed, check failed               │ check failed, work left
+//!               └─ redo ──> ordinary host function        └─ resume ──> another one
+//! ```
+//!
+//! Where in wasmtime's structures things are is asked of `wasmtime-environ`; that it is so is shown by
+//! the host, on a small module, before the first direct call (`host::facts`).
+#![expect(unsafe_code, reason = "says what may be sent between threads")]
+use super::Unsupported;
+use super::code_memory::Code;
+use super::jump::Jump;
+use super::lower::Way;
+use crate::plan::abi::Location;
+use crate::plan::binding::Gate;
+use crate::plan::{Binding, Plan, WasmType};
+use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
+use cranelift_codegen::isa::CallConv;
+use std::cell::Cell;
+use std::ffi::c_void;
+use wasmtime_environ::{HostPtr, PtrSize};
+
+#[cfg_attr(all(target_arch = "x86_64", unix), path = "direct_stubs_x86_64.rs")]
+#[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "direct_stubs_unsupported.rs")]
+mod stubs;
+pub use stubs::host_entry;
+
+/// wasmtime's `VMFuncRef`: what a function is to guests.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct FuncRef {
+    /// What the host calls.
+    pub array_call: *const c_void,
+    /// What guests call. wasmtime fills it for host functions when a module of a store has a use for
+    /// it, before the start function of that module runs.
+    pub wasm_call: *const c_void,
+    /// The number of the function's type in its engine.
+    pub type_index: u32,
+    /// The first argument of both.
+    pub vmctx: *const c_void,
+}
+
+impl FuncRef {
+    /// By name: where wasmtime has each part, and where it is here.
+    #[must_use]
+    pub fn layout() -> [(&'static str, usize, usize); 5] {
+        use std::mem::offset_of;
+        let theirs = HostPtr.vm_func_ref();
+        [
+            ("VMFuncRef::array_call", theirs.array_call().into(), offset_of!(FuncRef, array_call)),
+            ("VMFuncRef::wasm_call", theirs.wasm_call().into(), offset_of!(FuncRef, wasm_call)),
+            ("VMFuncRef::type_index", theirs.type_index().into(), offset_of!(FuncRef, type_index)),
+            ("VMFuncRef::vmctx", theirs.vmctx().into(), offset_of!(FuncRef, vmctx)),
+            ("size of VMFuncRef", theirs.size().into(), size_of::<FuncRef>()),
+        ]
+    }
+}
+
+/// One import of one instance, as direct trampolines see it. Behind it, at [`Context::FRAME`], is the frame
+/// of its calls: they are leaves, so that there is one at a time.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Context {
+    /// What wasmtime calls a host function's context by.
+    pub magic: u32,
+    /// 1 when a call waits in the frame to be resumed.
+    pub pending: Cell<u32>,
+    /// Who may pass: the store's gate, or one that is closed.
+    pub gate: Cell<*const Gate>,
+    /// The ordinary function that makes whole calls.
+    pub redo: Cell<*const FuncRef>,
+    /// The ordinary function that does the work after a call.
+    pub resume: Cell<*const FuncRef>,
+    /// Where the swappable stub goes.
+    pub entry: Cell<*const c_void>,
+    /// Where the instance keeps `errno`.
+    pub errno: *const Cell<i32>,
+    /// As for every other way of a call.
+    pub binding: Binding,
+}
+
+impl Context {
+    /// Where the frame begins.
+    pub const FRAME: usize = size_of::<Context>().next_multiple_of(Context::ALIGN);
+    /// Alignment of a context, and the greatest that a frame may ask for.
+    pub const ALIGN: usize = 64;
+}
+
+/// Offset of the pointer to the `VMStoreContext` in an instance's context.
+#[must_use]
+pub fn store_context() -> usize {
+    HostPtr.vmcontext_store_context().into()
+}
+
+/// Offset of the stack limit in a `VMStoreContext`.
+#[must_use]
+pub fn stack_limit() -> usize {
+    HostPtr.vm_store_context().stack_limit().into()
+}
+
+/// Machine code for a plan, in wasm's calling convention.
+#[derive(Debug)]
+pub struct Direct {
+    code: Code,
+    resumes: bool,
+}
+
+// SAFETY: code is the same on every thread.
+unsafe impl Send for Direct {}
+// SAFETY: likewise; nothing of it changes.
+unsafe impl Sync for Direct {}
+
+impl Direct {
+    /// The direct trampoline of a plan.
+    ///
+    /// # Errors
+    /// Why it has none.
+    pub fn compile(plan: &Plan) -> Result<Direct, Unsupported> {
+        // Asked for first: without a compiler whose calls have been tried there is no code at all.
+        let compiler = super::compile::compiler()?;
+        if let Some(Jump { machine, .. }) = super::jump::jump(plan) {
+            return Ok(Direct { code: machine.place(&[])?, resumes: false });
+        }
+        let (code, resumes) = compiler.compile(plan, Way::Direct)?;
+        Ok(Direct { code: code.place(&plan.handle_kinds)?, resumes })
+    }
+
+    /// Where guests enter it, as long as it lives.
+    #[must_use]
+    pub fn start(&self) -> *const c_void {
+        self.code.start().cast()
+    }
+
+    /// Size of its code in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.code.size()
+    }
+
+    /// Whether it may leave work after the call to be done.
+    #[must_use]
+    pub fn resumes(&self) -> bool {
+        self.resumes
+    }
+}
+
+/// Whether one direct trampoline serves both plans.
+#[must_use]
+pub fn same_code(one: &Plan, other: &Plan) -> bool {
+    one.lowering == other.lowering && super::same_code(one, other)
+}
+
+fn type_of(ty: WasmType) -> Result<Type, Unsupported> {
+    match ty {
+        WasmType::I32 => Ok(types::I32),
+        WasmType::I64 => Ok(types::I64),
+        WasmType::F32 => Ok(types::F32),
+        WasmType::F64 => Ok(types::F64),
+        WasmType::V128 => Ok(types::I8X16),
+        WasmType::FuncRef | WasmType::ExternRef => Err(Unsupported::Reference),
+    }
+}
+
+/// The type of a plan's direct trampoline: that of the import, behind the two contexts.
+pub(super) fn signature(plan: &Plan) -> Result<Signature, Unsupported> {
+    let word = AbiParam::new(types::I64);
+    let mut signature = Signature::new(CallConv::Tail);
+    signature.params.extend([word, word]);
+    for param in &plan.lowering.params {
+        signature.params.push(AbiParam::new(type_of(*param)?));
+    }
+    for result in &plan.lowering.results {
+        signature.returns.push(AbiParam::new(type_of(*result)?));
+    }
+    if usize::from(plan.frame.align) > Context::ALIGN {
+        return Err(Unsupported::StackAlign { align: plan.frame.align });
+    }
+    Ok(signature)
+}
+
+/// Where the guest's code passes each of an import's parameters: behind the two contexts, as C would.
+///
+/// # Errors
+/// When there are references among them.
+pub fn places_of(params: &[WasmType]) -> Result<Vec<Location>, Unsupported> {
+    let mut signature = Signature::new(CallConv::Tail);
+    signature.params.extend([AbiParam::new(types::I64); 2]);
+    for param in params {
+        let ty = type_of(*param)?;
+        // Both take a whole register, or a slot.
+        let ty = if ty == types::I32 { types::I64 } else { ty };
+        signature.params.push(AbiParam::new(ty));
+    }
+    let places = super::signature::locations(&signature).into_iter().skip(2);
+    places.collect::<Option<Vec<_>>>().ok_or(Unsupported::Reference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    #[test]
+    fn compiled_code_finds_the_words_of_a_context() {
+        assert_eq!(offset_of!(Context, magic), 0);
+        assert_eq!(offset_of!(Context, pending), 4);
+        assert_eq!(offset_of!(Context, gate), 8);
+        assert_eq!(offset_of!(Context, redo), 16);
+        assert_eq!(offset_of!(Context, resume), 24);
+        assert_eq!(offset_of!(Context, entry), 32);
+        assert_eq!(offset_of!(Context, errno), 40);
+        assert_eq!(offset_of!(Context, binding), 48);
+        assert_eq!((size_of::<Context>(), Context::FRAME), (96, 128));
+    }
+
+    #[test]
+    fn function_references_are_wasmtimes() {
+        for (part, theirs, ours) in FuncRef::layout() {
+            assert_eq!(theirs, ours, "{part}");
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! No direct calls on this processor.
+use std::ffi::c_void;
+
+/// There is none.
+#[must_use]
+pub fn host_entry() -> *const c_void {
+    std::ptr::null()
+}

@@ -1,0 +1,121 @@
+//! What direct calls ask of an import: see [`direct`](crate::host::direct).
+#![expect(unsafe_code, reason = "does the work after a call")]
+use super::{Bound, Origin, binding, no_memory, runs_alone};
+use crate::host::call::Host;
+use crate::host::tier::Runner;
+use crate::plan::binding::Gate;
+use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::{Binding, StoreBlock, interpret};
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::sync::Arc;
+use wasmtime::{AsContextMut, Caller, Extern, Memory};
+
+impl Bound {
+    /// Where guests enter the direct trampoline, and whether it may want to be resumed; `None` without one.
+    pub(in crate::host) fn direct(&self) -> Option<(*const c_void, bool)> {
+        match &self.overload.choice.runner {
+            Runner::Direct(code)
+                if self.other_bindings.is_empty()
+                    && runs_alone(&self.plan)
+                    && !(self.needs_memory && self.memory.may_move) =>
+            {
+                Some((code.start(), code.resumes()))
+            }
+            _ => None,
+        }
+    }
+
+    pub(in crate::host) fn needs_memory(&self) -> bool {
+        self.needs_memory
+    }
+
+    /// The store's.
+    pub(in crate::host) fn block(&self) -> &StoreBlock {
+        &self.instance.store.block
+    }
+
+    /// The store's gate, which lives as long as `self`.
+    pub(in crate::host) fn gate(&self) -> *const Gate {
+        &raw const Arc::as_ref(&self.instance.store.block.strays).gate
+    }
+
+    /// The instance's `errno`, which lives as long as `self`.
+    pub(in crate::host) fn errno(&self) -> *const Cell<i32> {
+        &raw const self.instance.errno
+    }
+
+    pub(in crate::host) fn frame_size(&self) -> usize {
+        self.plan.frame.size.into()
+    }
+
+    /// A binding as that of ordinary calls, whose memory is not known yet.
+    pub(in crate::host) fn another_binding(&self) -> Binding {
+        binding(&self.overload, &self.instance)
+    }
+
+    /// Where the memory is, once it is known for good, and how long it was when somebody looked last.
+    pub(in crate::host) fn known_memory(&self) -> Option<(*mut u8, u64)> {
+        self.known_memory.get()?;
+        let base = self.binding.memory_base.get();
+        (!base.is_null()).then(|| (base, self.binding.memory_len.get()))
+    }
+
+    /// The instance has started: looks where its memory is, if it is needed.
+    pub(in crate::host) fn look_for_memory(&self, mut store: impl AsContextMut) {
+        if !self.needs_memory || !self.instance.is_ready() {
+            return;
+        }
+        let found = match &self.memory.origin {
+            Origin::None => None,
+            Origin::Known(memory) => Some(*memory),
+            Origin::Export(export) => {
+                self.instance.ready_export(&mut store, export).and_then(Extern::into_memory)
+            }
+        };
+        if let Some(memory) = found {
+            let memory: Memory = *self.known_memory.get_or_init(|| memory);
+            self.binding.memory_base.set(memory.data_ptr(&store));
+            self.binding.memory_len.set(memory.data_size(&store) as u64);
+        }
+    }
+
+    /// Does the work after a call that a direct trampoline has made.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; the trampoline has just left a call of this import in `left`, with these slots as
+    /// arguments.
+    pub(in crate::host) unsafe fn resume_at<T: 'static>(
+        &self,
+        binding: &Binding,
+        left: *const FrameHead,
+        slots: *mut GuestSlot,
+        caller: &mut Caller<'_, T>,
+    ) -> wasmtime::Result<()> {
+        // Calls that need memory pass the gate only when it is known.
+        let memory = self.known_memory.get();
+        if self.needs_memory && memory.is_none() {
+            return Err(no_memory(&self.link.name, "it is not known"));
+        }
+        let mut host = Host::new(caller, &self.link, &self.instance, memory);
+        interpret::Guest::refresh(&mut host, binding);
+        // Guest code may call the import again before this call is over: what is left is taken first. Nothing in
+        // it is found by its address any more.
+        let done = interpret::with_frame(&self.plan, |frame| {
+            let size = usize::from(self.plan.frame.size);
+            // SAFETY: both are frames of the plan.
+            unsafe {
+                frame.cast::<u8>().copy_from_nonoverlapping(left.cast(), size);
+                (&raw mut (*frame).guest).write(slots);
+                (&raw mut (*frame).binding).write(binding);
+            }
+            // SAFETY: the caller's promise.
+            unsafe { interpret::resume(&self.plan, frame, &mut host) }
+        });
+        done.map_err(|stop| host.raise(&self.overload, binding, *stop))?;
+        if self.keeps_errno {
+            self.instance.errno.set(binding.errno.get());
+        }
+        Ok(())
+    }
+}

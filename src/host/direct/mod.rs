@@ -1,0 +1,225 @@
+//! Imports that guests call directly: no host function is entered.
+//!
+//! ```text
+//! Store ── closures of two ordinary functions ──> Import ──> Bound
+//!                                                  ├── Context  <── trampolines, by address
+//!                                                  └── FuncRef  <── wasmtime, by address
+//! ```
+//!
+//! wasmtime is given a function whose four words are ours ([`FuncRef`]): guests enter a trampoline, the
+//! host enters a stub that goes on in the ordinary function. Both ordinary functions own the import, and
+//! the store owns them: what wasmtime and the trampoline have addresses of lives as long as the store.
+//!
+//! - *redo* makes whole calls: those that were not let pass the gate, those whose checks have failed, the host's;
+//! - *resume* does the work after a call that a trampoline has made. It is a function of its own, so that a
+//!   call which is made anew is never taken for one that is half done.
+#![expect(unsafe_code, reason = "makes functions of wasmtime by hand")]
+use super::bound::Bound;
+use super::gates;
+use crate::cranelift_backend::direct::{Context, FuncRef, host_entry};
+use crate::plan::binding::Gate;
+use crate::plan::frame::{FrameHead, GuestSlot};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::{Cell, OnceCell};
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use wasmtime::{AsContextMut, Caller, Func, FuncType, ValRaw};
+
+mod facts;
+#[cfg_attr(all(target_arch = "x86_64", unix), path = "recorder_x86_64.rs")]
+#[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "recorder_unsupported.rs")]
+mod recorder;
+
+pub(super) use facts::check;
+
+/// Through which no call goes.
+static CLOSED: Gate = Gate::closed();
+
+/// See the module.
+pub(super) struct Import {
+    context: Place,
+    function: OnceCell<FuncRef>,
+    bound: Bound,
+    /// How much stack guest code may use.
+    wasm_stack: usize,
+}
+
+// SAFETY: as `Bound`: only code that has the store in its hands touches it; that includes the guest's.
+unsafe impl Send for Import {}
+// SAFETY: as above.
+unsafe impl Sync for Import {}
+
+/// A context with a frame behind it, at an address of its own.
+struct Place {
+    start: NonNull<Context>,
+    layout: Layout,
+}
+
+impl Place {
+    fn new(context: Context, frame: usize) -> Place {
+        let layout = Layout::from_size_align(Context::FRAME + frame, Context::ALIGN);
+        let layout = layout.expect("frames are small");
+        // SAFETY: the layout has a size.
+        let start = unsafe { alloc_zeroed(layout) }.cast::<Context>();
+        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
+        // SAFETY: just allocated, large and aligned enough.
+        unsafe { start.write(context) };
+        Place { start, layout }
+    }
+
+    fn context(&self) -> &Context {
+        // SAFETY: written in `new`; what changes in it are cells.
+        unsafe { self.start.as_ref() }
+    }
+
+    fn frame(&self) -> *mut FrameHead {
+        // SAFETY: inside the allocation.
+        unsafe { self.start.as_ptr().byte_add(Context::FRAME).cast() }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new`; a context has nothing to drop.
+        unsafe { dealloc(self.start.as_ptr().cast(), self.layout) };
+    }
+}
+
+impl Import {
+    fn new(bound: Bound, entry: *const c_void, wasm_stack: usize) -> Import {
+        let gate: *const Gate = if bound.needs_memory() { &raw const CLOSED } else { bound.gate() };
+        let context = Context {
+            magic: wasmtime_environ::VM_ARRAY_CALL_HOST_FUNC_MAGIC,
+            pending: Cell::new(0),
+            gate: Cell::new(gate),
+            redo: Cell::new(ptr::null()),
+            resume: Cell::new(ptr::null()),
+            entry: Cell::new(entry),
+            errno: bound.errno(),
+            binding: bound.another_binding(),
+        };
+        let context = Place::new(context, bound.frame_size());
+        Import { context, function: OnceCell::new(), bound, wasm_stack }
+    }
+
+    /// Makes a whole call, as every import that is not called directly.
+    ///
+    /// # Safety
+    /// As [`Bound::call`].
+    unsafe fn redo<T: 'static>(
+        &self,
+        caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        // SAFETY: the caller's promise.
+        let called = unsafe { self.bound.call(caller, slots) };
+        self.learn_memory();
+        called?;
+        self.bound.told_strays()?;
+        self.open_gate();
+        Ok(())
+    }
+
+    /// Does the work after a call that the trampoline has left in the frame.
+    ///
+    /// # Safety
+    /// As [`Bound::call`], and the trampoline has just come here with the arguments of its call.
+    unsafe fn resume<T: 'static>(
+        &self,
+        caller: &mut Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        let context = self.context.context();
+        let frame = self.context.frame();
+        if context.pending.replace(0) == 0 {
+            return Err(wasmtime::Error::msg(
+                "a call hook has called the function whose call it was told of: give the bridge a lower `max_tier`",
+            ));
+        }
+        let slots = slots.as_mut_ptr().cast::<GuestSlot>();
+        // SAFETY: the caller's promise.
+        unsafe { self.bound.resume_at(&context.binding, frame, slots, caller)? };
+        self.bound.told_strays()
+    }
+
+    /// Lets calls on this thread's stack pass.
+    fn open_gate(&self) {
+        let block = self.bound.block();
+        gates::open(&block.strays, block.limits.stack_reserve, self.wasm_stack);
+    }
+
+    /// From now on the trampoline knows the memory, if the ordinary way does.
+    fn learn_memory(&self) {
+        if let Some((base, len)) = self.bound.known_memory() {
+            let context = self.context.context();
+            context.binding.memory_base.set(base);
+            context.binding.memory_len.set(len);
+            context.gate.set(self.bound.gate());
+        }
+    }
+
+    /// The instance has started: looks where its memory is.
+    pub(super) fn settle(&self, store: impl AsContextMut) {
+        self.bound.look_for_memory(store);
+        self.learn_memory();
+    }
+}
+
+/// The function of an import that guests call directly, and what must be told when the instance has
+/// started.
+///
+/// # Safety
+/// The link of `bound` has been lowered for a function of that type, and has a direct trampoline.
+pub(super) unsafe fn make<T: 'static>(
+    store: &mut impl AsContextMut<Data = T>,
+    ty: FuncType,
+    bound: Bound,
+) -> (Func, Arc<Import>) {
+    let (entry, resumes) = bound.direct().expect("the caller has seen that it has one");
+    let wasm_stack = store.as_context().engine().get_max_wasm_stack();
+    let import = Arc::new(Import::new(bound, entry, wasm_stack));
+    import.open_gate();
+    let context = import.context.context();
+    let owned = Arc::clone(&import);
+    // SAFETY: the caller's promise: these are the values that `Bound::call` expects.
+    let redo = unsafe {
+        Func::new_unchecked(
+            &mut *store,
+            ty.clone(),
+            move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                owned.redo(caller, slots)
+            },
+        )
+    };
+    let redo: *const FuncRef = redo.to_raw(&mut *store).cast_const().cast();
+    context.redo.set(redo);
+    if resumes {
+        let owned = Arc::clone(&import);
+        // SAFETY: as above; nobody but the trampoline has its address.
+        let resume = unsafe {
+            Func::new_unchecked(
+                &mut *store,
+                ty,
+                move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                    owned.resume(&mut caller, slots)
+                },
+            )
+        };
+        context.resume.set(resume.to_raw(&mut *store).cast_const().cast());
+    }
+    // SAFETY: wasmtime's own words of a function of this store, laid out as `facts` has found.
+    let type_index = unsafe { (*redo).type_index };
+    let function = FuncRef {
+        array_call: host_entry(),
+        wasm_call: entry,
+        type_index,
+        vmctx: import.context.start.as_ptr().cast_const().cast(),
+    };
+    let function = ptr::from_ref(import.function.get_or_init(|| function)).cast_mut();
+    // SAFETY: as wasmtime's own words of a function of that type of this store: `facts` has shown what they
+    // mean. They live as long as the ordinary functions, which the store owns.
+    let function = unsafe { Func::from_raw(store, function.cast()) };
+    (function.expect("it is not NULL"), import)
+}

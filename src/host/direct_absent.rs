@@ -1,0 +1,34 @@
+//! No direct calls: the crate was built without the feature `cranelift`.
+use super::bound::Bound;
+use super::not_direct::NotDirect;
+use std::sync::Arc;
+use wasmtime::{AsContextMut, Engine, Func, FuncType};
+
+/// There is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Import {}
+
+impl Import {
+    pub(super) fn settle(&self, _: impl AsContextMut) {
+        match *self {}
+    }
+}
+
+/// # Errors
+/// Always.
+pub(super) fn check(_: &Engine) -> Result<(), NotDirect> {
+    Err(NotDirect::Built)
+}
+
+/// Is never called.
+///
+/// # Safety
+/// None is needed.
+#[expect(unsafe_code, reason = "as the one that there is with the feature")]
+pub(super) unsafe fn make<T: 'static>(
+    _: &mut impl AsContextMut<Data = T>,
+    _: FuncType,
+    _: Bound,
+) -> (Func, Arc<Import>) {
+    unreachable!("nothing has a direct trampoline")
+}

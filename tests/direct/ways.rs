@@ -1,0 +1,137 @@
+//! The way of a call: that it is direct, from the first on, and what happens where it cannot be.
+use crate::library::{granted, what_is_at};
+use crate::{World, bridge, guest};
+use portcullis::host::{ImportStatus, NativeImport, NotDirect, Tier};
+use wasmtime::{Config, Engine, Module};
+
+const WAYS: &str = r#"
+    (memory (export "memory") 1)
+    (data (i32.const 16) "a text\00")
+    (func (export "here") (result i64) (call $here))
+    (func (export "int") (result i64) (call $here_int (i32.const 1) (i64.const 2) (f64.const 3)))
+    (func (export "buffer") (result i64) (call $here_buffer (i32.const 8) (i32.const 8)))
+    (func (export "empty") (result i64) (call $here_buffer (i32.const 8) (i32.const 0)))
+    (func (export "text") (result i64) (call $here_text (i32.const 16)))
+    (func (export "thing") (result i64) (call $here_thing (call $thing_open (i32.const 1))))
+    (func (export "many") (result i64) (call $caller_many (i32.const 1) (i32.const 2) (i32.const 3)
+        (i32.const 4) (i32.const 5) (i32.const 6) (i32.const 7) (i32.const 8)))
+    (func (export "cell") (result i64) (call $caller_cell (i32.const 8)))"#;
+const ALL: [&str; 8] = ["here", "int", "buffer", "empty", "text", "thing", "many", "cell"];
+
+/// Code of guests has no file; that of trampolines has this one.
+const TRAMPOLINES: &str = "/memfd:portcullis";
+
+fn functions(bridge: &portcullis::host::Bridge, module: &Module) -> Vec<NativeImport> {
+    let imports = bridge.describe(module).into_iter();
+    let functions = imports.filter_map(|import| match import.status {
+        ImportStatus::Native(functions) => Some(functions),
+        _ => None,
+    });
+    functions.flatten().collect()
+}
+
+#[test]
+fn native_code_returns_to_the_guest_from_the_first_call_on() {
+    let bridge = bridge();
+    assert_eq!(bridge.why_not_direct(), None);
+    let module = Module::new(bridge.engine(), guest(WAYS)).expect("a module");
+    for function in functions(&bridge, &module) {
+        assert_eq!((function.tier, function.why_no_faster), (Tier::Direct, None));
+    }
+    for name in ALL {
+        // Each in a store that has called nothing before.
+        let mut world = World::of(&bridge, &module);
+        for call in 0..3 {
+            let from: i64 = world.call(name, ()).unwrap_or_else(|error| panic!("{error:?}"));
+            assert_eq!(what_is_at(from), "", "call {call} of {name}");
+        }
+    }
+}
+
+#[test]
+fn without_direct_calls_trampolines_are_entered_by_the_host() {
+    let bridge = granted(&Engine::default()).without_direct_calls().build().expect("a bridge");
+    assert_eq!(bridge.why_not_direct(), Some(NotDirect::Told));
+    let module = Module::new(bridge.engine(), guest(WAYS)).expect("a module");
+    for function in functions(&bridge, &module) {
+        assert_eq!(function.tier, Tier::Cranelift);
+        assert_eq!(function.why_no_faster.as_deref(), Some("told to do without"));
+    }
+    let mut world = World::of(&bridge, &module);
+    for name in ["here", "int", "buffer", "empty", "text", "thing"] {
+        let from: i64 = world.call(name, ()).unwrap_or_else(|error| panic!("{error:?}"));
+        assert!(what_is_at(from).starts_with(TRAMPOLINES), "{name}: {}", what_is_at(from));
+    }
+    let program = std::env::current_exe().expect("it has a name");
+    for name in ["many", "cell"] {
+        let from: i64 = world.call(name, ()).unwrap_or_else(|error| panic!("{error:?}"));
+        assert_eq!(what_is_at(from), program.to_string_lossy(), "{name}");
+    }
+}
+
+#[test]
+fn memories_that_may_move_are_left_to_the_host() {
+    let mut config = Config::new();
+    config.memory_reservation(1 << 20).memory_reservation_for_growth(0).memory_guard_size(0);
+    let engine = Engine::new(&config).expect("an engine");
+    let bridge = granted(&engine).build().expect("a bridge");
+    let text = guest(&format!(
+        "{WAYS} (func (export \"grow\") (result i32) (memory.grow (i32.const 100)))"
+    ));
+    let module = Module::new(&engine, text).expect("a module");
+    for function in functions(&bridge, &module) {
+        let moves = function.prototype.contains("uint8_t")
+            || function.prototype.contains("char *")
+            || function.prototype.contains("int *");
+        assert_eq!(function.tier, if moves { Tier::Cranelift } else { Tier::Direct });
+        let why = moves.then_some("the memory may move");
+        assert_eq!(function.why_no_faster.as_deref(), why, "{}", function.prototype);
+    }
+    let mut world = World::of(&bridge, &module);
+    for _ in 0..3 {
+        let from: i64 = world.call("here", ()).expect("it passes");
+        assert_eq!(what_is_at(from), "");
+        world.call::<(), i64>("buffer", ()).expect("it passes");
+        world.call::<(), i32>("grow", ()).expect("it grows");
+    }
+}
+
+#[test]
+fn functions_of_a_linker_are_left_to_the_host() {
+    let bridge = bridge();
+    let module = Module::new(bridge.engine(), guest(WAYS)).expect("a module");
+    let mut linker = wasmtime::Linker::new(bridge.engine());
+    bridge
+        .add_to_linker(&mut linker, &module, |natives: &mut portcullis::host::Natives| natives)
+        .expect("it can be linked");
+    let mut store = wasmtime::Store::new(bridge.engine(), portcullis::host::Natives::default());
+    let instance = linker.instantiate(&mut store, &module).expect("an instance");
+    let here = instance.get_typed_func::<(), i64>(&mut store, "here").expect("exported");
+    let from = here.call(&mut store, ()).expect("it passes");
+    assert!(what_is_at(from).starts_with(TRAMPOLINES));
+    // And those of instances beside them are not.
+    let mut world = World::of(&bridge, &module);
+    let from: i64 = world.call("here", ()).expect("it passes");
+    assert_eq!(what_is_at(from), "");
+}
+
+/// Too little stack for native code: calls are made by the host, which says so.
+#[test]
+fn a_stack_that_is_too_small_is_told_on_every_call() {
+    let thread = std::thread::Builder::new().stack_size(900 << 10);
+    let thread = thread.spawn(|| {
+        let limits = portcullis::plan::Limits { stack_reserve: 4 << 20, ..Default::default() };
+        let bridge = granted(&Engine::default()).limits(limits);
+        // Fibers would not have so much either.
+        let error = bridge.build().err();
+        assert!(error.is_some());
+        let limits = portcullis::plan::Limits { stack_reserve: 600 << 10, ..Default::default() };
+        let bridge = granted(&Engine::default()).limits(limits).build().expect("a bridge");
+        let mut world = World::new(&bridge, &guest(WAYS));
+        let from: i64 = world.call("here", ()).expect("there is enough of it here");
+        // Guest code might go where there is not.
+        let program = std::env::current_exe().expect("it has a name");
+        assert_eq!(what_is_at(from), program.to_string_lossy());
+    });
+    thread.expect("a thread").join().expect("it does not panic");
+}
