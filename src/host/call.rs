@@ -324,6 +324,22 @@ impl<T: 'static> Guest for Host<'_, '_, T> {
         self.index_of_code(code)
     }
 
+    unsafe fn closure_for(
+        &mut self,
+        function: *const c_void,
+        index: u64,
+        callback: &Callback,
+        binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem> {
+        // SAFETY: the caller's promise.
+        unsafe { self.find_closure_for(function, index, callback, binding) }
+    }
+
+    unsafe fn table_index(&mut self, function: *const c_void, code: u64) -> Option<u64> {
+        // SAFETY: the caller's promise.
+        unsafe { self.index_for(function, code) }
+    }
+
     #[inline]
     unsafe fn enter(
         &mut self,

@@ -24,7 +24,7 @@ use wasmtime::{AsContext, AsContextMut, Caller, Func, Memory, Ref, ValRaw};
 /// What closures keep of their function.
 struct HostFunction {
     func: Func,
-    /// Of its instance, if the callback works on memory.
+    /// Of its instance.
     memory: Option<Memory>,
     /// The instance's number.
     instance: u32,
@@ -56,11 +56,6 @@ impl Drop for Closures {
 }
 
 impl<T: 'static> Host<'_, '_, T> {
-    /// The function at that index of the table.
-    fn function_at(&mut self, index: u64) -> Result<Func, Problem> {
-        function_at(self.instance, self.caller, index).map_err(Problem::Callback)
-    }
-
     /// See [`Guest::closure`](crate::plan::interpret::Guest::closure).
     pub(super) fn find_closure(
         &mut self,
@@ -68,8 +63,22 @@ impl<T: 'static> Host<'_, '_, T> {
         callback: &Callback,
         binding: &Binding,
     ) -> Result<NonNull<Closure>, Problem> {
-        let func = self.function_at(index)?;
-        let instance = self.instance.number;
+        let memory = self.memory.copied();
+        let state = self.instance;
+        self.closure_of(state, memory, index, callback, binding)
+    }
+
+    /// The closure of a function of that instance, whose memory that is.
+    fn closure_of(
+        &mut self,
+        state: &InstanceState,
+        memory: Option<Memory>,
+        index: u64,
+        callback: &Callback,
+        binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem> {
+        let func = function_at(state, self.caller, index).map_err(Problem::Callback)?;
+        let instance = state.number;
         let who = (func.to_raw(self.caller.as_context_mut()).addr(), instance);
         let ty = (Arc::as_ptr(&callback.plan).addr(), callback.on_trap);
         let closures = &self.instance.store.closures;
@@ -86,7 +95,7 @@ impl<T: 'static> Host<'_, '_, T> {
             return Err(Problem::Callback(Box::new(problem)));
         }
         if callback.plan.facts.allocates
-            && let Some(reason) = self.instance.why_not_allocate()
+            && let Some(reason) = state.why_not_allocate()
         {
             return Err(Problem::Allocator { reason });
         }
@@ -94,8 +103,7 @@ impl<T: 'static> Host<'_, '_, T> {
         if closures.borrow().known.len() as u64 >= limit {
             return Err(Problem::Limit { limit: "callbacks", value: limit });
         }
-        let memory = self.memory.copied().filter(|_| callback.plan.facts.memory);
-        let may_move = memory.is_some_and(|memory| {
+        let may_move = memory.filter(|_| callback.plan.facts.memory).is_some_and(|memory| {
             let store = self.caller.as_context();
             may_move(store.engine(), &memory.ty(&store))
         });
@@ -135,15 +143,50 @@ impl<T: 'static> Host<'_, '_, T> {
 
     /// See [`Guest::function_index`](crate::plan::interpret::Guest::function_index).
     pub(super) fn index_of_code(&mut self, code: u64) -> Option<u64> {
+        let own = self.instance;
+        self.index_in(own, code)
+    }
+
+    /// See [`Guest::table_index`](crate::plan::interpret::Guest::table_index).
+    ///
+    /// # Safety
+    /// The function is one of a closure of this store.
+    pub(super) unsafe fn index_for(&mut self, function: *const c_void, code: u64) -> Option<u64> {
+        // SAFETY: the caller's promise.
+        let other = unsafe { self.other_instance(function) };
+        let own = self.instance;
+        self.index_in(other.as_deref().unwrap_or(own), code)
+    }
+
+    /// The index in the table of that instance.
+    fn index_in(&mut self, state: &InstanceState, code: u64) -> Option<u64> {
         let code = usize::try_from(code).ok()?;
         let closure = *self.instance.store.closures.borrow().by_code.get(&code)?;
-        // SAFETY: closures live as long as their store, and were made by `find_closure`.
+        // SAFETY: closures live as long as their store, and were made by `closure_of`.
         let function = unsafe { function_of(closure) };
         let index = function.index.get();
         // The guest may have put another there, or this may be another guest.
-        let found = self.function_at(index).ok()?;
+        let found = function_at(state, self.caller, index).ok()?;
         let wanted = function.func.to_raw(self.caller.as_context_mut());
         ptr::eq(found.to_raw(self.caller.as_context_mut()), wanted).then_some(index)
+    }
+
+    /// See [`Guest::closure_for`](crate::plan::interpret::Guest::closure_for).
+    ///
+    /// # Safety
+    /// As there.
+    pub(super) unsafe fn find_closure_for(
+        &mut self,
+        function: *const c_void,
+        index: u64,
+        callback: &Callback,
+        binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem> {
+        // SAFETY: the caller's promise: made by `closure_of`, freed with its closure.
+        let (memory, other) =
+            unsafe { ((*function.cast::<HostFunction>()).memory, self.other_instance(function)) };
+        let own = self.instance;
+        self.closure_of(other.as_deref().unwrap_or(own), memory, index, callback, binding)
     }
 
     /// See [`Guest::enter`](crate::plan::interpret::Guest::enter).

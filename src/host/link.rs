@@ -16,7 +16,8 @@ use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
 use crate::plan::interpret::Quick;
 use crate::plan::layout::DataModel;
-use crate::plan::op::{CallbackOp, Null, Op};
+use crate::plan::op::{CallbackOp, DeepOp, Null, Op};
+use crate::plan::shape;
 use crate::plan::{Lowering, Plan};
 use crate::signature::{Diagnostic, Diagnostics, Library, NoteKind, Prototype, Scope};
 use std::path::PathBuf;
@@ -243,7 +244,12 @@ fn needed_callbacks(plan: &Plan) -> impl Iterator<Item = u16> {
 fn lends_memory(plan: &Plan) -> bool {
     let lends = |op: &Op| match op {
         Op::Buffer { .. } | Op::Text { copy: false, .. } | Op::TextCell { .. } => true,
-        Op::Callback(op) => matches!(op, CallbackOp::ReplyBuffer { .. }),
+        Op::Callback(CallbackOp::ReplyBuffer { .. }) => true,
+        // Buffers that are in data are lent where they are.
+        Op::Deep(DeepOp::Copy { .. }) | Op::Callback(CallbackOp::ReplyCopy { .. }) => {
+            let in_place = |link: &shape::Link| matches!(link.target, shape::Target::Bytes { .. });
+            plan.shapes.iter().any(|shape| shape.links.iter().any(in_place))
+        }
         _ => false,
     };
     !plan.facts.leaf && plan.ops.iter().any(lends)

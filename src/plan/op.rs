@@ -30,7 +30,7 @@ mod outside;
 mod phase;
 mod width;
 
-pub use callback::{CallbackOp, Each, REMOTE, Reach};
+pub use callback::{CallbackOp, Lent, REMOTE};
 pub use deep::{Boxing, DeepOp};
 pub use life::{Holder, Keeper, LifeOp};
 pub use outside::{Fetch, NativeOp, UpcallOp};

@@ -292,6 +292,8 @@ pub enum CallbackProblem {
         /// Size of the copy, in bytes.
         lent: u64,
     },
+    /// The guest has left another pointer in native memory than it was given.
+    LeftPointer,
     /// No code is left for closures.
     NoCode {
         /// How many closures the process has.
@@ -332,6 +334,9 @@ impl fmt::Display for CallbackProblem {
             CallbackProblem::NoTable { reason } => write!(f, "no function table: {reason}"),
             CallbackProblem::NotTheGuests => f.write_str(
                 "native code left the address of a function that is not in the guest's table",
+            ),
+            CallbackProblem::LeftPointer => f.write_str(
+                "the guest has left another pointer there than it was given, and nothing would keep what it points at for native code",
             ),
             CallbackProblem::LivesOn => f.write_str(
                 "what the guest leaves in this memory goes back to native code when a callback ends, and this handle was not made for a callback of this instance",

@@ -155,3 +155,94 @@ int steady(const char *text, const struct point *p, int (*f)(int)) {
     return before == after ? before : -1;
 }
 unsigned long long code_of(int (*f)(int)) { return (unsigned long long)f + (f(1) != 1); }
+
+struct rec { const char *name; unsigned long n; const int *values; long total; };
+int with_rec(int (*f)(const struct rec *r), int which) {
+    char name[] = "record";
+    int values[] = {3, 4, 5};
+    struct rec r = {name, 3, values, -9};
+    if (which == 1) { r.n = 0; r.values = 0; }
+    if (which == 2) r.total = 1L << 40;
+    return f(which == 3 ? 0 : &r);
+}
+int recs(int (*f)(int n, const struct rec *all), int n) {
+    char name[] = "abc";
+    int values[] = {1, 2, 3, 4};
+    struct rec all[4];
+    for (int i = 0; i < n; i++) all[i] = (struct rec){name + i, i + 1, values, 10 * i};
+    return f(n, all);
+}
+struct cell { long n; _Bool b; const char *label; session *who; };
+static session shown_session = {77, 0};
+int change(void (*f)(struct cell *c), int n) {
+    struct cell c = {n, 1, "label", &shown_session};
+    f(&c);
+    return c.n * 100 + c.b * 10 + (c.label ? (int)strlen(c.label) : 9) + (c.who ? c.who->id * 100000 : 0);
+}
+int ask(void (*f)(long *a, struct cell *c)) {
+    long a = 0x5555555555555555;
+    struct cell c;
+    memset(&c, 0x55, sizeof c);
+    f(&a, &c);
+    return a * 1000 + c.n * 10 + c.b + (c.label != 0) * 100000 + (c.who != 0) * 200000;
+}
+struct node { int v; struct node *next; };
+int list(int (*f)(const struct node *head), int n) {
+    struct node *all = calloc(n, sizeof *all);
+    for (int i = 0; i < n; i++) { all[i].v = i + 1; all[i].next = i + 1 < n ? all + i + 1 : 0; }
+    int r = f(all);
+    if (n) all[n - 1].next = all; // a circle
+    r += f(all + n / 2) * 1000000;
+    free(all);
+    return r;
+}
+int node_in_guest(int (*f)(const struct node *head), void *memory) { return f(memory); }
+int longs(int (*f)(const long *all, const struct kv *kvs), int n) {
+    struct kv { const char *key; long v; };
+    long all[5] = {0};
+    struct kv kvs[4] = {{"a", 1}, {"bc", -20}, {"def", 300}, {0, 9}};
+    for (int i = 0; i < n; i++) all[i] = -1 - i;
+    return f(all, kvs + (3 - n));
+}
+int put(int (*f)(unsigned char *data, unsigned long *n), unsigned long n) {
+    unsigned char data[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    int r = f(data, &n), sum = 0;
+    for (int i = 0; i < 8; i++) sum += data[i];
+    return r * 1000000 + (int)n * 1000 + sum;
+}
+int made(const struct rec *(*f)(int i), int n) {
+    const struct rec *all[8];
+    for (int i = 0; i < n; i++) if (!(all[i] = f(i))) return -1;
+    int sum = 0;
+    for (int i = 0; i < n; i++) {
+        sum = sum * 10 + (int)strlen(all[i]->name);
+        for (unsigned long j = 0; j < all[i]->n; j++) sum += all[i]->values[j];
+        sum += all[i]->total;
+    }
+    return sum;
+}
+int words(const char *const *(*f)(const char *word)) {
+    const char *const *all = f("go");
+    if (!all) return -1;
+    int n = 0;
+    while (*all) n = n * 10 + (int)strlen(*all++);
+    return n;
+}
+double *own_point(double *(*f)(int i)) { return f(3); }
+int picked(int (*(*pick)(int which))(int x), int x) {
+    int (*g)(int) = pick(0), (*h)(int) = pick(1);
+    return (g ? g(x) : -1) * 100 + (h ? h(x) : -1);
+}
+static int native_function(int x) { return x; }
+int handed(int (*f)(int (*g)(int), int x), int (*g)(int), int x, int which) {
+    return f(which == 0 ? g : which == 1 ? 0 : native_function, x);
+}
+static session children[4] = {{501, 0}, {502, 0}, {503, 0}, {504, 0}};
+int lends(int (*f)(session *s, session *child), session *s, int which) { return f(s, &children[which]); }
+int session_sum(session *a, session *b) { return a->id * 1000 + b->id; }
+int fds(int (*f)(int fd), int value) { return f(value); }
+int fd_value(int fd) { return fd; }
+int fd_back(int (*f)(int fd), int value) { return f(value); }
+int ranged(int (*f)(int n), int n) { return f(n); }
+int range_back(int (*f)(int n), int n) { return f(n); }
+int boxes(int (*f)(const _Bool *all, int n)) { _Bool all[3] = {1, 0, 1}; return f(all, 3); }

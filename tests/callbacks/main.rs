@@ -1,4 +1,5 @@
 //! Guest functions as C function pointers, called by the C library and by a library that gcc compiles.
+mod data;
 mod embedding;
 mod hostile;
 mod kept;

@@ -26,7 +26,7 @@ const fn kind(c: &'static str, wasm: &'static str, bits: u32, signed: bool) -> K
     Kind { c, wasm, bits, signed }
 }
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 18] = [
     kind("_Bool", "i32", 1, false),
     kind("char", "i32", 8, true),
     kind("signed char", "i32", 8, true),
@@ -44,7 +44,16 @@ const KINDS: [Kind; 15] = [
     kind("double", "f64", 50, true),
     // A struct of one scalar is that scalar in wasm, and a register of its own class in C.
     kind("struct one", "f64", 50, true),
+    // What pointers lead to is looked at by the guest; only arguments are such.
+    kind("const struct deep *", "i32", 32, true),
+    kind("const long *__null_terminated", "i32", 31, false),
+    kind("struct one *", "i32", 50, true),
 ];
+
+const DEEP: &str = "struct deep { long v; unsigned char n; const long long *__counted_by(n) at; const char *text; struct one *_Nullable one; };";
+
+/// How many of the kinds are results too.
+const RESULTS: usize = 15;
 
 impl Kind {
     fn value(self, rng: &mut Rng) -> i64 {
@@ -66,10 +75,58 @@ impl Kind {
     fn literal(self, value: i64) -> String {
         match self.c {
             "struct one" => format!("(struct one){{ (double){value}LL }}"),
+            "struct one *" => format!("&(struct one){{ (double){value}LL }}"),
+            "const struct deep *" => format!(
+                "&(struct deep){{ {value}LL, 3, (long long[]){{ 0, 1, {value}LL * 3 }}, \"text\", &(struct one){{ (double){value}LL }} }}"
+            ),
+            c if c.starts_with("const long") => format!("(long[]){{ 1, {}LL, 0 }}", value.max(1)),
             c if value == i64::MIN => format!("({c})(-9223372036854775807LL - 1)"),
             c if self.signed => format!("({c}){value}LL"),
             c => format!("({c}){}ULL", value.cast_unsigned()),
         }
+    }
+
+    /// Wasm that traps unless the argument is that value.
+    fn check(self, position: usize, value: i64) -> String {
+        let differs = |wasm: &str, load: &str, constant: &str| {
+            format!("(if ({wasm}.ne {load} ({wasm}.const {constant})) (then unreachable))\n")
+        };
+        let at = |wasm: &str, offset: u32| {
+            format!("({wasm}.load offset={offset} (local.get {position}))")
+        };
+        match self.c {
+            "struct one *" => differs("f64", &at("f64", 0), &value.to_string()),
+            "const struct deep *" => {
+                differs("i32", &at("i32", 0), &(value as i32).to_string())
+                    + &differs(
+                        "i32",
+                        &format!("(i32.load8_u offset=4 (local.get {position}))"),
+                        "3",
+                    )
+                    + &differs(
+                        "i64",
+                        &format!("(i64.load offset=16 {})", at("i32", 8)),
+                        &(value * 3).to_string(),
+                    )
+                    + &differs("i32", &format!("(i32.load {})", at("i32", 12)), "0x74786574")
+                    + &differs("f64", &format!("(f64.load {})", at("i32", 16)), &value.to_string())
+            }
+            c if c.starts_with("const long") => {
+                differs("i32", &at("i32", 0), "1")
+                    + &differs("i32", &at("i32", 4), &value.max(1).to_string())
+                    + &differs("i32", &at("i32", 8), "0")
+            }
+            _ => {
+                let constant = self.constant(value);
+                let wasm = self.wasm;
+                format!("(if ({wasm}.ne (local.get {position}) {constant}) (then unreachable))\n")
+            }
+        }
+    }
+
+    /// The type as gcc is told.
+    fn plain(self) -> String {
+        self.c.replace("__null_terminated", "")
     }
 
     /// The value in wasm.
@@ -86,24 +143,30 @@ impl Kind {
 fn random_callbacks_get_what_c_passes() {
     let mut rng = Rng::new(crate::rng::seed(4711));
     let folder = TempDir::new().expect("a temporary folder");
-    let (mut source, mut interface) = (String::from("struct one { double d; };\n"), String::new());
+    let plain = DEEP.replace("__counted_by(n)", "").replace("_Nullable", "");
+    let mut source = format!("struct one {{ double d; }};\n{plain}\n");
+    let mut interface = String::new();
     let mut batches = Vec::new();
     for first in (0..SIGNATURES).step_by(BATCH) {
         let (mut imports, mut functions, mut elements) = (Vec::new(), String::new(), String::new());
         for number in first..first + BATCH {
             let params: Vec<Kind> = (0..rng.below(14)).map(|_| *rng.pick(&KINDS)).collect();
-            let result = *rng.pick(&KINDS);
+            let result = *rng.pick(&KINDS[..RESULTS]);
             let values: Vec<i64> = params.iter().map(|kind| kind.value(&mut rng)).collect();
             let expected = result.value(&mut rng);
-            let types: Vec<&str> = params.iter().map(|kind| kind.c).collect();
-            let types = if types.is_empty() { "void".to_owned() } else { types.join(", ") };
+            let list = |types: Vec<String>| {
+                if types.is_empty() { "void".to_owned() } else { types.join(", ") }
+            };
+            let plain = list(params.iter().map(|kind| kind.plain()).collect());
+            let types = list(params.iter().map(|kind| kind.c.to_owned()).collect());
             let arguments: Vec<String> =
                 params.iter().zip(&values).map(|(kind, value)| kind.literal(*value)).collect();
             let function = format!("{} (*f)({types})", result.c);
+            let native = format!("{} (*f)({plain})", result.c);
             let member = if result.c == "struct one" { ".d" } else { "" };
             writeln!(
                 source,
-                "int call{number}({function}) {{ return f({}){member} == ({}){member}; }}",
+                "int call{number}({native}) {{ return f({}){member} == ({}){member}; }}",
                 arguments.join(", "),
                 result.literal(expected)
             )
@@ -116,12 +179,7 @@ fn random_callbacks_get_what_c_passes() {
             }
             writeln!(functions, " (result {})", result.wasm).expect("a string");
             for (position, (kind, value)) in params.iter().zip(&values).enumerate() {
-                let (wasm, constant) = (kind.wasm, kind.constant(*value));
-                writeln!(
-                    functions,
-                    "(if ({wasm}.ne (local.get {position}) {constant}) (then unreachable))"
-                )
-                .expect("a string");
+                functions += &kind.check(position, *value);
             }
             // Bits above the type are not C's.
             let returned = match (result.wasm, result.bits) {
@@ -141,7 +199,7 @@ fn random_callbacks_get_what_c_passes() {
     }
     let library = native::compile(folder.path(), "librandom.so", &source, &["-O1"]);
     let interface = format!(
-        "#include \"portcullis.h\"\n#pragma portcullis library \"{}\" module \"cb\"\nstruct one {{ double d; }};\n{interface}",
+        "#include \"portcullis.h\"\n#pragma portcullis library \"{}\" module \"cb\"\nstruct one {{ double d; }};\n{DEEP}\n{interface}",
         library.display()
     );
     let engine = Engine::default();
@@ -153,7 +211,8 @@ fn random_callbacks_get_what_c_passes() {
         let imports: Vec<(&str, &str)> =
             imports.iter().map(|name| (&**name, "(param i32) (result i32)")).collect();
         let guest = text(&imports, &elements, &functions)
-            .replace("64 funcref", &format!("{} funcref", BATCH + 1));
+            .replace("64 funcref", &format!("{} funcref", BATCH + 1))
+            .replace("\"memory\") 2)", "\"memory\") 32)");
         let mut guest = Guest::new(&bridge, &guest);
         for number in first..first + BATCH {
             let same: i32 = guest.run(&format!("go{number}"), ());

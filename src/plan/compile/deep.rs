@@ -123,7 +123,7 @@ impl<'a> Compiler<'a> {
         found
     }
 
-    fn links_from<'s>(&'s self, link: &'s Link) -> impl Iterator<Item = &'s Link> {
+    pub(super) fn links_from<'s>(&'s self, link: &'s Link) -> impl Iterator<Item = &'s Link> {
         let shapes = self.reached(link).into_iter();
         let shapes = shapes.filter_map(|shape| self.shapes.all[usize::from(shape)].as_ref());
         std::iter::once(link).chain(shapes.flat_map(|shape| &shape.links))

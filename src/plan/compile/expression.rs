@@ -253,6 +253,14 @@ impl Compiler<'_> {
         when: When,
         steps: &mut Vec<Step>,
     ) -> Option<usize> {
+        if self.is_called {
+            self.error(
+                expr.span,
+                format!("a callback's expressions call no function, not even `{function}`"),
+                "let native code pass the number as a parameter of the callback",
+            );
+            return None;
+        }
         let Some(prototype) = (self.target.grants)(&function.name) else {
             self.error(
                 expr.span,

@@ -142,7 +142,7 @@ impl Compiler<'_> {
     }
 
     /// The handle that stands for a descriptor has 32 bits, and errors are negative.
-    fn is_int(&mut self, ty: &Type) -> bool {
+    pub(super) fn is_int(&mut self, ty: &Type) -> bool {
         let abi = self.target.abi;
         let fits = scalar_of(ty).is_some_and(|scalar| {
             matches!(scalar, Scalar::Integer(_)) && scalar.host_size() == 4 && abi.is_signed(scalar)
@@ -154,7 +154,7 @@ impl Compiler<'_> {
         fits
     }
 
-    fn descriptor_kind(&mut self, ty: &Type) -> u16 {
+    pub(super) fn descriptor_kind(&mut self, ty: &Type) -> u16 {
         let name = descriptor_name(ty);
         // No tag of C has a space.
         let tag = Ident { name: format!("descriptor {name}").into(), span: ty.span };
@@ -167,6 +167,7 @@ impl Compiler<'_> {
             NoteKind::Drop(function) => Some(Arc::clone(&function.name)),
             _ => None,
         });
+        let drop = drop.filter(|_| !self.is_called);
         let drop = drop.map(|function| self.callee(&function, Purpose::Drop));
         self.kinds.push(HandleKind { id, name, drop });
         index_of(self.kinds.len() - 1)

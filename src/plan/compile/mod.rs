@@ -237,6 +237,8 @@ struct Compiler<'a> {
     /// How many integers are kept with handles.
     remembered: usize,
     callbacks: Vec<Callback>,
+    /// The plan is that of a guest function that native code calls.
+    is_called: bool,
     /// Places of closures that the handle keeps that the call returns.
     kept_by_result: Vec<At>,
     stack: usize,
@@ -293,6 +295,7 @@ impl<'a> Compiler<'a> {
             recalled: Vec::new(),
             remembered: 0,
             callbacks: Vec::new(),
+            is_called: false,
             kept_by_result: Vec::new(),
             stack: 0,
             locals: 0,

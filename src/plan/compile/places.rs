@@ -66,26 +66,14 @@ impl Compiler<'_> {
             return index_of(index);
         }
         let drop = self.target.scope.drop_of(record).cloned();
+        // A callback is lent its handles: nothing destroys them.
+        let drop = drop.filter(|_| !self.is_called);
         let drop = drop.map(|function| self.callee(&function.name, Purpose::Drop));
         let name = match &record.tag {
             Some(tag) => format!("{} {tag}", record_keyword(record)),
             None => record_keyword(record).to_owned(),
         };
         self.kinds.push(HandleKind { id, name: name.into(), drop });
-        index_of(self.kinds.len() - 1)
-    }
-
-    /// As [`Compiler::kind`], of handles that are never owned: nothing destroys them.
-    pub(super) fn borrowed_kind(&mut self, record: &Record) -> u16 {
-        let id = self.handle_type(record);
-        if let Some(index) = self.kinds.iter().position(|kind| kind.id == id) {
-            return index_of(index);
-        }
-        let name = match &record.tag {
-            Some(tag) => format!("{} {tag}", record_keyword(record)),
-            None => record_keyword(record).to_owned(),
-        };
-        self.kinds.push(HandleKind { id, name: name.into(), drop: None });
         index_of(self.kinds.len() - 1)
     }
 

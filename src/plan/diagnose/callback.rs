@@ -1,8 +1,8 @@
 //! What is wrong with a guest function that is passed, or with native code's call of one.
 use super::view::View;
-use super::{computed, copy_limit, does_not_fit, of_value, outside, result};
+use super::{computed, does_not_fit, of_value, outside, result};
 use crate::plan::cookie;
-use crate::plan::op::{CallbackOp, Null, Operand, REMOTE, Reach, Returns, Width};
+use crate::plan::op::{CallbackOp, Fetch, Null, Operand, REMOTE, Returns, Width};
 use crate::plan::{Plan, Problem, Subject};
 
 /// What an error of that op is about.
@@ -10,6 +10,9 @@ pub(super) fn subject(plan: &Plan, op: CallbackOp) -> Subject {
     match op {
         CallbackOp::Pass { slot, .. }
         | CallbackOp::Scalar { slot, .. }
+        | CallbackOp::ScalarWithin { slot, .. }
+        | CallbackOp::Descriptor { slot, .. }
+        | CallbackOp::Function { slot, .. }
         | CallbackOp::Pair { slot, .. }
         | CallbackOp::Vector { slot, .. }
         | CallbackOp::Cookie { slot, .. }
@@ -19,13 +22,17 @@ pub(super) fn subject(plan: &Plan, op: CallbackOp) -> Subject {
         | CallbackOp::Object { slot, .. } => of_value(plan, plan.param_of(slot)),
         CallbackOp::Room { .. }
         | CallbackOp::Reply { .. }
+        | CallbackOp::ReplyWithin { .. }
         | CallbackOp::ReplyVector
         | CallbackOp::ReplySplit { .. }
         | CallbackOp::ReplyBehind { .. }
         | CallbackOp::ReplyHandle { .. }
+        | CallbackOp::ReplyDescriptor { .. }
         | CallbackOp::ReplyCookie
         | CallbackOp::ReplyText { .. }
-        | CallbackOp::ReplyBuffer { .. } => result(plan),
+        | CallbackOp::ReplyBuffer { .. }
+        | CallbackOp::ReplyCopy { .. }
+        | CallbackOp::ReplyFunction { .. } => result(plan),
         CallbackOp::Enter | CallbackOp::Keep { .. } | CallbackOp::KeepReturned { .. } => {
             Subject::Call
         }
@@ -37,6 +44,24 @@ pub(super) fn problem(plan: &Plan, op: CallbackOp, view: &View<'_>) -> Option<Pr
     match op {
         CallbackOp::Pass { slot, null, .. } => {
             (view.slot(slot) == 0 && null != Null::Allowed).then_some(Problem::Null)
+        }
+        CallbackOp::ScalarWithin { from, range, returns, slot } => {
+            let value = view.operand(from);
+            let ranges = plan.ranges.get(usize::from(range))?.to_vec();
+            if ranges.iter().any(|(low, high)| (*low..=*high).contains(&value)) {
+                return problem(plan, CallbackOp::Scalar { from: from.at, slot, returns }, view);
+            }
+            Some(Problem::OutOfRange { value, ranges })
+        }
+        CallbackOp::ReplyWithin { fetch, range } => {
+            let low = view.slot(0);
+            let value = match fetch {
+                Fetch::Integer(width) => width.of_low(low),
+                Fetch::Bool => i128::from(low != 0),
+                Fetch::Whole | Fetch::Float32 | Fetch::Float64 => return None,
+            };
+            let ranges = plan.ranges.get(usize::from(range))?.to_vec();
+            Some(Problem::OutOfRange { value, ranges })
         }
         CallbackOp::Scalar { from, returns, .. } => {
             let (held, width) = match returns {
@@ -63,15 +88,19 @@ pub(super) fn problem(plan: &Plan, op: CallbackOp, view: &View<'_>) -> Option<Pr
             Err(_) => Some(Problem::CookieTooLarge { value: view.slot(0) }),
             Ok(cookie) => cookie::to_native(cookie).is_none().then_some(Problem::NoCookies),
         },
-        CallbackOp::Copy {
-            reach: Reach::Counted { expr, .. } | Reach::Pointers { expr: Some(expr), .. },
-            ..
-        } => counted(plan, view, expr).or_else(|| Some(copy_limit(view))),
-        CallbackOp::Copy { from, reach: Reach::Object { moves, .. }, .. } => {
+        CallbackOp::Object { moves, behind, .. } => {
             let moves = plan.moves.get(usize::from(moves))?;
-            view.misfit_behind(moves, from, REMOTE)
+            match behind {
+                None => view.misfit(moves),
+                Some(at) => view.misfit_behind(moves, at, REMOTE),
+            }
         }
-        CallbackOp::Object { moves, .. } => view.misfit(plan.moves.get(usize::from(moves))?),
+        CallbackOp::ReplyDescriptor { kind } => {
+            super::handle(plan, view, 0, kind, Null::Refused, crate::plan::op::Fate::Kept)
+        }
+        CallbackOp::ReplyFunction { null, .. } => {
+            (view.slot(0) == 0 && null != Null::Allowed).then_some(Problem::Null)
+        }
         CallbackOp::ReplyHandle { kind, null } => {
             super::handle(plan, view, 0, kind, null, crate::plan::op::Fate::Kept)
         }
@@ -93,19 +122,15 @@ pub(super) fn problem(plan: &Plan, op: CallbackOp, view: &View<'_>) -> Option<Pr
         | CallbackOp::KeepReturned { .. }
         | CallbackOp::Pair { .. }
         | CallbackOp::Vector { .. }
-        | CallbackOp::Copy { reach: Reach::Text(_) | Reach::Pointers { expr: None, .. }, .. }
+        // They say themselves what is wrong.
+        | CallbackOp::Copy { .. }
+        | CallbackOp::ReplyCopy { .. }
+        | CallbackOp::Descriptor { .. }
+        | CallbackOp::Function { .. }
         | CallbackOp::Handle { .. }
         | CallbackOp::Room { .. }
         | CallbackOp::Enter
         | CallbackOp::Reply { .. }
         | CallbackOp::ReplyVector => None,
-    }
-}
-
-fn counted(plan: &Plan, view: &View<'_>, expr: u16) -> Option<Problem> {
-    match computed(plan, view, expr) {
-        Ok(count) if count < 0 => Some(Problem::NegativeCount { count }),
-        Ok(_) => None,
-        Err(problem) => Some(problem),
     }
 }

@@ -4,7 +4,7 @@ use super::Printer;
 use super::names::{bytes, null_name, returns_name};
 use super::outside::fetch_name;
 use crate::plan::Callback;
-use crate::plan::op::{CallbackOp, Each, Reach};
+use crate::plan::op::{CallbackOp, Lent};
 use std::fmt::{self, Write as _};
 
 pub(super) fn mnemonic(op: CallbackOp) -> &'static str {
@@ -12,24 +12,29 @@ pub(super) fn mnemonic(op: CallbackOp) -> &'static str {
         CallbackOp::Pass { .. } => "pass",
         CallbackOp::Keep { .. } => "keep",
         CallbackOp::KeepReturned { .. } => "keepret",
-        CallbackOp::Scalar { .. } => "scalar",
+        CallbackOp::Scalar { .. } | CallbackOp::ScalarWithin { .. } => "scalar",
         CallbackOp::Pair { .. } => "pair",
         CallbackOp::Vector { .. } => "vector",
         CallbackOp::Cookie { .. } => "cookie",
+        CallbackOp::Descriptor { .. } => "descr",
+        CallbackOp::Function { .. } => "function",
         CallbackOp::Inside { .. } => "inside",
         CallbackOp::Copy { .. } => "copy",
         CallbackOp::Handle { .. } => "handle",
         CallbackOp::Object { .. } => "object",
         CallbackOp::Room { .. } => "room",
         CallbackOp::Enter => "enter",
-        CallbackOp::Reply { .. } => "reply",
+        CallbackOp::Reply { .. } | CallbackOp::ReplyWithin { .. } => "reply",
         CallbackOp::ReplyVector => "repvector",
         CallbackOp::ReplySplit { .. } => "repsplit",
         CallbackOp::ReplyBehind { .. } => "repbehind",
         CallbackOp::ReplyHandle { .. } => "rephandle",
+        CallbackOp::ReplyDescriptor { .. } => "repdescr",
         CallbackOp::ReplyCookie => "repcookie",
         CallbackOp::ReplyText { .. } => "reptext",
         CallbackOp::ReplyBuffer { .. } => "repbuffer",
+        CallbackOp::ReplyCopy { .. } => "repcopy",
+        CallbackOp::ReplyFunction { .. } => "repfunc",
     }
 }
 
@@ -57,54 +62,57 @@ impl Printer<'_> {
             CallbackOp::Scalar { from, slot, returns } => {
                 format!("{} -> slot {slot}, {}", self.at(from), returns_name(returns))
             }
-            CallbackOp::Pair { from, slot, extended } => {
+            CallbackOp::ScalarWithin { from, slot, returns, range } => {
+                let (from, returns) = (self.at(from.at), returns_name(returns));
+                format!("{from} -> slot {slot}, {returns} in {}", self.range(range))
+            }
+            CallbackOp::Pair { low, high, slot, extended } => {
                 let x87 = if extended { ", from the x87's format" } else { "" };
-                format!("{} -> slots {slot} and {}{x87}", self.at(from), slot + 1)
+                let from = if high.offset() == low.offset() + 8 {
+                    self.at(low)
+                } else {
+                    format!("{} and {}", self.at(low), self.at(high))
+                };
+                format!("{from} -> slots {slot} and {}{x87}", slot + 1)
+            }
+            CallbackOp::Descriptor { from, slot, kind } => {
+                format!("{} -> slot {slot}, {}", self.at(from), self.kind(kind))
             }
             CallbackOp::Vector { from, slot }
             | CallbackOp::Cookie { from, slot }
+            | CallbackOp::Function { from, slot }
             | CallbackOp::Inside { from, slot } => {
                 format!("{} -> slot {slot}", self.at(from))
             }
-            CallbackOp::Copy { from, slot, reach, back } => {
-                let in_place = !matches!(reach, Reach::Pointers { .. });
-                let how = if in_place { "inside or copy" } else { "copy" };
-                let reach = match reach {
-                    Reach::Text(1) => "string".to_owned(),
-                    Reach::Text(unit) => format!("string of {unit}-byte elements"),
-                    Reach::Counted { expr, size } => {
-                        format!("{{{}}} x {}", self.expression(expr), bytes(size.into()))
-                    }
-                    Reach::Object { size, moves } => {
-                        format!("{}, moves {moves}", bytes(size.into()))
-                    }
-                    Reach::Pointers { expr, each } => {
-                        let count = match expr {
-                            None => "pointers up to NULL".to_owned(),
-                            Some(expr) => format!("{{{}}} pointers", self.expression(expr)),
-                        };
-                        match each {
-                            Each::Text(1) => format!("{count} to strings"),
-                            Each::Text(unit) => {
-                                format!("{count} to strings of {unit}-byte elements")
-                            }
-                            Each::Handle(kind) => format!("{count} to {}", self.kind(kind)),
-                        }
-                    }
+            CallbackOp::Copy { from, slot, root } => {
+                format!("{} -> slot {slot}, {}", self.at(from), self.root(root))
+            }
+            CallbackOp::Handle { from, slot, kind, lent } => {
+                let lent = match lent {
+                    Lent::Callback => String::new(),
+                    Lent::By(slot) => format!(", lent by slot {slot}"),
+                    Lent::Static => ", lent for ever".to_owned(),
                 };
-                let back = if back { ", and back" } else { "" };
-                format!("{} -> slot {slot}, {how} of {reach}{back}", self.at(from))
+                format!("{} -> slot {slot}, {}{lent}", self.at(from), self.kind(kind))
             }
-            CallbackOp::Handle { from, slot, kind } => {
-                format!("{} -> slot {slot}, {}", self.at(from), self.kind(kind))
-            }
-            CallbackOp::Object { slot, size, moves } => {
-                format!("moves {moves} -> {} of memory at slot {slot}", bytes(size.into()))
+            CallbackOp::Object { slot, size, moves, behind } => {
+                let behind =
+                    behind.map_or_else(String::new, |at| format!(" behind {}", self.at(at)));
+                let size = bytes(size.into());
+                format!("moves {moves}{behind} -> {size} of memory at slot {slot}")
             }
             CallbackOp::Room { size } => format!("{} of memory at slot 0", bytes(size.into())),
             CallbackOp::Enter => "the guest's function".to_owned(),
             CallbackOp::Reply { fetch } => format!("slot 0, {}", fetch_name(fetch)),
+            CallbackOp::ReplyWithin { fetch, range } => {
+                format!("slot 0, {} in {}", fetch_name(fetch), self.range(range))
+            }
             CallbackOp::ReplyVector | CallbackOp::ReplyCookie => "slot 0".to_owned(),
+            CallbackOp::ReplyDescriptor { kind } => format!("slot 0, {}", self.kind(kind)),
+            CallbackOp::ReplyCopy { root } => format!("slot 0, {}", self.root(root)),
+            CallbackOp::ReplyFunction { callback, null } => {
+                format!("slot 0, callback {callback}, {}", null_name(null))
+            }
             CallbackOp::ReplySplit { size, moves } => {
                 format!("{} of memory, moves {moves}", bytes(size.into()))
             }
@@ -134,6 +142,9 @@ impl Printer<'_> {
         match op {
             CallbackOp::Pass { slot, .. }
             | CallbackOp::Scalar { slot, .. }
+            | CallbackOp::ScalarWithin { slot, .. }
+            | CallbackOp::Descriptor { slot, .. }
+            | CallbackOp::Function { slot, .. }
             | CallbackOp::Pair { slot, .. }
             | CallbackOp::Vector { slot, .. }
             | CallbackOp::Cookie { slot, .. }
@@ -143,15 +154,25 @@ impl Printer<'_> {
             | CallbackOp::Object { slot, .. } => Some(self.param_of(slot)),
             CallbackOp::Room { .. }
             | CallbackOp::Reply { .. }
+            | CallbackOp::ReplyWithin { .. }
             | CallbackOp::ReplyVector
             | CallbackOp::ReplySplit { .. }
             | CallbackOp::ReplyBehind { .. }
             | CallbackOp::ReplyHandle { .. }
+            | CallbackOp::ReplyDescriptor { .. }
             | CallbackOp::ReplyCookie
             | CallbackOp::ReplyText { .. }
-            | CallbackOp::ReplyBuffer { .. } => Some("result".to_owned()),
+            | CallbackOp::ReplyBuffer { .. }
+            | CallbackOp::ReplyCopy { .. }
+            | CallbackOp::ReplyFunction { .. } => Some("result".to_owned()),
             CallbackOp::Enter | CallbackOp::Keep { .. } | CallbackOp::KeepReturned { .. } => None,
         }
+    }
+
+    /// The intervals of an entry of the table of ranges.
+    pub(super) fn range(&self, set: u16) -> String {
+        let intervals = self.plan.ranges.get(usize::from(set));
+        intervals.map_or_else(String::new, |intervals| self.intervals(intervals))
     }
 
     /// The plans of callbacks, below that of the call.

@@ -37,7 +37,7 @@ impl Printer<'_> {
         }
     }
 
-    fn root(&self, root: u16) -> String {
+    pub(super) fn root(&self, root: u16) -> String {
         self.plan.roots.get(usize::from(root)).map_or("?".to_owned(), |link| self.leads(link))
     }
 

@@ -42,9 +42,7 @@ impl Printer<'_> {
             Op::Callback(op) => self.callback(op),
             Op::Life(op) => self.life(op),
             Op::Range { value, set, param: _ } => {
-                let intervals = self.plan.ranges.get(usize::from(set));
-                let intervals = intervals.map_or_else(String::new, |i| self.intervals(i));
-                format!("{} in {intervals}", self.operand(value))
+                format!("{} in {}", self.operand(value), self.range(set))
             }
             Op::Evaluate { expr, to, param: _ } | Op::Measure { expr, to } => {
                 format!("{{{}}} -> {}", self.expression(expr), self.at(to))

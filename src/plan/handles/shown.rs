@@ -1,5 +1,5 @@
 //! Handles for the length of a callback: of objects that native code shows to the guest.
-use super::entry::LAST_GENERATION;
+use super::entry::{LAST_GENERATION, descriptor_pointer};
 use super::{HandleTable, HandleType, Loan, index_of};
 use std::ffi::c_void;
 use std::ptr;
@@ -10,6 +10,16 @@ impl HandleTable {
     pub fn show(&mut self, pointer: *mut c_void, kind: HandleType) -> Option<(u32, bool)> {
         let is_new = !self.by_pointer.contains_key(&(pointer, kind));
         let handle = self.adopt(pointer, kind, true, None, ptr::null())?;
+        if is_new {
+            self.shown.push(index_of(handle));
+        }
+        Some((handle, is_new))
+    }
+
+    /// The same of a descriptor.
+    pub fn show_descriptor(&mut self, value: u32, kind: HandleType) -> Option<(u32, bool)> {
+        let is_new = !self.knows(descriptor_pointer(value), kind);
+        let handle = self.adopt_descriptor(value, kind, true, None, ptr::null())?;
         if is_new {
             self.shown.push(index_of(handle));
         }

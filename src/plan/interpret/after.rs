@@ -15,6 +15,7 @@ use crate::plan::handles::Loan;
 use crate::plan::op::{DeepOp, Op, Phase, Returns};
 use crate::plan::problem::Problem;
 use deep::Changed;
+pub(super) use deep::{misfit, name_at};
 use std::ffi::c_void;
 use std::mem::transmute;
 use std::num::NonZeroU16;

@@ -25,6 +25,8 @@ use std::ptr::{self, NonNull};
 pub use closure::{Closure, Function};
 
 mod arrive;
+mod back;
+mod bring;
 mod call;
 mod closure;
 mod reply;
@@ -47,6 +49,26 @@ pub struct Running {
     kept: Option<Kept>,
     /// Whether guest code has run.
     entered: bool,
+    /// What callbacks have returned that lives as long as the call; few have.
+    returned: Option<Box<Returned>>,
+}
+
+/// What native code has of callbacks until the running call is over.
+#[derive(Default)]
+struct Returned {
+    /// Copies, by the plan of the callback whose shapes they have.
+    copies: Vec<(*const Plan, Option<Box<CallMemory>>)>,
+    /// Functions, each with a use.
+    functions: Vec<NonNull<Closure>>,
+}
+
+impl Drop for Returned {
+    fn drop(&mut self) {
+        for closure in &self.functions {
+            // SAFETY: closures live as long as their store, which outlives its calls.
+            unsafe { closure.as_ref() }.release();
+        }
+    }
 }
 
 impl Running {
@@ -57,7 +79,14 @@ impl Running {
     pub(super) unsafe fn new(binding: &Binding, guest: &mut dyn Guest) -> Running {
         // SAFETY: only the lifetime changes; the caller's promise.
         let guest = unsafe { transmute::<*mut dyn Guest, *mut (dyn Guest + 'static)>(guest) };
-        Running { block: binding.store, guest, memory: None, kept: None, entered: false }
+        Running {
+            block: binding.store,
+            guest,
+            memory: None,
+            kept: None,
+            entered: false,
+            returned: None,
+        }
     }
 
     /// Whether guest code has run.
@@ -163,6 +192,9 @@ pub(super) unsafe fn run_in(
     // once, and the record holds what it returned. Nobody has the call any more when it has returned.
     unsafe {
         // A leaf may be given functions to keep; it calls none.
+        if let Some(memory) = &mut (*running).memory {
+            memory.order();
+        }
         let now = Now::is(if plan.facts.leaf { ptr::null_mut() } else { running });
         enter_native(plan, binding, frame, stub);
         drop(now);
@@ -279,23 +311,30 @@ pub(super) unsafe fn keep(op: CallbackOp, space: &Space<'_>) {
             CallbackOp::KeepReturned { closure, handle } => (closure, space.read::<u32>(handle)),
             CallbackOp::Pass { .. }
             | CallbackOp::Scalar { .. }
+            | CallbackOp::ScalarWithin { .. }
             | CallbackOp::Pair { .. }
             | CallbackOp::Vector { .. }
             | CallbackOp::Cookie { .. }
+            | CallbackOp::Descriptor { .. }
             | CallbackOp::Inside { .. }
             | CallbackOp::Copy { .. }
             | CallbackOp::Handle { .. }
+            | CallbackOp::Function { .. }
             | CallbackOp::Object { .. }
             | CallbackOp::Room { .. }
             | CallbackOp::Enter
             | CallbackOp::Reply { .. }
+            | CallbackOp::ReplyWithin { .. }
             | CallbackOp::ReplyVector
             | CallbackOp::ReplySplit { .. }
             | CallbackOp::ReplyBehind { .. }
             | CallbackOp::ReplyHandle { .. }
+            | CallbackOp::ReplyDescriptor { .. }
             | CallbackOp::ReplyCookie
             | CallbackOp::ReplyText { .. }
-            | CallbackOp::ReplyBuffer { .. } => return,
+            | CallbackOp::ReplyBuffer { .. }
+            | CallbackOp::ReplyCopy { .. }
+            | CallbackOp::ReplyFunction { .. } => return,
         };
         if let Some(closure) = Closure::at(space.frame, closure) {
             space.store().with_handles(|table| table.keep_closure(holder, closure.uses()));

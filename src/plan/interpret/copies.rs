@@ -228,6 +228,12 @@ impl CallMemory {
 
     /// Makes native addresses quick to find: no block is made any more.
     pub fn order(&mut self) {
+        if !self.ordered.is_empty()
+            && self.ordered.len() == self.blocks.len()
+            && self.indices.len() == self.functions.len()
+        {
+            return;
+        }
         let index = |held: &Held| {
             // SAFETY: closures live as long as their store.
             let code = unsafe { held.closure.as_ref() }.code();
@@ -243,14 +249,8 @@ impl CallMemory {
     /// The guest address that `native` stands for, if it points into (or just past) a copy: to the
     /// start of an object, or anywhere where both sides are the same bytes.
     pub fn guest_address(&self, native: usize) -> Option<u64> {
-        let text = self.copies.iter().find_map(|(address, copy)| {
-            let offset = native.checked_sub(copy.as_ptr().addr())?;
-            (offset <= copy.len()).then(|| address + offset as u64)
-        });
-        text.or_else(|| {
-            let block = |number: &u32| &self.blocks[*number as usize];
-            let behind = self.ordered.partition_point(|n| block(n).host.addr() <= native);
-            let block = block(self.ordered.get(behind.checked_sub(1)?)?);
+        self.text_at(native).or_else(|| {
+            let block = self.block_at(native)?;
             let offset = (native - block.host.addr()) as u64;
             if offset > block.elements * block.host_size {
                 return None;
@@ -262,6 +262,38 @@ impl CallMemory {
             let index = offset.checked_div(block.host_size).unwrap_or(0);
             whole.then(|| block.guest + index * block.guest_size)
         })
+    }
+
+    /// As [`CallMemory::guest_address`], of copies that native code does not change: the same bytes are in the
+    /// guest's memory, unless the guest itself has changed them.
+    pub fn unchanged_address(&self, native: usize) -> Option<u64> {
+        self.text_at(native).or_else(|| {
+            let block = self.block_at(native).filter(|block| block.flat && !block.outward)?;
+            let offset = (native - block.host.addr()) as u64;
+            (offset <= block.elements * block.host_size).then(|| block.guest + offset)
+        })
+    }
+
+    fn text_at(&self, native: usize) -> Option<u64> {
+        self.copies.iter().find_map(|(address, copy)| {
+            let offset = native.checked_sub(copy.as_ptr().addr())?;
+            (offset <= copy.len()).then(|| address + offset as u64)
+        })
+    }
+
+    /// The last block that begins at `native` or before.
+    fn block_at(&self, native: usize) -> Option<&Block> {
+        let block = |number: &u32| &self.blocks[*number as usize];
+        let behind = self.ordered.partition_point(|n| block(n).host.addr() <= native);
+        Some(block(self.ordered.get(behind.checked_sub(1)?)?))
+    }
+
+    /// Another walk may begin, whose addresses and shapes have nothing to do with those before. Their copies stay
+    /// where they are.
+    pub fn forget(&mut self) {
+        self.known.clear();
+        self.blocks.clear();
+        self.ordered.clear();
     }
 }
 

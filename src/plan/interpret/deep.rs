@@ -23,7 +23,7 @@ mod overlap;
 mod path;
 
 pub use kept::keep;
-pub use path::path_to;
+pub use path::{Blocks, Way, path_to};
 
 /// An object whose pointers are being followed.
 struct Level {

@@ -104,6 +104,31 @@ pub trait Guest {
         None
     }
 
+    /// As [`Guest::closure`], for a function of the table of another function's instance.
+    ///
+    /// # Errors
+    /// As [`Guest::closure`].
+    ///
+    /// # Safety
+    /// The function is one of a closure of this store.
+    unsafe fn closure_for(
+        &mut self,
+        _function: *const c_void,
+        index: u64,
+        callback: &Callback,
+        binding: &Binding,
+    ) -> Result<NonNull<Closure>, Problem> {
+        self.closure(index, callback, binding)
+    }
+
+    /// As [`Guest::function_index`], in the table of that function's instance.
+    ///
+    /// # Safety
+    /// The function is one of a closure of this store.
+    unsafe fn table_index(&mut self, _function: *const c_void, _code: u64) -> Option<u64> {
+        None
+    }
+
     /// Calls a guest function. The first slot gets its result.
     ///
     /// # Errors

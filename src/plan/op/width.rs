@@ -54,6 +54,17 @@ impl Width {
         }
     }
 
+    /// The value that the low bits are: those above the width are ignored.
+    #[must_use]
+    pub fn of_low(self, low: u64) -> i128 {
+        let unused = 64 - 8 * self.bytes().min(8);
+        if self.is_signed() {
+            i128::from((low << unused).cast_signed() >> unused)
+        } else {
+            i128::from((low << unused) >> unused)
+        }
+    }
+
     /// Whether `value` is one of this width's values.
     #[must_use]
     pub fn holds(self, value: i128) -> bool {

@@ -122,7 +122,8 @@ impl Verifier<'_> {
         self.agrees(u64::from(size) == expected, "the size", index)
     }
 
-    fn check_moves(
+    /// The entry of the table of moves is that of a value of that type in those places.
+    pub(super) fn check_moves(
         &mut self,
         ty: &Type,
         moves: u16,

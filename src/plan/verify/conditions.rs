@@ -128,7 +128,7 @@ impl Verifier<'_> {
 }
 
 /// The `__range`s of a type.
-fn ranges(ty: &Type) -> Vec<(&Expr, &Expr)> {
+pub(super) fn ranges(ty: &Type) -> Vec<(&Expr, &Expr)> {
     let notes = ty.notes.iter();
     notes
         .filter_map(|note| match &note.kind {

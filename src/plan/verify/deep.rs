@@ -51,6 +51,22 @@ impl Copies {
             objects: Objects::new(params),
         }
     }
+
+    /// Expressions may read what the pointer at `at` points at: that of parameter `index`.
+    pub(super) fn read_behind(&mut self, index: usize, at: Option<At>) {
+        self.places[index] = at;
+    }
+
+    /// No shape is idle, and no root.
+    pub(super) fn all_used(&self) -> Checked {
+        if let Some(index) = self.types.iter().position(Option::is_none) {
+            return Err(Fault::Unused { table: "shapes", index });
+        }
+        if let Some(index) = self.roots.iter().position(|used| !used) {
+            return Err(Fault::Unused { table: "roots", index });
+        }
+        Ok(())
+    }
 }
 
 impl<'p> Verifier<'p> {
@@ -105,9 +121,14 @@ impl<'p> Verifier<'p> {
 
     /// Whether something of what is copied goes back. Shapes were found to be those of types.
     fn gives_back(&self) -> bool {
+        self.goes_out(&self.copies.copied)
+    }
+
+    /// Whether something that these roots lead to goes out.
+    pub(super) fn goes_out(&self, roots: &[u16]) -> bool {
         let goes_out =
             |link: &&Link| matches!(link.target, Target::Data(_)) && link.direction.is_out();
-        self.copied_links().iter().any(goes_out)
+        self.links_of(roots.iter().copied()).iter().any(goes_out)
     }
 
     /// Everything that must happen to copies has, and no shape is idle.
@@ -121,13 +142,7 @@ impl<'p> Verifier<'p> {
             return Err(Fault::Undone { what: "gives back", subject });
         }
         self.functions_done()?;
-        if let Some(index) = self.copies.types.iter().position(Option::is_none) {
-            return Err(Fault::Unused { table: "shapes", index });
-        }
-        if let Some(index) = self.copies.roots.iter().position(|used| !used) {
-            return Err(Fault::Unused { table: "roots", index });
-        }
-        Ok(())
+        self.copies.all_used()
     }
 
     /// Data that native code has left, taken by its shape.

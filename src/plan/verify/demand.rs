@@ -277,7 +277,7 @@ impl Reader {
     }
 
     /// What handles that stand for integers of that type are called.
-    fn descriptor(&self, ty: &Type) -> Reading<String> {
+    pub(super) fn descriptor(&self, ty: &Type) -> Reading<String> {
         let int = scalar_of(ty).and_then(|scalar| self.width(scalar, DataModel::Lp64));
         if int != Some(Width::I32) || scalar_of(ty) == Some(Scalar::Bool) {
             return Err("a descriptor that is no `int`".to_owned());

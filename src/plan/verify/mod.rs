@@ -93,7 +93,6 @@ mod life;
 mod meaning;
 mod moves;
 mod outside;
-mod shown;
 mod written;
 
 pub use error::{Fault, VerifyError};
@@ -190,6 +189,19 @@ struct Used {
     callbacks: Vec<bool>,
 }
 
+impl Used {
+    fn new(plan: &Plan) -> Used {
+        Used {
+            expressions: vec![false; plan.expressions.len()],
+            ranges: vec![false; plan.ranges.len()],
+            callees: vec![false; plan.callees.len()],
+            kinds: vec![false; plan.handle_kinds.len()],
+            moves: vec![false; plan.moves.len()],
+            callbacks: vec![false; plan.callbacks.len()],
+        }
+    }
+}
+
 impl<'p> Verifier<'p> {
     fn new(plan: &'p Plan, abi: Abi) -> Checked<Verifier<'p>> {
         let function = &plan.prototype.function;
@@ -269,14 +281,7 @@ impl<'p> Verifier<'p> {
             life: Outliving::new(count, plan.names.len()),
             copies: Copies::new(plan, count),
             data,
-            used: Used {
-                expressions: vec![false; plan.expressions.len()],
-                ranges: vec![false; plan.ranges.len()],
-                callees: vec![false; plan.callees.len()],
-                kinds: vec![false; plan.handle_kinds.len()],
-                moves: vec![false; plan.moves.len()],
-                callbacks: vec![false; plan.callbacks.len()],
-            },
+            used: Used::new(plan),
             index: 0,
         })
     }

@@ -14,7 +14,12 @@ const MAX_OBJECT: u64 = 256 << 10;
 
 impl<'a> Compiler<'a> {
     /// What a pointer leads to. `is_root`: it is a parameter or a result.
-    pub(super) fn link(&mut self, site: &Inner<'a>, when: When, is_root: bool) -> Option<Link> {
+    pub(in super::super) fn link(
+        &mut self,
+        site: &Inner<'a>,
+        when: When,
+        is_root: bool,
+    ) -> Option<Link> {
         let ty = site.ty;
         let pointee = ty.pointee()?;
         for Note { kind, span } in &ty.notes {

@@ -25,7 +25,10 @@ pub(super) struct Changed {
 ///
 /// # Safety
 /// An object of the shape is readable at `object`.
-pub(super) unsafe fn misfit(shape: &Shape, object: *const u8) -> Option<(u32, Fault)> {
+pub(in crate::plan::interpret) unsafe fn misfit(
+    shape: &Shape,
+    object: *const u8,
+) -> Option<(u32, Fault)> {
     shape.moves.iter().find_map(|one| {
         // SAFETY: the verifier has shown that moves lie inside of objects.
         let value = unsafe { misfit_run(one.kind, object.add(one.host as usize)) }?;
@@ -34,7 +37,7 @@ pub(super) unsafe fn misfit(shape: &Shape, object: *const u8) -> Option<(u32, Fa
     })
 }
 
-pub(super) fn name_at(shape: &Shape, host: u32) -> &str {
+pub(in crate::plan::interpret) fn name_at(shape: &Shape, host: u32) -> &str {
     shape.names.iter().find(|(at, _)| *at == host).map_or("", |(_, name)| name)
 }
 
@@ -52,7 +55,7 @@ impl After<'_> {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             let fail = |element, member: &str, fault| {
                 let parent = Parent { block: number, element, link: 0 };
-                let path = path_to(space.plan, memory, parent, member);
+                let path = path_to(space.plan, &**memory, parent, member);
                 let subject = of_value(space.plan, block.param.into());
                 Failure::Told(Box::new((subject, problem(&space, fault, Some(path)))))
             };

@@ -1,5 +1,5 @@
 //! One call of a guest function by native code.
-use super::arrive::Brought;
+use super::bring::Brought;
 use super::closure::Closure;
 use super::{Kept, Running, reply};
 use crate::plan::diagnose::{diagnose, subject_of};
@@ -87,20 +87,27 @@ impl<'a> Call<'a> {
                     },
                     CallbackOp::Enter => self.enter(),
                     CallbackOp::Reply { fetch } => return Ok(reply::scalar(fetch, slots)),
-                    CallbackOp::ReplyVector
+                    CallbackOp::ReplyWithin { .. }
+                    | CallbackOp::ReplyVector
                     | CallbackOp::ReplySplit { .. }
                     | CallbackOp::ReplyBehind { .. }
                     | CallbackOp::ReplyHandle { .. }
+                    | CallbackOp::ReplyDescriptor { .. }
                     | CallbackOp::ReplyCookie
                     | CallbackOp::ReplyText { .. }
-                    | CallbackOp::ReplyBuffer { .. } => {
+                    | CallbackOp::ReplyBuffer { .. }
+                    | CallbackOp::ReplyCopy { .. }
+                    | CallbackOp::ReplyFunction { .. } => {
                         return self.reply(op).map_err(|failure| (index, failure));
                     }
-                    CallbackOp::Pair { .. }
+                    CallbackOp::ScalarWithin { .. }
+                    | CallbackOp::Pair { .. }
                     | CallbackOp::Vector { .. }
                     | CallbackOp::Cookie { .. }
+                    | CallbackOp::Descriptor { .. }
                     | CallbackOp::Copy { .. }
                     | CallbackOp::Handle { .. }
+                    | CallbackOp::Function { .. }
                     | CallbackOp::Object { .. }
                     | CallbackOp::Room { .. } => self.arrive(op),
                     CallbackOp::Pass { .. }
@@ -133,7 +140,7 @@ impl<'a> Call<'a> {
         self.inside(native).or_else(|| {
             let native = usize::try_from(native).ok()?;
             // SAFETY: the running call is alive, and nobody else looks at its memory meanwhile.
-            unsafe { (*self.running).memory.as_ref()?.guest_address(native) }
+            unsafe { (*self.running).memory.as_ref()?.unchanged_address(native) }
         })
     }
 

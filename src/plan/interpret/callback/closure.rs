@@ -302,9 +302,9 @@ fn entry_of(plan: &Plan) -> *const c_void {
         Op::Callback(
             CallbackOp::Scalar { from, .. }
             | CallbackOp::Vector { from, .. }
-            | CallbackOp::Pair { from, .. },
+            | CallbackOp::Pair { low: from, .. },
         ) => vectors.contains(&from.offset()),
-        Op::Callback(CallbackOp::Object { moves, .. }) => {
+        Op::Callback(CallbackOp::Object { moves, behind: None, .. }) => {
             let moved = |one: &Move| vectors.contains(&one.frame.offset());
             plan.moves[usize::from(*moves)].iter().any(moved)
         }
@@ -321,12 +321,14 @@ fn entry_of(plan: &Plan) -> *const c_void {
 #[expect(clippy::cast_precision_loss, reason = "C converts it likewise")]
 fn on_trap(plan: &Plan, value: i64) -> (u64, u64) {
     match plan.ops.last() {
-        Some(Op::Callback(CallbackOp::Reply { fetch })) => match fetch {
-            Fetch::Float32 => (0, (value as f32).to_bits().into()),
-            Fetch::Float64 => (0, (value as f64).to_bits()),
-            Fetch::Bool => (u64::from(value != 0), 0),
-            Fetch::Integer(_) | Fetch::Whole => (value.cast_unsigned(), 0),
-        },
+        Some(Op::Callback(CallbackOp::Reply { fetch } | CallbackOp::ReplyWithin { fetch, .. })) => {
+            match fetch {
+                Fetch::Float32 => (0, (value as f32).to_bits().into()),
+                Fetch::Float64 => (0, (value as f64).to_bits()),
+                Fetch::Bool => (u64::from(value != 0), 0),
+                Fetch::Integer(_) | Fetch::Whole => (value.cast_unsigned(), 0),
+            }
+        }
         _ => (0, 0),
     }
 }

@@ -3,13 +3,16 @@ use super::call::Call;
 use super::closure::Kept;
 use crate::plan::cookie;
 use crate::plan::expression::evaluate;
-use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
+use crate::plan::handles::descriptor_value;
 use crate::plan::interpret::copies::CallMemory;
+use crate::plan::interpret::deep::copy;
 use crate::plan::interpret::upcall::{LOAD_WHOLE, loads};
 use crate::plan::interpret::{Both, Failure, FrameEnvironment, text_length};
 use crate::plan::moves::{Move, MoveKind, load};
 use crate::plan::op::{At, CallbackOp, Fetch, Null, REMOTE, Width};
 use crate::plan::problem::Problem;
+use std::ffi::c_void;
 use std::ptr;
 
 fn integer(integer: u64) -> Both {
@@ -112,17 +115,48 @@ impl Call<'_> {
                     load(&space.plan.moves[usize::from(moves)], to.wrapping_sub(REMOTE), at);
                     Ok(integer(to.expose_provenance() as u64))
                 }
+                CallbackOp::ReplyWithin { fetch, range } => {
+                    let both = scalar(fetch, self.slots);
+                    let value = match fetch {
+                        Fetch::Integer(Width::I8 | Width::I16 | Width::I32 | Width::I64) => {
+                            i128::from(both.integer.cast_signed())
+                        }
+                        _ => i128::from(both.integer),
+                    };
+                    let ranges = &space.plan.ranges[usize::from(range)];
+                    let inside = ranges.iter().any(|(low, high)| (*low..=*high).contains(&value));
+                    if inside { Ok(both) } else { Err(Failure::Check) }
+                }
                 CallbackOp::ReplyHandle { kind, null } => {
                     let value = space.pointer(0);
                     if value == 0 {
                         return zero(null == Null::Allowed);
                     }
                     let value = u32::try_from(value).map_err(|_| Failure::Check)?;
-                    let kind = space.plan.handle_kinds[usize::from(kind)].id;
-                    let found =
-                        space.store().with_handles(|t| t.get(value, kind).map(|e| e.pointer));
-                    let found = found.map_err(|_| Failure::Check)?;
+                    let found = self.handle(value, kind)?;
                     Ok(integer(found.expose_provenance() as u64))
+                }
+                CallbackOp::ReplyDescriptor { kind } => {
+                    let value = space.slot32(0);
+                    if value.cast_signed() < 0 {
+                        return Ok(integer(value.into()));
+                    }
+                    Ok(integer(descriptor_value(self.handle(value, kind)?).into()))
+                }
+                CallbackOp::ReplyCopy { root } => self.copied(root),
+                CallbackOp::ReplyFunction { callback, null } => {
+                    let index = space.pointer(0);
+                    if index == 0 {
+                        return zero(null == Null::Allowed);
+                    }
+                    let callback = &space.plan.callbacks[usize::from(callback)];
+                    let function = self.closure.function();
+                    let found =
+                        self.guest().closure_for(function, index, callback, space.binding)?;
+                    found.as_ref().hold(false);
+                    let returned = &mut (*self.running).returned;
+                    returned.get_or_insert_default().functions.push(found);
+                    Ok(integer(found.as_ref().code().expose_provenance() as u64))
                 }
                 CallbackOp::ReplyCookie => {
                     let value = u32::try_from(space.pointer(0)).map_err(|_| Failure::Check)?;
@@ -158,17 +192,54 @@ impl Call<'_> {
                 | CallbackOp::Keep { .. }
                 | CallbackOp::KeepReturned { .. }
                 | CallbackOp::Scalar { .. }
+                | CallbackOp::ScalarWithin { .. }
                 | CallbackOp::Pair { .. }
                 | CallbackOp::Vector { .. }
                 | CallbackOp::Cookie { .. }
+                | CallbackOp::Descriptor { .. }
                 | CallbackOp::Inside { .. }
                 | CallbackOp::Copy { .. }
                 | CallbackOp::Handle { .. }
+                | CallbackOp::Function { .. }
                 | CallbackOp::Object { .. }
                 | CallbackOp::Room { .. }
                 | CallbackOp::Enter
                 | CallbackOp::Reply { .. } => Ok(integer(0)),
             }
+        }
+    }
+
+    /// The object of a live handle.
+    fn handle(&self, handle: u32, kind: u16) -> Result<*mut c_void, Failure> {
+        let space = self.space();
+        let kind = space.plan.handle_kinds[usize::from(kind)].id;
+        let found = space.store().with_handles(|table| table.get(handle, kind).map(|e| e.pointer));
+        found.map_err(|_| Failure::Check)
+    }
+
+    /// A copy of what the pointer in slot 0 leads to, which lives as long as the running call.
+    ///
+    /// # Safety
+    /// As [`Call::reply`].
+    unsafe fn copied(&mut self, root: u16) -> Result<Both, Failure> {
+        let space = self.space();
+        let plan = ptr::from_ref(space.plan);
+        // SAFETY: the caller's promise; the place is that of C's result, which nothing else uses yet.
+        unsafe {
+            let returned = (*self.running).returned.get_or_insert_default();
+            let known = returned.copies.iter().position(|(known, _)| *known == plan);
+            let entry = known.unwrap_or_else(|| {
+                returned.copies.push((plan, None));
+                returned.copies.len() - 1
+            });
+            let memory = &mut returned.copies[entry].1;
+            if let Some(memory) = memory {
+                memory.forget();
+            }
+            let place = FrameLayout::result_integer();
+            let result = u16::try_from(space.plan.slots.len()).unwrap_or(u16::MAX);
+            copy(&space, memory, 0, place, (root, result))?;
+            Ok(integer(space.read::<u64>(place)))
         }
     }
 

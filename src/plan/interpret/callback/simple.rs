@@ -62,23 +62,30 @@ impl Simple {
                 CallbackOp::Enter => {}
                 CallbackOp::Reply { fetch: Fetch::Integer(Width::I32) } => reply = Reply::Int,
                 CallbackOp::Reply { fetch } => reply = Reply::Other(fetch),
-                CallbackOp::Pass { .. }
+                CallbackOp::ScalarWithin { .. }
+                | CallbackOp::Pass { .. }
                 | CallbackOp::Keep { .. }
                 | CallbackOp::KeepReturned { .. }
                 | CallbackOp::Pair { .. }
                 | CallbackOp::Vector { .. }
                 | CallbackOp::Cookie { .. }
+                | CallbackOp::Descriptor { .. }
                 | CallbackOp::Copy { .. }
                 | CallbackOp::Handle { .. }
+                | CallbackOp::Function { .. }
                 | CallbackOp::Object { .. }
                 | CallbackOp::Room { .. }
+                | CallbackOp::ReplyWithin { .. }
                 | CallbackOp::ReplyVector
                 | CallbackOp::ReplySplit { .. }
                 | CallbackOp::ReplyBehind { .. }
                 | CallbackOp::ReplyHandle { .. }
+                | CallbackOp::ReplyDescriptor { .. }
                 | CallbackOp::ReplyCookie
                 | CallbackOp::ReplyText { .. }
-                | CallbackOp::ReplyBuffer { .. } => return None,
+                | CallbackOp::ReplyBuffer { .. }
+                | CallbackOp::ReplyCopy { .. }
+                | CallbackOp::ReplyFunction { .. } => return None,
             }
         }
         let count = plan.lowering.params.len().max(1);

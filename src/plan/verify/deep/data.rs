@@ -100,7 +100,7 @@ impl<'p> Data<'p> {
     }
 
     /// Whether the data is the same bytes on both sides, as the host has it.
-    pub(super) fn same_bytes(&self, ty: &Type, read: bool) -> Option<Extent> {
+    pub(in super::super) fn same_bytes(&self, ty: &Type, read: bool) -> Option<Extent> {
         if ty.kind == TypeKind::Void {
             return Some(Extent { size: 1, align: 1 });
         }

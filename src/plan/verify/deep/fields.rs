@@ -80,12 +80,12 @@ impl<'p> Verifier<'p> {
     }
 
     /// The links of everything that is copied before the call.
-    pub(super) fn copied_links(&self) -> Vec<&'p Link> {
+    fn copied_links(&self) -> Vec<&'p Link> {
         self.links_of(self.copies.copied.iter().copied())
     }
 
     /// These roots, and all links that they lead to.
-    pub(super) fn links_of(&self, roots: impl IntoIterator<Item = u16>) -> Vec<&'p Link> {
+    pub(in super::super) fn links_of(&self, roots: impl IntoIterator<Item = u16>) -> Vec<&'p Link> {
         let mut seen = vec![false; self.plan.shapes.len()];
         let roots = roots.into_iter().map(|root| &self.plan.roots[usize::from(root)]);
         let mut found: Vec<&Link> = roots.collect();

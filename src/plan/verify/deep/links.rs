@@ -30,7 +30,9 @@ impl<'p> Verifier<'p> {
             return Err(Fault::Unasked);
         }
         let member = Member { guest: 0, host: 0, ty, owner: None };
-        self.link(link, &member, index, true, after)
+        // What `void *` counts are bytes, as in data.
+        let is_void = ty.pointee().is_some_and(|pointee| pointee.kind == TypeKind::Void);
+        self.link(link, &member, index, !is_void, after)
     }
 
     fn link(

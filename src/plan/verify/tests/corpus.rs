@@ -148,6 +148,19 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
      *__lifetimebound(static) current(struct db *db, struct order3 { void (*g)(void) __captured_by(db); } *_Out_ o)",
     "int wide(__int128 (*f)(void), long double (*g)(int a, int b, int c, int d, int e, int f, \
      int g, short h, int *__null_terminated i))",
+    "int walk(int (*f)(const struct rec { const char *name; unsigned long n; const int \
+     *__counted_by(n) values; struct rec *_Nullable next; } *r, int n __range(0, 9) __range(20)), \
+     int __range(-1, 1) (*g)(struct db *db, struct stmt *s __lifetimebound(db), struct db *all \
+     __lifetimebound(static)))",
+    "void fills(void (*f)(struct cell { long n; bool b; int *_Nullable __counted_by(2 * n) at; struct \
+     db *_Nullable owner; } *_Inout_ c, long *_Out_ l, int (*_Nullable h)(int)), int (*_Nullable \
+     (*g)(int a))(const char *s, long n))",
+    "int ends(int (*f)(const long *__null_terminated all, const struct kv { const char *_Nullable key; \
+     long v; } *__terminated_by(.key) kvs, uint8_t *__counted_by(*n) buf, size_t *_Inout_ n), const \
+     char *const *__null_terminated (*complete)(const char *word, long *_Inout_ at))",
+    "int by_address(int (*f)(struct large { long a[5]; char c; } l, int fd __handle), int __handle \
+     (*g)(const struct opts { long size; bool deep; } *o), const struct opts2 { long size; } \
+     *_Nullable (*h)(int i), const bool *__counted_by(n) (*i)(int n))",
 ];
 
 /// Those that only leaf functions may have.

@@ -1,7 +1,7 @@
 //! One op of a callback with another value in one of its fields.
 use super::fields::{Fields, RETURNS};
 use super::{WIDTHS, numbers};
-use crate::plan::op::{At, CallbackOp, Each, Fetch, Null, Op, Reach, Slot};
+use crate::plan::op::{At, CallbackOp, Fetch, Lent, Null, Op, Operand, Slot};
 
 const NULLS: [Null; 3] = [Null::IfEmpty, Null::Allowed, Null::Refused];
 
@@ -57,10 +57,22 @@ impl Fields<'_> {
                 self.ops("returns", RETURNS.map(|returns| C::Scalar { from, slot, returns }));
                 self.ops("variant", [C::Inside { from, slot }]);
             }
-            C::Pair { from, slot, extended } => {
-                self.at("from", |from| C::Pair { from, slot, extended });
-                self.ops("slot", numbers(slot).map(|slot| C::Pair { from, slot, extended }));
-                self.ops("conversion", [C::Pair { from, slot, extended: !extended }]);
+            C::ScalarWithin { from, slot, returns, range } => {
+                let with =
+                    |from, slot, returns, range| C::ScalarWithin { from, slot, returns, range };
+                self.at("from", |at| with(Operand { at, ..from }, slot, returns, range));
+                let widths = WIDTHS.map(|width| Operand { width, ..from });
+                self.ops("width", widths.map(|from| with(from, slot, returns, range)));
+                self.ops("slot", numbers(slot).map(|slot| with(from, slot, returns, range)));
+                self.ops("returns", RETURNS.map(|returns| with(from, slot, returns, range)));
+                self.ops("entry", numbers(range).map(|range| with(from, slot, returns, range)));
+                self.ops("variant", [C::Scalar { from: from.at, slot, returns }]);
+            }
+            C::Pair { low, high, slot, extended } => {
+                self.at("from", |low| C::Pair { low, high, slot, extended });
+                self.at("from", |high| C::Pair { low, high, slot, extended });
+                self.ops("slot", numbers(slot).map(|slot| C::Pair { low, high, slot, extended }));
+                self.ops("conversion", [C::Pair { low, high, slot, extended: !extended }]);
             }
             C::Vector { from, slot } => {
                 self.at("from", |from| C::Vector { from, slot });
@@ -75,71 +87,43 @@ impl Fields<'_> {
             C::Inside { from, slot } => {
                 self.at("from", |from| C::Inside { from, slot });
                 self.ops("slot", numbers(slot).map(|slot| C::Inside { from, slot }));
-                let reach = Reach::Text(1);
-                self.ops("variant", [C::Copy { from, slot, reach, back: false }]);
+                self.ops("variant", [C::Copy { from, slot, root: 0 }, C::Function { from, slot }]);
             }
-            C::Copy { from, slot, reach, back } => {
-                self.at("from", |from| C::Copy { from, slot, reach, back });
-                self.ops("slot", numbers(slot).map(|slot| C::Copy { from, slot, reach, back }));
-                self.ops("direction", [C::Copy { from, slot, reach, back: !back }]);
-                let reaches = match reach {
-                    Reach::Text(unit) => {
-                        vec![Reach::Text(unit * 2), Reach::Counted { expr: 0, size: 1 }]
-                    }
-                    Reach::Counted { expr, size } => [
-                        Reach::Text(1),
-                        Reach::Counted { expr, size: size + 1 },
-                        Reach::Counted { expr, size: 0 },
-                    ]
-                    .into_iter()
-                    .chain(numbers(expr).map(|expr| Reach::Counted { expr, size }))
-                    .collect(),
-                    Reach::Object { size, moves } => [
-                        Reach::Text(1),
-                        Reach::Object { size: size + 1, moves },
-                        Reach::Object { size: 0, moves },
-                    ]
-                    .into_iter()
-                    .chain(numbers(moves).map(|moves| Reach::Object { size, moves }))
-                    .collect(),
-                    Reach::Pointers { expr, each } => {
-                        let others = match each {
-                            Each::Text(unit) => vec![Each::Text(unit * 2), Each::Handle(0)],
-                            Each::Handle(kind) => numbers(kind)
-                                .map(Each::Handle)
-                                .into_iter()
-                                .chain([Each::Text(1)])
-                                .collect(),
-                        };
-                        let exprs = numbers(expr.unwrap_or(0)).map(Some);
-                        exprs
-                            .into_iter()
-                            .chain([None])
-                            .filter(|other| *other != expr)
-                            .map(|expr| Reach::Pointers { expr, each })
-                            .chain(others.into_iter().map(|each| Reach::Pointers { expr, each }))
-                            .chain([Reach::Text(1), Reach::Counted { expr: 0, size: 8 }])
-                            .collect()
-                    }
-                };
-                self.ops(
-                    "size",
-                    reaches.into_iter().map(|reach| C::Copy { from, slot, reach, back }),
-                );
+            C::Function { from, slot } => {
+                self.at("from", |from| C::Function { from, slot });
+                self.ops("slot", numbers(slot).map(|slot| C::Function { from, slot }));
+                self.ops("variant", [C::Inside { from, slot }, C::Cookie { from, slot }]);
+            }
+            C::Descriptor { from, slot, kind } => {
+                self.at("from", |from| C::Descriptor { from, slot, kind });
+                self.ops("slot", numbers(slot).map(|slot| C::Descriptor { from, slot, kind }));
+                self.ops("entry", numbers(kind).map(|kind| C::Descriptor { from, slot, kind }));
+                let returns = crate::plan::op::Returns::Int32;
+                self.ops("variant", [C::Scalar { from, slot, returns }]);
+            }
+            C::Copy { from, slot, root } => {
+                self.at("from", |from| C::Copy { from, slot, root });
+                self.ops("slot", numbers(slot).map(|slot| C::Copy { from, slot, root }));
+                self.ops("entry", numbers(root).map(|root| C::Copy { from, slot, root }));
                 self.ops("variant", [C::Inside { from, slot }]);
             }
-            C::Handle { from, slot, kind } => {
-                self.at("from", |from| C::Handle { from, slot, kind });
-                self.ops("slot", numbers(slot).map(|slot| C::Handle { from, slot, kind }));
-                self.ops("entry", numbers(kind).map(|kind| C::Handle { from, slot, kind }));
+            C::Handle { from, slot, kind, lent } => {
+                self.at("from", |from| C::Handle { from, slot, kind, lent });
+                self.ops("slot", numbers(slot).map(|slot| C::Handle { from, slot, kind, lent }));
+                self.ops("entry", numbers(kind).map(|kind| C::Handle { from, slot, kind, lent }));
+                let others = (0..4).map(Lent::By).chain([Lent::Callback, Lent::Static]);
+                self.ops("lender", others.map(|lent| C::Handle { from, slot, kind, lent }));
                 let returns = crate::plan::op::Returns::Int64;
                 self.ops("variant", [C::Inside { from, slot }, C::Scalar { from, slot, returns }]);
             }
-            C::Object { slot, size, moves } => {
-                self.ops("slot", numbers(slot).map(|slot| C::Object { slot, size, moves }));
+            C::Object { slot, size, moves, behind } => {
+                let with = |slot, size, moves, behind| C::Object { slot, size, moves, behind };
+                self.ops("slot", numbers(slot).map(|slot| with(slot, size, moves, behind)));
                 let sizes = [size - 1, size + 1, 0];
-                self.ops("size", sizes.map(|size| C::Object { slot, size, moves }));
-                self.ops("entry", numbers(moves).map(|moves| C::Object { slot, size, moves }));
+                self.ops("size", sizes.map(|size| with(slot, size, moves, behind)));
+                self.ops("entry", numbers(moves).map(|moves| with(slot, size, moves, behind)));
+                self.at("operand", |at| with(slot, size, moves, Some(at)));
+                self.ops("operand", [with(slot, size, moves, None)]);
             }
             C::Room { size } => {
                 self.ops("size", [size - 1, size + 1, 0].map(|size| C::Room { size }));
@@ -153,6 +137,29 @@ impl Fields<'_> {
                     all.map(|fetch| C::Reply { fetch })
                         .filter(|other| *other != C::Reply { fetch }),
                 );
+            }
+            C::ReplyWithin { fetch, range } => {
+                let all = WIDTHS.map(Fetch::Integer).into_iter();
+                let all = all.chain([Fetch::Bool, Fetch::Float32, Fetch::Float64, Fetch::Whole]);
+                self.ops("fetch", all.map(|fetch| C::ReplyWithin { fetch, range }));
+                self.ops("entry", numbers(range).map(|range| C::ReplyWithin { fetch, range }));
+                self.ops("variant", [C::Reply { fetch }]);
+            }
+            C::ReplyDescriptor { kind } => {
+                self.ops("entry", numbers(kind).map(|kind| C::ReplyDescriptor { kind }));
+                let fetch = Fetch::Integer(crate::plan::op::Width::I32);
+                self.ops("variant", [C::Reply { fetch }]);
+            }
+            C::ReplyCopy { root } => {
+                self.ops("entry", numbers(root).map(|root| C::ReplyCopy { root }));
+                self.ops("variant", [C::ReplyText { unit: 1, null: NULLS[2] }]);
+            }
+            C::ReplyFunction { callback, null } => {
+                let entries = numbers(callback);
+                self.ops("entry", entries.map(|callback| C::ReplyFunction { callback, null }));
+                self.ops("null", NULLS.map(|null| C::ReplyFunction { callback, null }));
+                let fetch = Fetch::Integer(crate::plan::op::Width::U64);
+                self.ops("variant", [C::Reply { fetch }]);
             }
             C::ReplyCookie => {
                 let fetch = Fetch::Integer(crate::plan::op::Width::U64);
