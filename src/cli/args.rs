@@ -57,6 +57,8 @@ pub struct Typed {
 pub enum Command {
     Run(Run),
     Imports(Imports),
+    #[cfg(feature = "cranelift")]
+    Compile(Compile),
     Explain(Explain),
     Check(Check),
     Completions(Completions),
@@ -130,6 +132,13 @@ pub struct Run {
     pub invoke: Option<String>,
     #[command(flatten)]
     pub permissions: Permissions,
+    /// The guest is a file of `portcullis compile`: machine code, which is run as it is
+    ///
+    /// No code is made then. Such a file can do anything that this program can: run those that you have
+    /// compiled yourself. What it may call must be granted as it was when it was compiled.
+    #[cfg(feature = "cranelift")]
+    #[arg(long)]
+    pub allow_precompiled: bool,
     /// Let the guest see this directory, under its own name or as GUEST
     ///
     /// This confines what the guest does through WASI. Native libraries open what they like: see
@@ -156,6 +165,27 @@ pub struct Imports {
     /// The guest, .wasm or .wat
     #[arg(value_hint = ValueHint::FilePath)]
     pub guest: PathBuf,
+    #[command(flatten)]
+    pub permissions: Permissions,
+}
+
+/// Compile a guest and the calls that it makes ahead of time.
+///
+/// The file has the guest's machine code and trampolines for what it may call; `run --allow-precompiled`
+/// runs it on this kind of machine without making any code. Grant it the same interfaces then.
+#[cfg(feature = "cranelift")]
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  portcullis compile --grant zlib guest-examples/zlib/zlib.wasm -o zlib.ready
+  portcullis run --allow-precompiled --dir . --grant zlib zlib.ready README.md")]
+pub struct Compile {
+    /// The guest, .wasm or .wat
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub guest: PathBuf,
+    /// Where to write it
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
     #[command(flatten)]
     pub permissions: Permissions,
 }

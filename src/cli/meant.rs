@@ -3,7 +3,9 @@ use super::args;
 use super::page::complain;
 use super::report::{WARNING, from_wasmtime};
 use anyhow::{Context as _, Result, bail};
-use portcullis::host::{Bridge, Tier};
+#[cfg(feature = "cranelift")]
+use portcullis::host::Precompiled;
+use portcullis::host::{Bridge, BridgeBuilder, Tier};
 use portcullis::interfaces::{self, Shipped};
 use portcullis::signature::{Interface, parse_interface};
 use std::fs;
@@ -31,9 +33,25 @@ pub fn engine() -> Result<Engine> {
 pub fn module(engine: &Engine, path: &Path) -> Result<Module> {
     // Of a file that is not there the compiler would not say what it was meant to be.
     fs::metadata(path).with_context(|| format!("cannot read the guest {}", path.display()))?;
+    #[cfg(feature = "cranelift")]
+    if Precompiled::is_one(path).unwrap_or(false) {
+        bail!(
+            "{} was compiled ahead of time: it is machine code, which `run` runs only with \
+             --allow-precompiled",
+            path.display()
+        );
+    }
     Module::from_file(engine, path)
         .map_err(from_wasmtime)
         .with_context(|| format!("{} is not a WebAssembly module that can be run", path.display()))
+}
+
+/// Opens a guest that was compiled ahead of time.
+#[cfg(feature = "cranelift")]
+#[expect(unsafe_code, reason = "whoever types --allow-precompiled vouches for the file")]
+pub fn precompiled(path: &Path) -> Result<Precompiled> {
+    // SAFETY: the user says that the file may be run; `--help` says what that means.
+    Ok(unsafe { Precompiled::open(path) }?)
 }
 
 /// An interface that the command line names.
@@ -88,6 +106,9 @@ pub struct Permissions {
     trusted: Vec<String>,
     libraries: Vec<(String, PathBuf)>,
     tier: Tier,
+    /// Nobody has asked for a tier.
+    #[cfg(feature = "cranelift")]
+    automatic: bool,
 }
 
 impl Permissions {
@@ -110,29 +131,43 @@ impl Permissions {
                 args::Tier::Cranelift => Tier::Cranelift,
                 args::Tier::Direct => Tier::Direct,
             },
+            #[cfg(feature = "cranelift")]
+            automatic: typed.tier == args::Tier::Auto,
         })
     }
 
     /// The bridge that allows this and no more.
+    pub fn bridge(&self, engine: &Engine) -> Result<Bridge> {
+        Ok(self.builder(engine)?.build()?)
+    }
+
+    /// The same, with the trampolines of a guest that was compiled ahead of time; it makes no code.
+    #[cfg(feature = "cranelift")]
+    pub fn bridge_for(&self, engine: &Engine, guest: &Precompiled) -> Result<Bridge> {
+        let tier = if self.automatic { Tier::Cranelift } else { self.tier };
+        let builder = self.builder(engine)?.max_tier(tier).make_code(false);
+        Ok(builder.precompiled(guest).build()?)
+    }
+
     #[expect(unsafe_code, reason = "whoever types --grant or --trust-signatures makes the promise")]
-    pub fn bridge(self, engine: &Engine) -> Result<Bridge> {
+    fn builder(&self, engine: &Engine) -> Result<BridgeBuilder> {
         let mut builder = Bridge::builder(engine).max_tier(self.tier);
-        for (name, path) in self.libraries {
-            builder = builder.library(&name, path)?;
+        for (name, path) in &self.libraries {
+            builder = builder.library(name, path)?;
         }
-        for source in self.grants {
+        for source in &self.grants {
             builder = match source {
-                Source::Shipped(shipped) => builder.grant(shipped),
+                Source::Shipped(shipped) => builder.grant(shipped.clone()),
                 // SAFETY: the user granted this file, whose text says what it promises of native
                 // code; `--help` says that a false promise breaks the sandbox.
-                Source::File { name, text } => unsafe { builder.grant_interface(&name, &text) },
+                Source::File { name, text } => unsafe { builder.grant_interface(name, text) },
             }?;
         }
-        for library in self.trusted {
+        for library in &self.trusted {
             // SAFETY: as above, for the prototypes of the guest: `--help` says "full trust".
-            builder = unsafe { builder.trust_signatures(&library) }?;
+            builder = unsafe { builder.trust_signatures(library) }?;
         }
-        Ok(builder.build()?)
+        Ok(builder)
     }
 }
 

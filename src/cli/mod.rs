@@ -5,6 +5,7 @@
 //! meant        what they mean: files read, names resolved
 //! run          run a guest            invoke    its parameters and results
 //! imports      what a guest wants
+//! compile      a guest and its calls as machine code
 //! explain      how a C function is called
 //! check        an interface against library and header
 //! completions  scripts for shells
@@ -16,6 +17,8 @@
 //! what is safe: that is the business of [`portcullis::host`].
 mod args;
 mod check;
+#[cfg(feature = "cranelift")]
+mod compile;
 mod completions;
 mod explain;
 mod imports;
@@ -43,6 +46,8 @@ pub fn main() -> Result<Status, Failure> {
     match typed.command {
         Command::Run(run) => run::run(&run),
         Command::Imports(imports) => imports::imports(&imports),
+        #[cfg(feature = "cranelift")]
+        Command::Compile(compile) => compile::compile(&compile),
         Command::Explain(explain) => explain::explain(&explain),
         Command::Check(check) => check::check(&check),
         Command::Completions(completions) => completions::completions(&completions),

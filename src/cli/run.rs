@@ -4,7 +4,7 @@ use super::report::{Failure, Status, from_wasmtime};
 use super::table::counted;
 use super::{args, invoke, meant};
 use anyhow::{Context as _, anyhow};
-use portcullis::host::{ImportReport, ImportStatus, LinkError, Natives};
+use portcullis::host::{Bridge, ImportReport, ImportStatus, LinkError, Natives};
 use portcullis::plan::CallError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ struct Run {
     permissions: meant::Permissions,
     directories: Vec<(PathBuf, String)>,
     variables: Vec<(String, String)>,
+    #[cfg(feature = "cranelift")]
+    precompiled: bool,
 }
 
 /// What a store holds.
@@ -75,17 +77,18 @@ impl Run {
                 .map(|variable| meant::variable(variable).map_err(usage))
                 .collect::<Result<_, _>>()?,
             permissions: meant::Permissions::read(&typed.permissions)?,
+            #[cfg(feature = "cranelift")]
+            precompiled: typed.allow_precompiled,
         })
     }
 
     fn run(self) -> Result<Status, Failure> {
         let wasi = self.wasi()?;
         let engine = meant::engine()?;
-        let module = meant::module(&engine, &self.guest)?;
+        let (bridge, module) = self.permitted(&engine)?;
         // Before anything of the guest runs, its start function included.
         let export = self.invoke.as_deref().map(|name| Export::meant(&module, name, &self.args));
         let export = export.transpose()?;
-        let bridge = self.permissions.bridge(&engine)?;
         let linker = linker(&engine)?;
         let mut store = store(&engine, wasi);
         let instance = bridge
@@ -106,6 +109,19 @@ impl Run {
             },
             other => other,
         }
+    }
+
+    /// The guest, and what it may call.
+    fn permitted(&self, engine: &Engine) -> Result<(Bridge, Module), Failure> {
+        #[cfg(feature = "cranelift")]
+        if self.precompiled {
+            let guest = meant::precompiled(&self.guest)?;
+            let bridge = self.permissions.bridge_for(engine, &guest)?;
+            let module = bridge.load(&guest).map_err(from_wasmtime);
+            let module = module.with_context(|| format!("cannot run {}", self.guest.display()))?;
+            return Ok((bridge, module));
+        }
+        Ok((self.permissions.bridge(engine)?, meant::module(engine, &self.guest)?))
     }
 
     /// What the guest sees of the system.

@@ -84,6 +84,12 @@ impl Compiler {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(workshop);
     }
 
+    /// What code may need of the processor, as Cranelift calls it.
+    pub(super) fn features(&self) -> Vec<Box<str>> {
+        let flags = self.isa.isa_flags().into_iter();
+        flags.filter(|flag| flag.as_bool() == Some(true)).map(|flag| flag.name.into()).collect()
+    }
+
     /// The CLIF of a plan.
     pub(super) fn lower(&self, plan: &Plan, way: Way) -> Result<Lowered, Unsupported> {
         let mut workshop = self.workshop();

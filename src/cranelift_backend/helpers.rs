@@ -9,12 +9,13 @@ use crate::plan::interpret::{self, text_length};
 use crate::plan::op::Fate;
 use cranelift_codegen::ir::{AbiParam, Signature, types};
 use cranelift_codegen::isa::CallConv;
+use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
 use std::ptr;
 use std::slice;
 
 /// A routine outside of compiled code. All arguments and results are 64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Helper {
     /// Bytes of a string of 1-byte characters, terminator included; 0 when there is none.
     TextLength,

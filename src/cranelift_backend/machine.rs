@@ -8,9 +8,10 @@ use super::code_memory::Code;
 use super::helpers::Helper;
 use super::unwind::Table;
 use crate::plan::HandleKind;
+use serde::{Deserialize, Serialize};
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Machine {
     pub bytes: Box<[u8]>,
     /// Of its first byte.
@@ -21,7 +22,7 @@ pub(super) struct Machine {
 }
 
 /// Eight bytes that depend on the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Patch {
     /// Offset of the first.
     pub at: u32,
@@ -29,7 +30,7 @@ pub(super) struct Patch {
 }
 
 /// What code refers to that is not in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) enum Outside {
     /// The address of a routine.
     Helper(Helper),

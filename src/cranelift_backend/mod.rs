@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use code_memory::Code;
+use machine::Machine;
 use std::mem::transmute;
 
 mod code_memory;
@@ -30,11 +31,13 @@ mod print;
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "probe_unsupported.rs")]
 pub mod probe;
 pub mod signature;
+mod stock;
 mod unsupported;
 mod unwind;
 
 pub use crate::plan::interpret::Status;
 pub use print::{Listing, direct_listing, listing};
+pub use stock::{Stock, StockError};
 pub use unsupported::Unsupported;
 
 /// Machine code for a plan.
@@ -62,7 +65,12 @@ impl Trampoline {
     /// Why it has none.
     pub fn compile(plan: &Plan) -> Result<Trampoline, Unsupported> {
         let (code, _) = compile::compiler()?.compile(plan, lower::Way::Array)?;
-        let code = code.place(&plan.handle_kinds)?;
+        Trampoline::place(&code, plan)
+    }
+
+    /// Gives code that was made of such a plan a place.
+    fn place(made: &Machine, plan: &Plan) -> Result<Trampoline, Unsupported> {
+        let code = made.place(&plan.handle_kinds)?;
         // SAFETY: the code is a function of this type: `lower::trampoline_signature`.
         let entry = Entry(unsafe { transmute::<*const u8, Function>(code.start()) });
         Ok(Trampoline { entry, code })
@@ -120,7 +128,7 @@ pub fn same_code(one: &Plan, other: &Plan) -> bool {
 
 /// Everything of a plan that its code depends on.
 #[must_use]
-pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + '_ {
+pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + std::fmt::Debug + '_ {
     use crate::signature::Variadic;
     let Plan {
         prototype,

@@ -9,6 +9,7 @@ use cranelift_codegen::gimli::LittleEndian;
 use cranelift_codegen::gimli::write::{Address, EhFrame, EndianVec, FrameTable};
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::UnwindInfo;
+use serde::{Deserialize, Serialize};
 
 unsafe extern "C" {
     fn __register_frame(table: *const u8);
@@ -36,7 +37,7 @@ impl Drop for Registered {
 }
 
 /// A table before the code that it describes has a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Table {
     pub bytes: Box<[u8]>,
     /// Where the address of the code belongs: the offset of eight bytes.

@@ -1,11 +1,16 @@
 //! Building a bridge: grants, libraries, limits.
 #![expect(unsafe_code, reason = "functions that make a promise about native code are unsafe")]
+#[cfg(feature = "cranelift")]
+use super::ahead::Precompiled;
 use super::bridge::{Bridge, Shared};
 use super::error::BuildError;
 use super::grants::Grants;
 use super::library::{Libraries, NativeAddress, check_name};
 use super::not_direct::NotDirect;
 use super::tier::Tier;
+use super::trampolines::Trampolines;
+#[cfg(feature = "cranelift")]
+use crate::cranelift_backend::Stock;
 use crate::interfaces::Shipped;
 use crate::plan::Limits;
 use crate::signature::{Interface, parse_interface};
@@ -24,6 +29,9 @@ pub struct BridgeBuilder {
     max_tier: Tier,
     /// To do without direct calls.
     told: bool,
+    #[cfg(feature = "cranelift")]
+    stock: Stock,
+    makes_code: bool,
 }
 
 impl BridgeBuilder {
@@ -35,6 +43,9 @@ impl BridgeBuilder {
             limits: Limits::default(),
             max_tier: Tier::default(),
             told: false,
+            #[cfg(feature = "cranelift")]
+            stock: Stock::new(),
+            makes_code: true,
         }
     }
 
@@ -150,13 +161,36 @@ impl BridgeBuilder {
         self
     }
 
+    /// Whether the bridge may make machine code while the program runs (it may, unless told otherwise).
+    /// Without it, calls are made by the trampolines of [`precompiled`](BridgeBuilder::precompiled) guests,
+    /// by templates and by the interpreter.
+    #[must_use]
+    pub fn make_code(mut self, allowed: bool) -> BridgeBuilder {
+        self.makes_code = allowed;
+        self
+    }
+
+    /// Uses the trampolines that were made ahead of time for this guest, as far as `max_tier` allows
+    /// trampolines at all. Several guests may be given.
+    #[cfg(feature = "cranelift")]
+    #[must_use]
+    pub fn precompiled(mut self, guest: &Precompiled) -> BridgeBuilder {
+        self.stock.extend(guest.stock().clone());
+        self
+    }
+
     /// Builds it.
     ///
     /// # Errors
     /// On hosts other than x86-64 Linux; when the engine's configuration leaves native code too
     /// little stack under `call_async`.
     pub fn build(self) -> Result<Bridge, BuildError> {
-        let BridgeBuilder { engine, grants, libraries, limits, max_tier, told } = self;
+        let BridgeBuilder { engine, grants, libraries, limits, max_tier, told, makes_code, .. } =
+            self;
+        #[cfg(feature = "cranelift")]
+        let trampolines = Trampolines::new(self.stock, makes_code);
+        #[cfg(not(feature = "cranelift"))]
+        let trampolines = Trampolines::new(makes_code);
         if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
             let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
             return Err(BuildError::UnsupportedHost { arch, os });
@@ -169,8 +203,12 @@ impl BridgeBuilder {
             limits,
             max_tier,
             plans: Default::default(),
-            trampolines: Default::default(),
-            not_direct: if told { OnceLock::from(Some(NotDirect::Told)) } else { OnceLock::new() },
+            trampolines,
+            not_direct: match (told, makes_code) {
+                (true, _) => OnceLock::from(Some(NotDirect::Told)),
+                (false, false) => OnceLock::from(Some(NotDirect::MakesNoCode)),
+                (false, true) => OnceLock::new(),
+            },
             handle_numbers: Default::default(),
             links: Default::default(),
         };

@@ -13,6 +13,8 @@
 //! ```
 //!
 //! Not here: the language of prototypes (`signature`), what a call does with its arguments (`plan`).
+#[cfg(feature = "cranelift")]
+mod ahead;
 mod allocator;
 mod bound;
 mod bridge;
@@ -52,6 +54,8 @@ mod tier;
 mod trampolines;
 mod wasm_type;
 
+#[cfg(feature = "cranelift")]
+pub use ahead::{Precompiled, PrecompiledError, PrecompiledImport};
 pub use bridge::Bridge;
 pub use builder::BridgeBuilder;
 pub use check::{MissingSymbol, missing_symbols};

@@ -50,6 +50,9 @@ pub enum NotDirect {
     /// The trial could not be made.
     #[error("a trial call was not possible: {0}")]
     NoTrial(String),
+    /// The trial needs a small module, and the bridge [makes no code](super::BridgeBuilder::make_code).
+    #[error("the bridge makes no code, and direct calls are tried with some")]
+    MakesNoCode,
     /// A test has asked for it.
     #[error("told to do without")]
     Told,

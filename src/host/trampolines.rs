@@ -3,7 +3,7 @@
 //! Not here: making one (`cranelift_backend`), and when one is made (`tier`).
 pub(super) use crate::cranelift_backend::Entry;
 use crate::cranelift_backend::direct::{self, Direct};
-use crate::cranelift_backend::{Trampoline, Unsupported, identity, same_code};
+use crate::cranelift_backend::{Stock, Trampoline, identity, same_code};
 use crate::plan::Plan;
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
@@ -46,10 +46,14 @@ impl CompiledDirect {
 }
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Trampolines {
     array: Shelf<Trampoline>,
     direct: Shelf<Direct>,
+    /// What was made ahead of time.
+    stock: Stock,
+    /// Whether what is not there may be made.
+    makes_code: bool,
 }
 
 /// Code of one kind.
@@ -75,12 +79,27 @@ impl<C> Default for Shelf<C> {
 const UNUSED: usize = 64;
 
 impl Trampolines {
+    /// None yet but those in `stock`; others are made only if the bridge may make code.
+    pub(super) fn new(stock: Stock, makes_code: bool) -> Trampolines {
+        Trampolines { array: Shelf::default(), direct: Shelf::default(), stock, makes_code }
+    }
+
+    /// A trampoline that nobody has yet.
+    fn make(&self, plan: &Plan) -> Result<Trampoline, String> {
+        match self.stock.trampoline(plan) {
+            Ok(Some(ready)) => Ok(ready),
+            Ok(None) if self.makes_code => Trampoline::compile(plan).map_err(|why| why.to_string()),
+            Ok(None) => Err("none was made ahead of time, and the bridge makes no code".to_owned()),
+            Err(why) => Err(why.to_string()),
+        }
+    }
+
     /// The trampoline of a plan.
     ///
     /// # Errors
     /// Why it has none.
     pub(super) fn of(&self, plan: &Arc<Plan>) -> Result<Compiled, String> {
-        self.array.of(plan, same_code, Trampoline::compile).map(Compiled)
+        self.array.of(plan, same_code, |plan| self.make(plan)).map(Compiled)
     }
 
     /// The direct trampoline of a plan.
@@ -88,7 +107,8 @@ impl Trampolines {
     /// # Errors
     /// Why it has none.
     pub(super) fn direct_of(&self, plan: &Arc<Plan>) -> Result<CompiledDirect, String> {
-        self.direct.of(plan, direct::same_code, Direct::compile).map(CompiledDirect)
+        let compile = |plan: &Plan| Direct::compile(plan).map_err(|why| why.to_string());
+        self.direct.of(plan, direct::same_code, compile).map(CompiledDirect)
     }
 }
 
@@ -97,14 +117,14 @@ impl<C> Shelf<C> {
         &self,
         plan: &Arc<Plan>,
         same: fn(&Plan, &Plan) -> bool,
-        compile: fn(&Plan) -> Result<C, Unsupported>,
+        compile: impl Fn(&Plan) -> Result<C, String>,
     ) -> Result<Arc<Known<C>>, String> {
         let hash = FxBuildHasher.hash_one(identity(plan));
         if let Some(known) = self.known(hash, plan, same) {
             return Ok(known);
         }
         // Compiled outside of the lock. Who does the same at the same time is second, and shares.
-        let code = compile(plan).map_err(|why| why.to_string())?;
+        let code = compile(plan)?;
         if let Some(known) = self.known(hash, plan, same) {
             return Ok(known);
         }
@@ -167,7 +187,7 @@ mod tests {
 
     #[test]
     fn plans_that_differ_in_names_share_their_code_while_it_is_used() {
-        let all = Trampolines::default();
+        let all = Trampolines::new(Stock::new(), true);
         let cos = all.of(&plan("double cos(double x)")).expect("it is compiled");
         let sin = all.of(&plan("double sin(double angle)")).expect("it is compiled");
         assert!(Arc::ptr_eq(&cos.0, &sin.0));
@@ -184,7 +204,7 @@ mod tests {
 
     #[test]
     fn what_nobody_uses_is_forgotten() {
-        let all = Trampolines::default();
+        let all = Trampolines::new(Stock::new(), true);
         let kept = all.of(&plan("int f(int a)")).expect("it is compiled");
         for number in 0..200 {
             let text = format!("int f(int a __range(0, {number}))");

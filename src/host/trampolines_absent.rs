@@ -48,6 +48,10 @@ impl Entry {
 pub(super) struct Trampolines;
 
 impl Trampolines {
+    pub(super) fn new(_: bool) -> Trampolines {
+        Trampolines
+    }
+
     /// # Errors
     /// Always.
     #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]

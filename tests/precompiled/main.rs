@@ -1,0 +1,162 @@
+//! Guests that were compiled ahead of time: this process makes no machine code.
+//!
+//! All of it is one test, because it looks at every mapping of the process.
+#![cfg(all(feature = "cli", feature = "cranelift"))]
+#![expect(unsafe_code, reason = "opens machine code that a child process has written")]
+use portcullis::host::{Bridge, BridgeBuilder, Natives, Precompiled, PrecompiledError, Tier};
+use portcullis::interfaces;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use wasmtime::{Engine, Linker, Store};
+
+const GUEST: &str = r#"(module
+    (import "zlib" "crc32" (func $crc (param i32 i32 i32) (result i32)))
+    (import "libz.so.1" "unsigned long adler32(unsigned long, const uint8_t buf[len], unsigned len)"
+        (func $adler (param i32 i32 i32) (result i32)))
+    (import "libm" "cos" (func $cos (param f64) (result f64)))
+    (import "libm" "frexp" (func $frexp (param f64 i32) (result f64)))
+    (import "libm" "sinl" (func $sinl (param i32 i64 i64)))
+    (memory (export "memory") 1)
+    (data (i32.const 64) "123456789")
+    (func (export "crc") (param i32) (result i32)
+        (call $crc (i32.const 0) (i32.const 64) (local.get 0)))
+    (func (export "adler") (result i32) (call $adler (i32.const 1) (i32.const 64) (i32.const 9)))
+    (func (export "cos") (param f64) (result f64) (call $cos (local.get 0)))
+    (func (export "exponent") (param f64) (result i32)
+        (drop (call $frexp (local.get 0) (i32.const 32))) (i32.load (i32.const 32)))
+    (func (export "sinl") (param i64 i64) (result i64)
+        (call $sinl (i32.const 128) (local.get 0) (local.get 1)) (i64.load (i32.const 136))))"#;
+
+fn portcullis(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.args(args).output().expect("the program was built")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn open(path: &Path) -> Result<Precompiled, PrecompiledError> {
+    // SAFETY: the program has written it, into a folder of this test's. What the test breaks of it is
+    // refused before any of it is run.
+    unsafe { Precompiled::open(path) }
+}
+
+fn builder(engine: &Engine) -> BridgeBuilder {
+    let builder = Bridge::builder(engine).grant(interfaces::zlib()).expect("it can be granted");
+    builder.grant(interfaces::libm()).expect("likewise")
+}
+
+/// Executable mappings that no file is behind.
+fn made_at_run_time() -> Vec<String> {
+    let maps = fs::read_to_string("/proc/self/maps").expect("on Linux");
+    let anonymous = |line: &&str| {
+        let mut words = line.split_whitespace();
+        let executable = words.nth(1).is_some_and(|rights| rights.contains('x'));
+        let path = words.nth(3).unwrap_or("");
+        executable && !path.starts_with('/') && !matches!(path, "[vdso]" | "[vsyscall]")
+    };
+    maps.lines().filter(anonymous).map(str::to_owned).collect()
+}
+
+#[test]
+fn everything_is_made_before_and_nothing_while_it_runs() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let (guest, ready) = (at("guest.wat"), at("guest.ready"));
+    fs::write(&guest, GUEST).expect("a file in it");
+    let paths = (guest.to_str().expect("UTF-8"), ready.to_str().expect("UTF-8"));
+    let grants = ["--grant", "zlib", "--grant", "libm"];
+    let compiled = portcullis(&[&["compile", paths.0, "-o", paths.1], &grants[..]].concat());
+    let said = text(&compiled.stdout);
+    assert!(compiled.status.success(), "{}", text(&compiled.stderr));
+    assert!(said.contains("trampolines for 4 of 5 native imports"), "{said}");
+    assert!(said.contains("libm.sinl: a `long double`"), "{said}");
+
+    // The program runs it, if it is told that this is code.
+    let ran = portcullis(
+        &[&["run", "--allow-precompiled", "--invoke", "crc"], &grants[..], &[paths.1, "9"]]
+            .concat(),
+    );
+    assert_eq!(text(&ran.stdout).trim(), "-873187034", "{}", text(&ran.stderr));
+    let refused = portcullis(&[&["run", "--invoke", "crc"], &grants[..], &[paths.1, "9"]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("--allow-precompiled"), "{}", text(&refused.stderr));
+
+    // And so does a host that makes no code.
+    assert_eq!(made_at_run_time(), Vec::<String>::new(), "before anything has happened");
+    let engine = Engine::default();
+    let guest = open(&ready).expect("it was just written");
+    let bridge = builder(&engine).precompiled(&guest).max_tier(Tier::Cranelift).make_code(false);
+    let bridge = bridge.build().expect("a bridge");
+    let module = bridge.load(&guest).expect("all is as it was");
+    let tiers: Vec<_> = bridge
+        .describe(&module)
+        .into_iter()
+        .map(|import| match import.status {
+            portcullis::host::ImportStatus::Native(found) => (import.name, found[0].tier),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let compiled = tiers.iter().filter(|(_, tier)| *tier == Tier::Cranelift).count();
+    assert_eq!(compiled, 4, "{tiers:?}");
+    let mut store = Store::new(&engine, Natives::default());
+    let linker = Linker::new(&engine);
+    let instance = bridge.instantiate(&mut store, &linker, &module, |natives| natives);
+    let instance = instance.expect("it links");
+    let crc = instance.get_typed_func::<i32, i32>(&mut store, "crc").expect("exported");
+    assert_eq!(crc.call(&mut store, 9).expect("no trap").cast_unsigned(), 0xcbf4_3926);
+    let past =
+        crc.call(&mut store, 70_000).expect_err("it is not that large").root_cause().to_string();
+    assert!(past.contains("70000 bytes at 0x40 reach past the memory of 65536 bytes"), "{past}");
+    let adler = instance.get_typed_func::<(), i32>(&mut store, "adler").expect("exported");
+    assert_eq!(adler.call(&mut store, ()).expect("no trap"), 0x091e_01de);
+    let cos = instance.get_typed_func::<f64, f64>(&mut store, "cos").expect("exported");
+    assert_eq!(cos.call(&mut store, 0.0).expect("no trap"), 1.0);
+    let exponent = instance.get_typed_func::<f64, i32>(&mut store, "exponent").expect("exported");
+    assert_eq!(exponent.call(&mut store, 1024.0).expect("no trap"), 11);
+    // What has no trampoline is interpreted: sinl(-0.0) is -0.0.
+    let sinl = instance.get_typed_func::<(i64, i64), i64>(&mut store, "sinl").expect("exported");
+    assert_eq!(sinl.call(&mut store, (0, i64::MIN)).expect("no trap"), i64::MIN);
+    assert_eq!(made_at_run_time(), Vec::<String>::new(), "after all of it has run");
+
+    // What is not granted, or not as it was, is refused.
+    let bare = Bridge::builder(&engine).precompiled(&guest).build().expect("a bridge");
+    let denied = bare.load(&guest).expect_err("nothing is granted").to_string();
+    assert!(denied.contains("`zlib` `crc32`: not granted"), "{denied}");
+    let narrower =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("interfaces/zlib.h"));
+    let narrower = narrower
+        .expect("it ships")
+        .replace("uLong crc32(uLong crc,", "uLong crc32(uLong crc __range(0),");
+    // SAFETY: it is narrower than what ships.
+    let other = unsafe { Bridge::builder(&engine).grant_interface("zlib.h", &narrower) };
+    let other = other.expect("it is an interface").grant(interfaces::libm()).expect("likewise");
+    let other = other.precompiled(&guest).make_code(false).build().expect("a bridge");
+    let changed = other.load(&guest).expect_err("it has changed");
+    let changed = changed.downcast_ref::<PrecompiledError>().expect("it says so");
+    assert!(
+        matches!(changed, PrecompiledError::Changed { name, .. } if name == "crc32"),
+        "{changed}"
+    );
+
+    // Neither is what somebody has broken or what is something else.
+    let whole = fs::read(&ready).expect("it is there");
+    let broken = at("broken");
+    for length in [0, 7, 15, 16, whole.len() / 2, whole.len() - 1] {
+        fs::write(&broken, &whole[..length]).expect("a file");
+        assert!(matches!(open(&broken), Err(PrecompiledError::Foreign { .. })), "{length}");
+    }
+    let mut longer = whole.clone();
+    let place = longer.len() - 16;
+    longer[place..place + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+    fs::write(&broken, &longer).expect("a file");
+    assert!(matches!(open(&broken), Err(PrecompiledError::Foreign { .. })));
+    assert!(matches!(open(&at("nothing")), Err(PrecompiledError::Unread { .. })));
+
+    // A guest that is compiled here would have been seen.
+    let made = wasmtime::Module::new(&engine, GUEST).expect("valid");
+    assert_ne!(made_at_run_time(), Vec::<String>::new());
+    drop(made);
+}
