@@ -117,8 +117,9 @@ pub enum Target {
     },
     /// A function of the guest's table, of which native code gets a closure.
     Function {
-        /// Index into `Plan::callbacks`.
-        callback: u16,
+        /// Index into `Plan::callbacks`. `None` in plans of callbacks: there it only comes from native
+        /// code, which has it of the guest.
+        callback: Option<u16>,
         /// How long native code may call it.
         keep: Keep,
     },

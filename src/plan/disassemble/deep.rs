@@ -115,7 +115,11 @@ impl Printer<'_> {
                     Keep::Result => ", kept by the result".to_owned(),
                     Keep::Library => ", kept".to_owned(),
                 };
-                return format!("closure of callback {callback}{kept}, {}", null_name(*null));
+                let what = match callback {
+                    Some(callback) => format!("closure of callback {callback}"),
+                    None => "function of the guest".to_owned(),
+                };
+                return format!("{what}{kept}, {}", null_name(*null));
             }
             Target::Cookie { with: None } => return "cookie".to_owned(),
             Target::Cookie { with: Some(with) } => {

@@ -12,11 +12,16 @@ impl<'a> Compiler<'a> {
     /// A pointer to a function, in an object.
     pub(super) fn function_in(&mut self, site: &Inner<'a>, function: &Function) -> Option<Target> {
         self.refuse_directions(site.ty)?;
+        if self.is_called {
+            // The guest is given its own index: no closure is made, whose plan might lead here again.
+            let keep = self.keep(site.ty)?;
+            return Some(Target::Function { callback: None, keep });
+        }
         let last = site.path.rsplit('.').next().unwrap_or_default();
         let name: String = last.chars().take_while(|c| *c != '[').collect();
         let name = if name.is_empty() { "callback" } else { &name };
         let name = Ident { name: name.into(), span: site.ty.span };
-        let callback = self.callback_of(function, site.ty, Some(&name))?;
+        let callback = Some(self.callback_of(function, site.ty, Some(&name))?);
         let keep = self.keep(site.ty)?;
         Some(Target::Function { callback, keep })
     }

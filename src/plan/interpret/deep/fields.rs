@@ -7,7 +7,7 @@ use crate::plan::handles::HandleError;
 use crate::plan::interpret::copies::{Held, Parent};
 use crate::plan::interpret::{Failure, callback};
 use crate::plan::op::{Fate, Op};
-use crate::plan::problem::Problem;
+use crate::plan::problem::{CallbackProblem, Problem};
 use crate::plan::shape::{Keep, Link};
 
 impl Walk<'_, '_> {
@@ -59,8 +59,12 @@ impl Walk<'_, '_> {
         link: &Link,
         parent: Option<Parent>,
         guest: u64,
-        (number, keep): (u16, Keep),
+        (number, keep): (Option<u16>, Keep),
     ) -> Result<u64, Failure> {
+        let Some(number) = number else {
+            let problem = CallbackProblem::NoFunction { index: guest };
+            return self.fail(link, parent, Fault::Known(Problem::Callback(Box::new(problem))));
+        };
         // SAFETY: the caller's promise: a plan that has callbacks may call back.
         let closure = match unsafe { callback::closure_at(&self.space, guest, number) } {
             Ok(closure) => closure,

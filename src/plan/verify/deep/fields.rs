@@ -4,6 +4,7 @@ use super::super::demand::{Argument, find};
 use super::super::error::Fault;
 use super::super::{Checked, Verifier};
 use super::data::Member;
+use crate::plan::Kind;
 use crate::plan::frame::FrameLayout;
 use crate::plan::layout::Target as Memory;
 use crate::plan::op::{At, Direction, Op};
@@ -37,7 +38,11 @@ impl<'p> Verifier<'p> {
         if self.kept_by(member.ty) != Some(keep) {
             return self.wrong("who keeps a function", index);
         }
-        self.callback_entry(callback, member.ty, index)
+        match (callback, self.plan.kind) {
+            (Some(callback), Kind::Import) => self.callback_entry(callback, member.ty, index),
+            (None, Kind::Callback) => Ok(()),
+            _ => self.wrong("a function that comes from elsewhere", index),
+        }
     }
 
     pub(super) fn kept_by(&self, ty: &Type) -> Option<Keep> {

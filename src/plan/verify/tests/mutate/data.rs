@@ -130,8 +130,10 @@ fn links(link: &Link) -> Vec<Link> {
         [Keep::Call, Keep::Library, Keep::Result, Keep::Slot(0), Keep::Slot(1), Keep::Slot(999)];
     for keep in keeps {
         let callbacks = match link.target {
-            Target::Function { callback, .. } => [callback, callback ^ 1, 999],
-            _ => [0, 1, 999],
+            Target::Function { callback: Some(callback), .. } => {
+                [Some(callback), Some(callback ^ 1), Some(999), None]
+            }
+            _ => [Some(0), Some(1), Some(999), None],
         };
         for callback in callbacks {
             targets.push(Target::Function { callback, keep });
