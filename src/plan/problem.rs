@@ -292,6 +292,8 @@ pub enum CallbackProblem {
         /// Size of the copy, in bytes.
         lent: u64,
     },
+    /// Native code passes data that holds pointers and lies in the guest's memory.
+    Untrusted,
     /// The guest has left another pointer in native memory than it was given.
     LeftPointer,
     /// No code is left for closures.
@@ -334,6 +336,9 @@ impl fmt::Display for CallbackProblem {
             CallbackProblem::NoTable { reason } => write!(f, "no function table: {reason}"),
             CallbackProblem::NotTheGuests => f.write_str(
                 "native code left the address of a function that is not in the guest's table",
+            ),
+            CallbackProblem::Untrusted => f.write_str(
+                "native code passes data that holds pointers and lies in the guest's own memory, where the guest could have written them",
             ),
             CallbackProblem::LeftPointer => f.write_str(
                 "the guest has left another pointer there than it was given, and nothing would keep what it points at for native code",

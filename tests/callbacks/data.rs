@@ -169,11 +169,26 @@ fn pointers_in_the_guests_memory_are_not_believed() {
         &[("node_in_guest", ONE)],
         "$f",
         r#"(func $f (param i32) (result i32) (i32.load (local.get 0)))
-           (func (export "go") (result i32) (call $node_in_guest (i32.const 1) (i32.const 1024)))"#,
+           (func (export "go") (param i32) (result i32) (call $node_in_guest (i32.const 1) (local.get 0)))
+           ;; What it holds looks like native pointers: to its own page.
+           (func (export "grow") (result i32) (local $at i32)
+                (local.set $at (i32.mul (memory.grow (i32.const 1)) (i32.const 65536)))
+                (i32.store (local.get $at) (i32.const 7))
+                (i64.store offset=8 (local.get $at) (i64.const 0x1000))
+                (local.get $at))"#,
     );
-    let error = trapped(guest.call::<_, i32>("go", ()));
-    assert!(error.to_string().contains("in the callback \"f\": parameter 1 \"head\""), "{error}");
-    assert_eq!(guest.live(), 0);
+    let refused = |guest: &mut Guest, at: i32| {
+        let error = trapped(guest.call::<_, i32>("go", at)).to_string();
+        assert!(error.contains("in the callback \"f\": parameter 1 \"head\""), "{error}");
+        assert!(error.contains("lies in the guest's own memory"), "{error}");
+        assert_eq!(guest.live(), 0);
+    };
+    refused(&mut guest, 1024);
+    // Memory that has grown since the closure was made is the guest's as well.
+    for _ in 0..2 {
+        let at = guest.run("grow", ());
+        refused(&mut guest, at);
+    }
 }
 
 #[test]

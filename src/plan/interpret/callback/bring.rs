@@ -18,7 +18,7 @@ use crate::plan::interpret::copies::Parent;
 use crate::plan::interpret::deep::{Blocks, Way, path_to, untrue};
 use crate::plan::interpret::space::ObjectEnvironment;
 use crate::plan::moves::store_run;
-use crate::plan::problem::Problem;
+use crate::plan::problem::{CallbackProblem, Problem};
 use crate::plan::shape::{Link, Reach, Shape, Target};
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
@@ -190,6 +190,10 @@ impl Call<'_> {
         if flat && let Some(address) = self.own(native) {
             return Ok(Found::Value(address));
         }
+        if parent.is_none() {
+            // How far the guest's memory reaches decides what is believed. No guest code runs until all is read.
+            self.refresh();
+        }
         let size = u64::from(size);
         // SAFETY: the caller's promise.
         let (elements, linked) = unsafe {
@@ -220,7 +224,11 @@ impl Call<'_> {
         };
         let bytes = elements.checked_mul(size);
         let has_links = number.is_some_and(|number| !shapes[usize::from(number)].links.is_empty());
-        if bytes.is_none_or(|bytes| !self.may_be_read(native, bytes, has_links)) {
+        if has_links && self.inside(native).is_some_and(|at| at < self.closure.memory().1) {
+            let untrusted = Problem::Callback(Box::new(CallbackProblem::Untrusted));
+            return self.fail(parent, member, Fault::Known(untrusted));
+        }
+        if bytes.is_none_or(|bytes| !self.may_be_read(native, bytes)) {
             return self.fail(parent, member, Fault::Unreachable);
         }
         let start = ptr::with_exposed_provenance_mut::<u8>(usize_of(native));
@@ -395,13 +403,12 @@ impl Call<'_> {
         None
     }
 
-    /// Whether native data may be believed to be there: all of it or nothing lies in the guest's memory, and nothing
-    /// that holds pointers.
-    fn may_be_read(&self, native: u64, bytes: u64, has_links: bool) -> bool {
+    /// Whether native data may be believed to be there: all of it or nothing lies in the guest's memory.
+    fn may_be_read(&self, native: u64, bytes: u64) -> bool {
         let (base, len) = self.closure.memory();
         let first = native.wrapping_sub(base);
         if first < len {
-            return !has_links && bytes <= len - first;
+            return bytes <= len - first;
         }
         // It begins in front of the memory, or behind it.
         native.checked_add(bytes).is_some_and(|end| native >= base || end <= base)

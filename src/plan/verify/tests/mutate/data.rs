@@ -75,8 +75,11 @@ pub(super) fn shapes(plan: &Plan, all: &mut Vec<Mutant>) {
             with("test", &|m| edit(m, &|test| test.host += 4));
             with("test", &|m| edit(m, &|test| test.width = Width::U8));
             with("test", &|m| edit(m, &|test| test.intervals = [].into()));
-            with("test", &|m| edit(m, &|test| test.intervals[0].0 = test.intervals[0].1));
-            with("test", &|m| edit(m, &|test| test.intervals[0].1 = 999));
+            // Another change may have taken them all.
+            if !shape.tests[test].intervals.is_empty() {
+                with("test", &|m| edit(m, &|test| test.intervals[0].0 = test.intervals[0].1));
+                with("test", &|m| edit(m, &|test| test.intervals[0].1 = 999));
+            }
             with("test", &|m| m.shapes[number].tests = [].into());
         }
         for index in 0..shape.links.len() {
