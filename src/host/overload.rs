@@ -181,8 +181,19 @@ fn argument(plan: &Plan, operand: Operand) -> Option<Argument> {
 
 impl Guard {
     /// Whether the ranges hold for these arguments. Bounds that have no value hold for none.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the upper half of an `i32`'s slot is garbage"
+    )]
     pub(super) fn holds(&self, slots: &[GuestSlot]) -> bool {
         match &self.test {
+            // Most are an `int` between two numbers.
+            Test::Within(ranges) if self.value.is_int() && ranges.len() == 1 => {
+                let Some(slot) = slots.get(usize::from(self.value.slot)) else { return false };
+                let value = i64::from((slot.low as u32).cast_signed());
+                ranges.iter().all(|(low, high)| *low <= value.into() && i128::from(value) <= *high)
+            }
             Test::Within(ranges) => {
                 let value = self.value.read(slots);
                 value.is_some_and(|value| ranges.iter().any(|(l, h)| (*l..=*h).contains(&value)))
@@ -207,6 +218,12 @@ impl Guard {
 }
 
 impl Argument {
+    /// Whether it is the low half of its slot, with its sign.
+    fn is_int(&self) -> bool {
+        let what = (self.decode, self.operand.width);
+        matches!(what, (Decode::Unsigned(32), Width::I32) | (Decode::Signed(32), Width::I64))
+    }
+
     fn read(&self, slots: &[GuestSlot]) -> Option<i128> {
         let slot = slots.get(usize::from(self.slot))?;
         Some(read(self.decode.image(slot.low), self.operand.width))

@@ -46,6 +46,21 @@ pub enum MoveKind {
     Extended,
 }
 
+impl Move {
+    /// Whether what native code leaves always fits where it goes.
+    #[must_use]
+    pub fn always_fits(&self) -> bool {
+        match self.kind {
+            MoveKind::Signed32 | MoveKind::Unsigned32 => false,
+            MoveKind::Clear(_)
+            | MoveKind::Bytes(_)
+            | MoveKind::Bits(_)
+            | MoveKind::Bool
+            | MoveKind::Extended => true,
+        }
+    }
+}
+
 impl MoveKind {
     /// How many bytes of the value in memory it reads or writes.
     #[must_use]

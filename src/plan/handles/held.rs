@@ -4,7 +4,7 @@
 //! that it lends: a call that uses a statement has its connection to itself. Flags say so in the
 //! table, and every call looks at those of its handles' lineages ([`HandleTable::check_free`]).
 use super::entry::{EXCLUSIVE, FOR_EVER};
-use super::{HandleError, HandleTable, HandleType, index_of};
+use super::{HandleError, HandleTable, HandleType, INDEX_BITS, index_of};
 use std::ffi::c_void;
 
 const _: () = assert!(EXCLUSIVE == 1, "the flag is counted");
@@ -56,8 +56,8 @@ impl HandleTable {
 
     /// Enters a handle as the only one of a call and, if it is to be `alone`, holds it: as
     /// [`HandleTable::enter`] and [`HandleTable::hold`] one after the other. `None`, and nothing has
-    /// changed, when it is not fit for that, or, if its loans are to end, something that it lends would
-    /// have to be looked at.
+    /// changed, when it is not fit for that, or when more would have to be looked at: something else is
+    /// held, or the handle, whose loans are to end, lends other handles or is kept.
     pub fn enter_alone(
         &mut self,
         handle: u32,
@@ -65,30 +65,35 @@ impl HandleTable {
         invalidated: bool,
         alone: bool,
     ) -> Option<*mut c_void> {
-        let entry = self.get(handle, kind).ok()?;
+        let index = index_of(handle) as usize;
+        let entry = self.entries.get(index)?;
         let pointer = entry.pointer;
-        let lends = entry.lends > 0 || entry.captured > 0 || entry.flags & FOR_EVER != 0;
-        if invalidated && (entry.busy > 0 || lends) {
+        if entry.generation != handle >> INDEX_BITS || entry.kind != kind || pointer.is_null() {
             return None;
         }
-        self.check_free(handle).ok()?;
-        let index = index_of(handle);
-        let of_others = |index: u32| {
-            let entry = &self.entries[index as usize];
-            entry.kind.is_alone() && entry.busy > 0
-        };
-        if alone && self.lineage(index).any(of_others) {
+        let used = entry.busy | entry.lends | entry.captured | (entry.flags & FOR_EVER);
+        if self.exclusive > 0 || (invalidated && used != 0) {
             return None;
         }
-        let mut held = 0;
-        self.each_ancestor(handle, |entry| {
+        // A parent was alive when its child was made, so that the chain ends; see `adopt`.
+        let mut next = if alone { index } else { 0 };
+        while next != 0 {
+            let entry = self.entries.get(next)?;
+            if entry.kind.is_alone() && entry.busy > 0 {
+                return None;
+            }
+            next = entry.parent as usize;
+        }
+        next = index;
+        while next != 0 {
+            let Some(entry) = self.entries.get_mut(next) else { break };
             entry.busy += 1;
             if alone && entry.kind.is_alone() {
                 entry.flags |= EXCLUSIVE;
-                held += 1;
+                self.exclusive += 1;
             }
-        });
-        self.exclusive += held;
+            next = entry.parent as usize;
+        }
         Some(pointer)
     }
 

@@ -236,12 +236,23 @@ fn expression(space: &Space<'_>, expr: u16) -> Result<i128, Failure> {
     evaluate(expression, &mut FrameEnvironment(*space)).map_err(|_| Failure::Check)
 }
 
-/// Checks a buffer and places its native address, and its length in bytes where it is wanted.
+/// Checks a buffer and places its native address, and its length in bytes where it is wanted. Apart, so that
+/// the loop over all ops stays small.
 ///
 /// # Safety
 /// As [`step`].
 #[inline(never)]
 pub unsafe fn buffer(op: &Op, space: &Space<'_>) -> Result<(), Failure> {
+    // SAFETY: the caller's promise.
+    unsafe { buffer_here(op, space) }
+}
+
+/// As [`buffer`].
+///
+/// # Safety
+/// As [`step`].
+#[inline(always)]
+pub unsafe fn buffer_here(op: &Op, space: &Space<'_>) -> Result<(), Failure> {
     let Op::Buffer { slot, to, count, size, align, null, param: _, extent } = *op else {
         return Ok(()); // not called for others
     };

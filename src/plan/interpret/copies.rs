@@ -15,8 +15,9 @@ use std::ptr::{self, NonNull};
 
 /// What a block costs beside its bytes, when a call's copies are counted.
 const BLOCK_COST: u64 = 64;
-/// Size of a chunk, unless a block asks for more.
-const CHUNK: usize = 4096;
+/// Size of the first chunk and of the others, unless a block asks for more. Chunks are zeroed: most calls copy
+/// little.
+const CHUNKS: [usize; 2] = [256, 4096];
 
 /// Copies of guest memory that the call made for native code.
 #[derive(Debug)]
@@ -176,7 +177,8 @@ impl CallMemory {
             self.used = start + bytes;
             return Some(chunk.wrapping_add(start));
         }
-        let layout = Layout::from_size_align(bytes.max(CHUNK), wanted.align.max(16)).ok()?;
+        let usual = CHUNKS[usize::from(!self.chunks.is_empty())];
+        let layout = Layout::from_size_align(bytes.max(usual), wanted.align.max(16)).ok()?;
         // SAFETY: the size is not zero.
         let chunk = unsafe { alloc_zeroed(layout) };
         if chunk.is_null() {

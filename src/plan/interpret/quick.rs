@@ -13,11 +13,12 @@
 use super::before;
 use super::result::{Both, Misfit, give};
 use super::space::Space;
-use super::{CallMemory, enter, stub};
+use super::{CallMemory, Failure, enter, stub};
 use super::{Guest, HeapFrame, SMALL_FRAME, SmallFrame, Stop, resume};
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
 use crate::plan::handles::HandleType;
+use crate::plan::moves::{Move, load};
 use crate::plan::op::{At, Fate, Null, Op, Returns, Stub, Width};
 use crate::plan::{Facts, Plan};
 use held::Held;
@@ -151,7 +152,7 @@ impl Quick {
             reply: reply(returns),
             stub,
             returns,
-            after: behind.into(),
+            after: behind.iter().copied().filter(|op| !always_fits(plan, op)).collect(),
             held,
         };
         let (mut narrow, mut wide) = (Vec::new(), Vec::new());
@@ -317,10 +318,17 @@ impl Quick {
             let place = |to: u16, value: u64| {
                 frame.cast::<u8>().add(to.into()).cast::<u64>().write(value);
             };
+            // The end that never comes keeps the compiler from unrolling loops of two or three turns.
             for one in &self.narrow {
+                if one.to == 0 {
+                    break;
+                }
                 place(one.to, u64::from(from(one.from).cast::<u32>().read()));
             }
             for one in &self.wide {
+                if one.to == 0 {
+                    break;
+                }
                 place(one.to, from(one.from).cast::<u64>().read());
             }
             if self.steps.is_empty() {
@@ -381,9 +389,15 @@ impl Quick {
                         let space = Space::new(plan, binding, frame);
                         let op = &plan.ops[usize::from(index)];
                         let done = match *op {
-                            Op::Buffer { .. } => before::buffer(op, &space),
+                            Op::Buffer { .. } => before::buffer_here(op, &space),
+                            Op::Room { slot, size } => {
+                                let at = space.inside(space.pointer(slot), size.into());
+                                at.map(|_| ()).ok_or(Failure::Check)
+                            }
                             Op::Object { slot, size, moves } => {
-                                before::object(&space, slot, size, moves)
+                                let at = space.inside(space.pointer(slot), size.into());
+                                let moves = &plan.moves[usize::from(moves)];
+                                at.map(|at| load(moves, frame.cast(), at)).ok_or(Failure::Check)
                             }
                             _ => before::step(op, &space, &mut memory.0),
                         };
@@ -474,6 +488,13 @@ impl Quick {
             })
         }
     }
+}
+
+/// Whether an op looks whether values fit which always do.
+fn always_fits(plan: &Plan, op: &Op) -> bool {
+    let Op::FitsObject { moves } = *op else { return false };
+    let moves = plan.moves.get(usize::from(moves));
+    moves.is_some_and(|moves| moves.iter().all(Move::always_fits))
 }
 
 /// Copies that a call makes of the guest's memory, which most do not: freeing them is out of the way.
