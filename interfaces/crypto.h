@@ -20,6 +20,10 @@
  *    although fewer may be written.
  *  - HMAC writes to the caller's buffer: its own static one is shared by the whole process.
  *
+ *  - SHA256_CTX and MD5_CTX are structs that libcrypto trusts: the real ones are in native memory, the guest's own
+ *    only name them. Init makes one, Final ends it; one that is initialised twice without is there until the
+ *    store goes. OpenSSL 3 calls these functions deprecated.
+ *
  * Left out:
  *  - Control functions (EVP_MD_CTX_ctrl), OSSL_PARAM arrays, engines, providers, EVP_MD_fetch, BIO, X.509,
  *    keys.
@@ -76,6 +80,30 @@ int EVP_DigestUpdate(EVP_MD_CTX *ctx, const void *__sized_by(count) data, size_t
 int EVP_DigestFinal_ex(EVP_MD_CTX *__remember(ready = 0) ctx,
                        unsigned char *_Out_ __counted_by(EVP_MAX_MD_SIZE) md,
                        unsigned int *_Nullable _Out_ size) __requires(ctx.ready == 1);
+
+/* Piece by piece, as before OpenSSL 3 */
+typedef struct SHA256state_st {
+    unsigned int h[8] __private;
+    unsigned int Nl __private, Nh __private;
+    unsigned int data[16] __private;
+    unsigned int num __private, md_len __private;
+} SHA256_CTX __boxed;
+typedef struct MD5state_st {
+    unsigned int A __private, B __private, C __private, D __private;
+    unsigned int Nl __private, Nh __private;
+    unsigned int data[16] __private;
+    unsigned int num __private;
+} MD5_CTX __boxed;
+
+#define SHA256_DIGEST_LENGTH 32
+#define MD5_DIGEST_LENGTH 16
+
+int SHA256_Init(SHA256_CTX *_Out_ c);
+int SHA256_Update(SHA256_CTX *c, const void *__sized_by(len) data, size_t len);
+int SHA256_Final(unsigned char *_Out_ __counted_by(SHA256_DIGEST_LENGTH) md, SHA256_CTX *__consumes c);
+int MD5_Init(MD5_CTX *_Out_ c);
+int MD5_Update(MD5_CTX *c, const void *__sized_by(len) data, size_t len);
+int MD5_Final(unsigned char *_Out_ __counted_by(MD5_DIGEST_LENGTH) md, MD5_CTX *__consumes c);
 
 /* All at once */
 int EVP_Digest(const void *__sized_by(count) data, size_t count,

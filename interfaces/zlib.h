@@ -21,7 +21,7 @@
  *
  * Left out:
  *  - deflateSetHeader, inflateGetHeader: zlib keeps the pointer, and writes there later. inflateBack: functions
- *    of the guest would supply its buffers. deflateCopy, inflateCopy, deflateTune, inflateUndermine.
+ *    of the guest would supply its buffers. deflateTune, inflateUndermine.
  *  - gzdopen: it would adopt any open descriptor of the host process.
  *  - crc32_combine64 and the other 64 forms: z_off_t has 64 bits here anyway.
  */
@@ -170,6 +170,7 @@ int deflateInit2_(deflate_stream *_Out_ strm, int level, int method, int windowB
 int deflate(deflate_stream *strm, int flush);
 int deflateEnd(deflate_stream *__consumes strm);
 int deflateReset(deflate_stream *strm);
+int deflateCopy(deflate_stream *_Out_ dest, deflate_stream *source);
 int deflateParams(deflate_stream *strm, int level, int strategy);
 uLong deflateBound(deflate_stream *strm, uLong sourceLen);
 int deflatePending(deflate_stream *strm, unsigned *_Nullable _Out_ pending, int *_Nullable _Out_ bits);
@@ -186,6 +187,7 @@ int inflateInit2_(inflate_stream *_Out_ strm, int windowBits, const char *versio
 int inflate(inflate_stream *strm, int flush);
 int inflateEnd(inflate_stream *__consumes strm);
 int inflateReset(inflate_stream *strm);
+int inflateCopy(inflate_stream *_Out_ dest, inflate_stream *source);
 int inflateReset2(inflate_stream *strm, int windowBits);
 int inflateSync(inflate_stream *strm);
 int inflateSyncPoint(inflate_stream *strm);

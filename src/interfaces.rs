@@ -62,6 +62,8 @@ shipped! {
     /// The gzip files of zlib: `gzopen`, `gzread`, `gzwrite` and their like. A guest that gets it
     /// opens any file that the host process may.
     gzfile: "gzfile.h";
+    /// GNU MP: integers of any size.
+    gmp: "gmp.h";
     /// The part of the C library that is safe to lend.
     libc: "libc.h";
     /// The C mathematics library, `double` and `float`.

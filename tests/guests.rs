@@ -139,6 +139,7 @@ fn guests_of_the_other_interfaces_print_what_is_expected() {
         ("deflate-stream/stream.wasm", &[]),
         ("digest/digest.wasm", &[]),
         ("expat/feed.wasm", feed),
+        ("gmp/numbers.wasm", &[]),
         ("sqlite-functions/functions.wasm", &[]),
         ("sqlite/sqlite.wasm", &[]),
     ] {

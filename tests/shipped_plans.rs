@@ -98,8 +98,9 @@ impl Trampolines {
         let declined: usize = self.declined.values().sum();
         if cfg!(feature = "cranelift") {
             assert_eq!(self.compiled + declined, plans);
-            // `long double`, functions that call back and data that is copied are left to the interpreter.
-            assert!(100 * self.compiled >= 70 * plans, "only {} of {plans}", self.compiled);
+            // `long double`, functions that call back and data that is copied (all of GMP's) are left to the
+            // interpreter.
+            assert!(100 * self.compiled >= 60 * plans, "only {} of {plans}", self.compiled);
         }
     }
 }

@@ -72,7 +72,7 @@ pub struct Permissions {
     ///
     /// The guest may then call the functions that the interface lists. Whoever wrote the file
     /// promises that its prototypes are true of the library and safe to lend; a false one lets the
-    /// guest do anything. The interfaces that ship are cblas, crypto, datetime, expat, gzfile, libc,
+    /// guest do anything. The interfaces that ship are cblas, crypto, datetime, expat, gmp, gzfile, libc,
     /// libm, sqlite3, streams and zlib; each says in its comment what it gives away.
     #[arg(long, value_name = "FILE.h", value_hint = ValueHint::FilePath)]
     pub grant: Vec<PathBuf>,

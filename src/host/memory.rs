@@ -65,7 +65,8 @@ fn exported(module: &Module, name: &str) -> Option<Result<GuestMemory, String>> 
 
 fn checked(engine: &Engine, place: Place, ty: &MemoryType) -> Result<GuestMemory, String> {
     if ty.is_shared() {
-        return Err("the memory is shared between threads, which is not supported yet".to_owned());
+        return Err("the memory is shared between threads: what was checked of a call could change before native code reads \
+                    it; give the guest a memory of its own".to_owned());
     }
     let model = if ty.is_64() { DataModel::Lp64 } else { DataModel::Ilp32 };
     Ok(GuestMemory { place, model, may_move: may_move(engine, ty) })

@@ -113,10 +113,12 @@ fn guard<'p>(plan: &'p Plan, op: &Op) -> Option<Result<Guard, Late<'p>>> {
         | Op::Upcall(_)
         | Op::Deep(
             DeepOp::Box { .. }
+            | DeepOp::Recall { .. }
             | DeepOp::Fill
             | DeepOp::Keep { .. }
             | DeepOp::Fetch
             | DeepOp::KeepFunctions { .. }
+            | DeepOp::End { .. }
             | DeepOp::Settle
             | DeepOp::Take { .. }
             | DeepOp::Commit,

@@ -102,6 +102,7 @@ fn subject(plan: &Plan, op: &Op) -> Subject {
             | DeepOp::Keep { param, .. }
             | DeepOp::Box { param, .. },
         ) => of_value(plan, param.into()),
+        Op::Deep(DeepOp::Recall { of, .. } | DeepOp::End { of, .. }) => deep::boxed_at(plan, of),
         Op::Callback(op) => callback::subject(plan, op),
         Op::Life(op) => life::subject(plan, op),
         Op::Apart { text, .. } => text_slot(plan, text),

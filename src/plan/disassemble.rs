@@ -361,6 +361,7 @@ impl Printer<'_> {
                 | DeepOp::Keep { param, .. }
                 | DeepOp::Box { param, .. },
             ) => Some(self.param(param)),
+            Op::Deep(DeepOp::Recall { of, .. } | DeepOp::End { of, .. }) => self.travels(of),
             Op::Deep(
                 DeepOp::Settle
                 | DeepOp::Commit

@@ -31,7 +31,7 @@ mod phase;
 mod width;
 
 pub use callback::{CallbackOp, Lent, REMOTE};
-pub use deep::{Boxing, DeepOp};
+pub use deep::{Boxing, DeepOp, HandleField};
 pub use life::{Holder, Keeper, LifeOp};
 pub use outside::{Fetch, NativeOp, UpcallOp};
 pub use phase::Phase;

@@ -48,7 +48,7 @@ impl Shape {
     }
 
     fn is_one_run(&self) -> bool {
-        matches!(*self.moves, [Carry { guest: 0, host: 0, kind: MoveKind::Bytes(bytes) }]
+        matches!(*self.moves, [Carry { guest: 0, host: 0, kind: MoveKind::Bytes(bytes), .. }]
             if u32::from(bytes) == self.host_size)
     }
 }
@@ -62,6 +62,9 @@ pub struct Carry {
     pub host: u32,
     /// What happens to the bytes; never `Clear`.
     pub kind: MoveKind,
+    /// Of the fields of a `__boxed` struct, whether only its object has them of the guest (`In`) or
+    /// only the guest of it (`Out`). Else `InOut`.
+    pub direction: Direction,
 }
 
 /// An integer that must lie in one of its intervals: going in, or, of `_Out_` data, coming out.

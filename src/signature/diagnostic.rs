@@ -1,7 +1,7 @@
 //! Errors that point into the text they are about.
 //!
 //! A [`Diagnostic`] is one mistake, [`Diagnostics`] is every mistake of one text. Later stages (the
-//! plan compiler with its "not supported yet") build diagnostics of their own from the spans that
+//! plan compiler, of what it refuses) build diagnostics of their own from the spans that
 //! the parser left in the types, so the constructors are public.
 use super::Span;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -17,7 +17,7 @@ pub(super) const MAX_ERRORS: usize = 40;
 ///
 /// ```
 /// use portcullis::signature::{Diagnostic, Span};
-/// let unsupported = Diagnostic::new(Span { start: 4, end: 9 }, "a callback is not supported yet")
+/// let unsupported = Diagnostic::new(Span { start: 4, end: 9 }, "a callback is not possible here")
 ///     .label("this parameter")
 ///     .help("retype it: `intptr_t hook __range(0)`");
 /// assert_eq!(unsupported.span.start, 4);

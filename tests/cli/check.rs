@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 /// The interfaces that ship, and the real headers that declare their functions.
-pub const SHIPPED: [(&str, &[&str]); 10] = [
+pub const SHIPPED: [(&str, &[&str]); 11] = [
     ("libm", &["math.h", "complex.h"]),
     (
         "libc",
@@ -31,9 +31,18 @@ pub const SHIPPED: [(&str, &[&str]); 10] = [
     ("cblas", &["cblas.h"]),
     (
         "crypto",
-        &["openssl/evp.h", "openssl/hmac.h", "openssl/rand.h", "openssl/crypto.h", "openssl/err.h"],
+        &[
+            "openssl/evp.h",
+            "openssl/hmac.h",
+            "openssl/rand.h",
+            "openssl/crypto.h",
+            "openssl/err.h",
+            "openssl/sha.h",
+            "openssl/md5.h",
+        ],
     ),
     ("expat", &["expat.h"]),
+    ("gmp", &["gmp.h"]),
 ];
 
 #[test]

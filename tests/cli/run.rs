@@ -80,6 +80,7 @@ fn the_other_guests_print_what_they_should() {
         ("callbacks", "callbacks", "libc", None),
         ("deflate-stream", "stream", "zlib", None),
         ("digest", "digest", "crypto", None),
+        ("gmp", "numbers", "gmp", None),
         ("expat", "feed", "expat", Some("guest-examples/expat/feed.xml")),
         ("sqlite", "sqlite", "sqlite3", None),
         ("sqlite-functions", "functions", "sqlite3", None),
@@ -162,7 +163,10 @@ fn what_cannot_start_is_1() {
         .says(1, &["/nosuch.so", "libm.so.6"]);
     portcullis(&["run", "--grant", "nosuch.h", "guest-examples/cos/cos.wat"]).says(
         1,
-        &["nosuch.h", "cblas, crypto, datetime, expat, gzfile, libc, libm, sqlite3, streams, zlib"],
+        &[
+            "nosuch.h",
+            "cblas, crypto, datetime, expat, gmp, gzfile, libc, libm, sqlite3, streams, zlib",
+        ],
     );
 }
 

@@ -6,26 +6,28 @@ use portcullis::plan::{CallError, Problem};
 use std::path::PathBuf;
 use wasmtime::{Engine, Instance, Linker, Memory, Module, Store, Val};
 
-/// The struct in the guest's memory: 20 bytes.
+/// The struct in the guest's memory: 28 bytes.
 const IN: usize = 0;
 const N: usize = 4;
 const TOTAL: usize = 8;
 const HANDLE: usize = 12;
 const SUM: usize = 16;
-const SIZE: usize = 20;
+const SEEN: usize = 20;
+const GIVEN: usize = 24;
+const SIZE: usize = 28;
 
 const A: usize = 256;
 const B: usize = 512;
 
-struct World {
-    store: Store<Natives>,
+pub(crate) struct World {
+    pub(crate) store: Store<Natives>,
     instance: Instance,
     memory: Memory,
     folder: tempfile::TempDir,
 }
 
 fn guest() -> String {
-    let names = "init spoiled add big small wild end";
+    let names = "init spoiled add big small wild end show";
     let names = names.split(' ').map(|name| format!("counter_{name}"));
     let names = names.chain(["other_init", "other_end"].map(str::to_owned));
     let mut text: String = names
@@ -40,14 +42,37 @@ fn guest() -> String {
         "(import \"boxed\" \"counter_both\" (func $both (param i32 i32) (result i32)))
          (export \"counter_both\" (func $both))
          (import \"boxed\" \"counters_living\" (func $living (result i32)))
-         (export \"counters_living\" (func $living))
-         (memory (export \"memory\") 1)",
+         (export \"counters_living\" (func $living))",
     );
-    format!("(module {text})")
+    for (name, count) in [
+        ("counter_free", 2),
+        ("counter_copy", 2),
+        ("counter_alone", 2),
+        ("counter_level", 2),
+        ("counter_read", 2),
+        ("hash_init", 2),
+        ("hash_add", 3),
+        ("hash_end", 1),
+        ("hash_digits", 2),
+        ("hash_text", 3),
+        ("hash_times", 2),
+        ("ctx_open", 1),
+        ("ctx_number", 1),
+        ("ctx_close", 2),
+        ("ctx_try", 2),
+        ("ctx_beside", 2),
+    ] {
+        let params = "i32 ".repeat(count);
+        text.push_str(&format!(
+            "(import \"boxed\" \"{name}\" (func ${name} (param {params}) (result i32)))
+             (export \"{name}\" (func ${name}))"
+        ));
+    }
+    format!("(module {text} (memory (export \"memory\") 1))")
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         let folder = tempfile::tempdir().expect("a temporary folder");
         native::compile(folder.path(), "libboxed.so", include_str!("boxed.c"), &["-O1"]);
         World::in_folder(folder)
@@ -74,7 +99,11 @@ impl World {
         World { store, instance, memory, folder }
     }
 
-    fn try_call(&mut self, name: &str, arguments: &[usize]) -> Result<i32, Box<CallError>> {
+    pub(crate) fn try_call(
+        &mut self,
+        name: &str,
+        arguments: &[usize],
+    ) -> Result<i32, Box<CallError>> {
         let function = self.instance.get_func(&mut self.store, name).expect("it is exported");
         let arguments: Vec<Val> = arguments
             .iter()
@@ -90,23 +119,23 @@ impl World {
     }
 
     #[track_caller]
-    fn call(&mut self, name: &str, arguments: &[usize]) -> i32 {
+    pub(crate) fn call(&mut self, name: &str, arguments: &[usize]) -> i32 {
         self.try_call(name, arguments).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
     #[track_caller]
-    fn refused(&mut self, name: &str, arguments: &[usize], wanted: HandleError) {
+    pub(crate) fn refused(&mut self, name: &str, arguments: &[usize], wanted: HandleError) {
         let error = self.try_call(name, arguments).expect_err("it is no such object");
         let right = matches!(&error.problem, Problem::Handle { error, .. } if *error == wanted);
         assert!(right, "{error}");
     }
 
-    fn read(&self, at: usize) -> u32 {
+    pub(crate) fn read(&self, at: usize) -> u32 {
         let data = self.memory.data(&self.store);
         u32::from_le_bytes(data[at..at + 4].try_into().expect("four bytes"))
     }
 
-    fn write(&mut self, at: usize, value: u32) {
+    pub(crate) fn write(&mut self, at: usize, value: u32) {
         self.memory.data_mut(&mut self.store)[at..at + 4].copy_from_slice(&value.to_le_bytes());
     }
 
@@ -165,10 +194,12 @@ fn hostile_mirrors_harm_nobody() {
     world.write(A + HANDLE, other);
     world.refused("counter_end", &[A], HandleError::WrongType);
     world.write(A + HANDLE, handle);
-    // One object is in one argument.
+    // Of two mirrors of one object, nobody could say whose members count.
     world.copy(A, 1024);
     world.refused("counter_both", &[A, 1024], HandleError::Busy);
-    world.refused("counter_both", &[A, A], HandleError::Busy);
+    assert_eq!(world.call("counter_both", &[A, A]), 0);
+    world.refused("counter_alone", &[A, A], HandleError::Busy);
+    world.refused("counter_copy", &[A, A], HandleError::Busy);
     assert_eq!(world.call("counter_add", &[A]), 0);
     // Counts are checked each time, of the mirror's copy.
     for (address, count) in [(64, u32::MAX), (64, 65536), (65535, 2), (u32::MAX, 1)] {
@@ -228,4 +259,138 @@ fn the_stores_end_is_that_of_its_objects() {
     drop(store);
     assert_eq!(living(), 0);
     drop(folder);
+}
+
+#[test]
+fn fields_go_one_way_where_they_say_so() {
+    let mut world = World::new();
+    assert_eq!(world.call("counter_init", &[A]), 0);
+    world.write(A + SEEN, 77);
+    world.write(A + GIVEN, 3);
+    assert_eq!(world.call("counter_show", &[A]), 1003);
+    assert_eq!([SEEN, GIVEN].map(|at| world.read(A + at)), [1003, 3]);
+    // What the guest writes there, native code does not see, and conditions do not read.
+    world.write(A + SEEN, u32::MAX);
+    world.write(A + GIVEN, 4);
+    assert_eq!(world.call("counter_show", &[A]), 1004);
+    assert_eq!(world.call("counter_level", &[B, 3]), 0);
+    assert_eq!(world.read(B + SEEN), (-3_i32).cast_unsigned());
+    world.write(B + SEEN, 5);
+    let error = world.try_call("counter_read", &[B, 2048]).expect_err("the object says -3");
+    assert!(matches!(error.problem, Problem::Requirement { .. }), "{error}");
+}
+
+#[test]
+fn some_calls_end_an_object_and_some_do_not() {
+    let mut world = World::new();
+    assert_eq!(world.call("counter_init", &[A]), 0);
+    let handle = world.read(A + HANDLE);
+    assert_eq!(world.call("counter_free", &[A, 7]), 7);
+    assert_eq!(world.read(A + HANDLE), handle);
+    world.give(A, &[1, 2]);
+    assert_eq!(world.call("counter_add", &[A]), 3);
+    world.write(A + IN, 0);
+    world.copy(A, B);
+    assert_eq!(world.call("counter_free", &[A, 0]), 0);
+    assert_eq!(world.read(A + HANDLE), 0);
+    world.refused("counter_add", &[B], HandleError::Stale);
+    world.refused("counter_free", &[B, 7], HandleError::Stale);
+    assert_eq!(world.call("counters_living", &[]), 0);
+}
+
+#[test]
+fn copies_that_native_code_makes_are_objects_of_their_own() {
+    let mut world = World::new();
+    assert_eq!(world.call("counter_init", &[A]), 0);
+    world.give(A, &[1, 2, 3]);
+    world.memory.data_mut(&mut world.store)[B..B + SIZE].fill(0xee);
+    assert_eq!(world.call("counter_copy", &[B, A]), 0);
+    // With what the first one points at.
+    assert_eq!([IN, N, TOTAL, SUM].map(|at| world.read(B + at)), [64, 3, 7, 0]);
+    assert_eq!(world.call("counter_add", &[B]), 6);
+    assert_eq!(world.call("counter_add", &[A]), 6);
+    assert_eq!(world.call("counter_both", &[A, B]), 1);
+    for at in [A, B] {
+        world.write(at + IN, 0);
+        assert_eq!(world.call("counter_end", &[at]), 0);
+    }
+    assert_eq!(world.call("counters_living", &[]), 0);
+}
+
+#[test]
+fn an_object_that_is_made_over_another_is_another() {
+    let mut world = World::new();
+    assert_eq!(world.call("counter_init", &[A]), 0);
+    world.copy(A, B);
+    let handle = world.read(A + HANDLE);
+    assert_eq!(world.call("counter_level", &[A, 0]), 0);
+    assert_ne!(world.read(A + HANDLE), handle);
+    // The first one has another mirror, and lives.
+    assert_eq!(world.call("counter_both", &[A, B]), 1);
+    assert_eq!(world.call("counter_end", &[B]), 0);
+    assert_eq!(world.call("counter_end", &[A]), 0);
+}
+
+#[test]
+fn objects_remember_what_bounds_need() {
+    let mut world = World::new();
+    assert_eq!(world.call("counter_level", &[A, 0]), 0);
+    assert_eq!(world.call("counter_init", &[B]), 0);
+    let error = world.try_call("counter_read", &[B, 2048]).expect_err("nothing was remembered");
+    assert!(matches!(&error.problem, Problem::Unset { name, .. } if name == "level"), "{error}");
+    assert_eq!(world.call("counter_read", &[A, 65536]), 1);
+}
+
+#[test]
+fn objects_without_public_members_are_in_several_arguments() {
+    let mut world = World::new();
+    let [one, two] = [2048, 2100];
+    assert_eq!(world.call("hash_init", &[one, 5]), 0);
+    assert_eq!(world.call("hash_init", &[two, 100]), 0);
+    assert_eq!(world.call("hash_add", &[one, one, two]), 3);
+    let text = |world: &mut World, of: usize, base: usize| {
+        assert_eq!(world.call("hash_text", &[64, base, of]), 64);
+        let data = world.memory.data(&world.store);
+        let end = data[64..].iter().position(|byte| *byte == 0).expect("a string");
+        String::from_utf8(data[64..64 + end].to_vec()).expect("digits")
+    };
+    assert_eq!(text(&mut world, one, 10), "105");
+    assert_eq!(world.call("hash_add", &[one, one, one]), 3);
+    assert_eq!(text(&mut world, one, 10), "210");
+    assert_eq!(text(&mut world, one, 2), "11010010");
+    // A mirror that was copied is the same object.
+    world.memory.data_mut(&mut world.store).copy_within(one..one + 32, 2200);
+    assert_eq!(world.call("hash_add", &[one, 2200, two]), 3);
+    assert_eq!(text(&mut world, 2200, 10), "310");
+    // Bounds ask the library; what they ask with has been tested.
+    for (at, base) in [(65536 - 4, 10), (65536 - 3, 10)] {
+        let fits = world.try_call("hash_text", &[at, base, one]);
+        assert_eq!(fits.is_ok(), at == 65536 - 4, "{fits:?}");
+    }
+    for base in [0, 1, 11, 0xffff_ffff] {
+        let error = world.try_call("hash_text", &[64, base, one]).expect_err("no such base");
+        assert!(matches!(error.problem, Problem::OutOfRange { .. }), "{error}");
+        assert!(world.try_call("hash_digits", &[one, base]).is_err());
+    }
+    // Private members are read where they are.
+    assert_eq!(world.call("hash_times", &[one, 3]), 930);
+    let error = world.try_call("hash_times", &[one, 100_000]).expect_err("too much");
+    assert!(matches!(error.problem, Problem::Requirement { .. }), "{error}");
+    assert_eq!(world.call("hash_times", &[one, 1]), 930);
+    // Forged, ended, of another type.
+    let handle = world.read(one + 8);
+    for wrong in [0, handle + 7, u32::MAX] {
+        world.write(one + 8, wrong);
+        world.refused("hash_add", &[one, two, two], HandleError::Forged);
+        world.refused("hash_add", &[two, one, two], HandleError::Forged);
+    }
+    world.write(one + 8, handle);
+    assert_eq!(world.call("counter_init", &[A]), 0);
+    let counter = world.read(A + HANDLE);
+    world.write(two + 8, counter);
+    world.refused("hash_add", &[one, two, one], HandleError::WrongType);
+    assert_eq!(world.call("hash_end", &[2200]), 2);
+    world.refused("hash_add", &[one, one, one], HandleError::Stale);
+    assert_eq!(world.call("hash_init", &[2200, 1]), 0);
+    world.refused("hash_add", &[2200, one, 2200], HandleError::Stale);
 }

@@ -110,3 +110,24 @@ fn handles_are_never_negative() {
         world.call("res_close", &[handle]);
     }
 }
+
+#[test]
+fn descriptors_may_be_unsigned() {
+    let mut world = World::new();
+    for value in [0_i64, 7, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe] {
+        let passed = i64::from((value as u32).cast_signed());
+        let handle = world.call("socket_open", &[passed]);
+        assert!(handle > 0, "{handle}");
+        let flipped = i64::from((value as u32 ^ 1 << 31).cast_signed());
+        assert_eq!(world.call("socket_value", &[handle]), flipped);
+        world.call("socket_close", &[handle]);
+        assert_eq!(journal(), format!("close {value}"));
+    }
+    assert_eq!(world.call("socket_open", &[-1]), -1, "all bits set is none");
+    assert_eq!(world.call("socket_pair", &[64, 128]), 1);
+    assert_eq!(world.read(128), -1);
+    let handle = world.read(64);
+    assert_eq!(world.call("socket_value", &[handle]), 0x7fff_fffe);
+    world.call("socket_close", &[handle]);
+    assert_eq!(journal(), "close 4294967294");
+}

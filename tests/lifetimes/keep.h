@@ -61,3 +61,10 @@ int grid_resize(grid *g __remember(width = w), int w);
 int grid_row(grid *_Nullable g, uint8_t *_Out_ __counted_by(g.width) row);
 int grid_cell(grid *g, int at __range(0, g.cells - 1));
 void grid_free(grid *g __consumes);
+
+/* Descriptors that are unsigned: all bits set is none. */
+typedef unsigned socket_t __handle __drop(socket_close);
+socket_t socket_open(unsigned value);
+unsigned socket_value(socket_t s);
+int socket_pair(socket_t *_Out_ one, socket_t *_Out_ other);
+void socket_close(socket_t s __consumes);

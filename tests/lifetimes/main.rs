@@ -7,6 +7,7 @@
 
 mod boxed;
 mod captures;
+mod cells;
 mod cookies;
 mod copies;
 mod descriptors;

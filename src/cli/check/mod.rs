@@ -33,7 +33,7 @@ use portcullis::signature::{Interface, Prototype, Span, with_example_tail};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Prints what is wrong, what may be dangerous and what is not supported yet.
+/// Prints what is wrong, what may be dangerous and what no plan can do.
 pub fn check(typed: &args::Check) -> Result<Status, Failure> {
     let interface = Source::find(&typed.interface)?.interface()?;
     let libraries = meant::libraries(&typed.library)?;

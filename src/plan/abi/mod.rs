@@ -168,8 +168,8 @@ pub enum AbiError {
     /// A type has no layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// A type that cannot be passed by value yet.
-    #[error("passing {what} by value is not supported yet")]
+    /// A type that is not passed by value.
+    #[error("{what} cannot be passed by value: pass a pointer to it")]
     Unsupported {
         /// What it is.
         what: &'static str,

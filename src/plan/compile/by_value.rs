@@ -31,13 +31,21 @@ impl Compiler<'_> {
     pub(super) fn check_members(&mut self, ty: &Type, crossing: Crossing, value: &Value) {
         match (&ty.kind, crossing) {
             (_, Crossing::Nothing) if !value.pieces.is_empty() || value.indirect.is_some() => {
-                self.later(ty.span, "a struct without members that C passes all the same");
+                self.error(
+                    ty.span,
+                    "C passes this struct although it has no members, and wasm does not",
+                    "pass a pointer to it",
+                );
             }
             // GCC's way with a member after which an array of no large elements stands.
             (TypeKind::Record(_), Crossing::Scalar(_) | Crossing::Vector)
                 if value.indirect.is_some() =>
             {
-                self.later(ty.span, "a struct that C returns through memory and wasm as one value");
+                self.error(
+                    ty.span,
+                    "C returns this struct through memory, and wasm as one value",
+                    "pass a pointer to it, which the function fills in",
+                );
             }
             (TypeKind::Record(_), Crossing::Scalar(_) | Crossing::Two(_) | Crossing::Vector) => {
                 let _ = self.leaves(ty);

@@ -153,7 +153,7 @@ fn compile_callback(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<P
     let mut compiler = Compiler::new(prototype, &target);
     compiler.is_called = true;
     compiler.refuse_too_many();
-    compiler.refuse_what_comes_later();
+    compiler.refuse_unknown_arguments();
     let assignment = match assign(&prototype.function, target.scope, target.abi) {
         Ok(assignment) => assignment,
         Err(error) => {

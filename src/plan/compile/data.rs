@@ -20,7 +20,11 @@ impl Compiler<'_> {
             _ => None,
         };
         if datum.is_none() || !function.params.is_empty() || !self.prototype.notes.is_empty() {
-            self.later(self.prototype.span, "data of this type");
+            self.error(
+                self.prototype.span,
+                "data of this type cannot be read",
+                "numbers, pointers and arrays can; a short C function returns anything else",
+            );
         }
         datum.map(Stub::Data)
     }

@@ -6,7 +6,7 @@ use crate::plan::layout::{Extent, Target as Memory, extent_of};
 use crate::plan::op::{At, DeepOp, Op, Ownership};
 use crate::plan::shape::{Link, Reach, Shape, Target};
 use crate::signature::{
-    Expr, ExprKind, Prototype, Record, RecordBody, RecordKind, Scope, Type, TypeKind,
+    Expr, ExprKind, NoteKind, Prototype, Record, RecordBody, RecordKind, Scope, Type, TypeKind,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl<'a> Compiler<'a> {
         let site = Inner { memory: 0, host: 0, ty, path: name, owner: None };
         let Some(link) = self.link(&site, When::Before, true) else { return };
         if ty.pointee().is_some_and(|pointee| self.is_boxed(&pointee.kind)) {
-            return self.boxed(index, ty, to, link, early);
+            return self.boxed(index, ty, to, link);
         }
         if matches!(link.reach, Reach::One | Reach::Ends { .. })
             && matches!(link.target, Target::Data(_))
@@ -167,6 +167,10 @@ impl<'a> Compiler<'a> {
             ExprKind::Name(name) => {
                 let owner = self.shapes.owner?;
                 let (offset, ty) = self.field(owner.record, &name.name, on)?;
+                // What the guest does not set, its copy does not have.
+                if is_natives(ty) {
+                    return None;
+                }
                 Some((Base::Object, owner.host + offset, ty))
             }
             ExprKind::Deref(inner) => behind(inner),
@@ -182,6 +186,11 @@ impl<'a> Compiler<'a> {
             | ExprKind::Call(..) => None,
         }
     }
+}
+
+/// Whether an integer of a `__boxed` struct is one that only native code sets.
+pub(super) fn is_natives(ty: &Type) -> bool {
+    ty.pointee().is_none() && ty.has(|note| matches!(note, NoteKind::Private | NoteKind::Out))
 }
 
 /// The records with tags that a prototype has bodies of and its interface has not.

@@ -79,7 +79,9 @@ impl Compiler<'_> {
 
     /// Appends the steps of `expr`; returns how many values they need at once.
     fn steps(&mut self, expr: &Expr, when: When, steps: &mut Vec<Step>) -> Option<usize> {
-        if let Some((base, offset, ty)) = self.place_of(expr) {
+        let object = self.in_object(expr, when);
+        let object = object.map(|(at, offset, ty)| (Base::Behind(at), offset, ty));
+        if let Some((base, offset, ty)) = object.or_else(|| self.place_of(expr)) {
             let width = scalar_of(ty).and_then(|scalar| integer_width(scalar, self.target.abi));
             if let (Some(width), Ok(offset)) = (width, u32::try_from(offset)) {
                 steps.push(match base {
@@ -144,7 +146,8 @@ impl Compiler<'_> {
                 self.error(
                     expr.span,
                     format!("`{expr}` is no integer that is known here"),
-                    "`p->f` reads an integer of the one struct that a parameter points to",
+                    "`p->f` reads an integer of the one struct that a parameter points to; of a \
+                     `__boxed` one it must be `__private` or `_Out_`",
                 );
                 return None;
             }
@@ -311,6 +314,17 @@ impl Compiler<'_> {
                 );
                 return None;
             }
+            if let Some(range) = first_range(&param.ty)
+                && !lies_within(argument, &param.ty)
+                && !(self.ranged && own.is_some_and(|own| same_ranges(own, &param.ty)))
+            {
+                self.error(
+                    argument.span,
+                    format!("`{function}` asks for `{range}` here"),
+                    "pass a parameter with the same ranges, or a constant in them",
+                );
+                return None;
+            }
             depth = depth.max(position + self.steps(argument, when, steps)?);
         }
         let callee = self.callee(&function.name, Purpose::Pure { params, result });
@@ -325,8 +339,11 @@ impl Compiler<'_> {
         let nullable = |ty: &Type| ty.has(|note| *note == NoteKind::Nullable);
         let consumed =
             |ty: &Type| ty.has(|note| matches!(note, NoteKind::Consumes | NoteKind::ConsumesIf(_)));
+        let made = |ty: &Type| ty.has(|note| *note == NoteKind::Out);
         own.is_some_and(|own| {
-            (nullable(wanted) || !nullable(own)) && (when == When::Before || !consumed(own))
+            (when == When::After || !made(own))
+                && (nullable(wanted) || !nullable(own))
+                && (when == When::Before || !consumed(own))
         })
     }
 
@@ -355,6 +372,36 @@ fn same_handle(own: &Type, wanted: &Type) -> bool {
         }
         _ => false,
     }
+}
+
+/// The first `__range` of a type.
+fn first_range(ty: &Type) -> Option<&NoteKind> {
+    ty.notes.iter().map(|note| &note.kind).find(|kind| matches!(kind, NoteKind::Range(..)))
+}
+
+/// Whether a constant lies in the `__range`s of a type.
+fn lies_within(value: &Expr, ty: &Type) -> bool {
+    let Some(value) = value.constant() else { return false };
+    ty.notes.iter().any(|note| match &note.kind {
+        NoteKind::Range(low, high) => {
+            let bounds = low.constant().zip(high.constant());
+            bounds.is_some_and(|(low, high)| (low..=high).contains(&value))
+        }
+        _ => false,
+    })
+}
+
+/// Whether both types have the same `__range`s, of constants.
+fn same_ranges(one: &Type, other: &Type) -> bool {
+    let ranges = |ty: &Type| -> Option<Vec<(i128, i128)>> {
+        let ranges = ty.notes.iter().filter_map(|note| match &note.kind {
+            NoteKind::Range(low, high) => Some(low.constant().zip(high.constant())),
+            _ => None,
+        });
+        ranges.collect()
+    };
+    let own = ranges(one);
+    own.is_some() && own == ranges(other)
 }
 
 /// How an integer of the host is stored.
@@ -391,8 +438,8 @@ fn pure_shape(prototype: &Arc<Prototype>, abi: Abi) -> Option<(Box<[Width]>, Wid
     // What else the prototype asks for would have to be tested before each call.
     let asks = |note: &NoteKind| {
         use NoteKind::{CapturedBy, Exclusive, Handle, Retains};
-        use NoteKind::{Consumes, ConsumesIf, Invalidates, Range, Requires, Value};
-        matches!(note, Range(..) | Requires(_) | Value(_) | Consumes | ConsumesIf(_) | Invalidates)
+        use NoteKind::{Consumes, ConsumesIf, Invalidates, Requires, Value};
+        matches!(note, Requires(_) | Value(_) | Consumes | ConsumesIf(_) | Invalidates)
             || matches!(note, CapturedBy(_) | Exclusive | Handle | Retains)
     };
     if prototype.has(asks) || prototype.function.params.iter().any(|param| param.ty.has(asks)) {

@@ -1,12 +1,13 @@
 //! What outlives a call: cookies, descriptors, owners, captures, and integers that handles remember.
-use super::expression::When;
+use super::expression::{When, integer_width};
 use super::params::{Pointee, direction, uncounted_null};
 use super::{Compiler, fate_of, index_of};
 use crate::plan::frame::FrameLayout;
 use crate::plan::handles::HandleType;
 use crate::plan::layout::{Scalar, scalar_of};
 use crate::plan::op::{
-    At, DeepOp, Direction, Fate, Holder, Keeper, LifeOp, Null, Op, Operand, Returns, Slot, Width,
+    At, Boxing, DeepOp, Direction, Fate, Holder, Keeper, LifeOp, Null, Op, Operand, Returns, Slot,
+    Width,
 };
 use crate::plan::{HandleKind, Purpose};
 use crate::signature::{
@@ -36,12 +37,14 @@ fn descriptor_name(ty: &Type) -> Arc<str> {
 /// Whether an op reads or writes the guest's memory.
 pub(super) fn touches_memory(op: &LifeOp) -> bool {
     match op {
-        LifeOp::DescriptorCell { .. } | LifeOp::Keep { .. } => true,
+        LifeOp::DescriptorCell { .. } | LifeOp::HandleCell { .. } | LifeOp::Keep { .. } => true,
         LifeOp::Cookie { .. }
         | LifeOp::Descriptor { .. }
         | LifeOp::Exclusive { .. }
         | LifeOp::Recall { .. }
         | LifeOp::Capturable { .. }
+        | LifeOp::ConsumeHeld { .. }
+        | LifeOp::Emptied { .. }
         | LifeOp::Retain { .. }
         | LifeOp::Capture { .. }
         | LifeOp::HandOver { .. }
@@ -71,7 +74,7 @@ impl Compiler<'_> {
 
     /// A descriptor that the guest passes as a handle.
     pub(super) fn descriptor(&mut self, index: usize, param: &Param, to: At) {
-        if !self.is_int(&param.ty) {
+        if self.descriptor_width(&param.ty).is_none() {
             return;
         }
         let only_value = |note: &NoteKind| matches!(note, NoteKind::Range(..) | NoteKind::Value(_));
@@ -93,9 +96,7 @@ impl Compiler<'_> {
     /// Where native code leaves a descriptor.
     pub(super) fn descriptor_behind(&mut self, index: usize, param: &Param, to: At) {
         let Some(pointee) = param.ty.pointee() else { return };
-        if !self.is_int(pointee) {
-            return;
-        }
+        let Some(width) = self.descriptor_width(pointee) else { return };
         if direction(&param.ty, pointee) != Direction::Out {
             let help = "write `_Out_` if it only does the second";
             return self.error(param.span, "native code reads a descriptor and leaves one", help);
@@ -104,7 +105,7 @@ impl Compiler<'_> {
         let cell = self.local(8);
         let null = uncounted_null(&param.ty);
         self.before.cells.push(Op::Life(LifeOp::DescriptorCell { slot, to, cell, null }));
-        let adopted = self.adopt_descriptor(pointee, Operand { at: cell, width: Width::I32 });
+        let adopted = self.adopt_descriptor(pointee, Operand { at: cell, width });
         if let Some(from) = adopted {
             self.after.store.push(Op::StoreCell { slot, from, width: Width::I32 });
         }
@@ -114,9 +115,9 @@ impl Compiler<'_> {
     pub(super) fn descriptor_back(&mut self, scalar: Scalar) -> Returns {
         let ty = &self.prototype.function.result;
         let at = FrameLayout::result_integer();
-        if self.is_int(ty)
+        if let Some(width) = self.descriptor_width(ty)
             && scalar.host_size() == 4
-            && let Some(from) = self.adopt_descriptor(ty, Operand { at, width: Width::I32 })
+            && let Some(from) = self.adopt_descriptor(ty, Operand { at, width })
         {
             self.after.result.push(Op::Return { from, returns: Returns::Int32 });
         }
@@ -141,17 +142,27 @@ impl Compiler<'_> {
         Some(to)
     }
 
-    /// The handle that stands for a descriptor has 32 bits, and errors are negative.
-    pub(super) fn is_int(&mut self, ty: &Type) -> bool {
-        let abi = self.target.abi;
-        let fits = scalar_of(ty).is_some_and(|scalar| {
-            matches!(scalar, Scalar::Integer(_)) && scalar.host_size() == 4 && abi.is_signed(scalar)
-        });
-        if !fits {
+    /// How a descriptor is stored: in 32 bits, as the handle that stands for it.
+    pub(super) fn descriptor_width(&mut self, ty: &Type) -> Option<Width> {
+        let integer = scalar_of(ty).filter(|scalar| matches!(scalar, Scalar::Integer(_)));
+        let width = integer.filter(|scalar| scalar.host_size() == 4);
+        let width = width.and_then(|scalar| integer_width(scalar, self.target.abi));
+        if width.is_none() {
             let message = format!("`{}` is no type of descriptors", ty.as_written());
-            self.error(ty.span, message, "a descriptor is an `int`");
+            let help = "a descriptor has 32 bits, as an `int` has, and so has the handle that stands for it";
+            self.error(ty.span, message, help);
         }
-        fits
+        width
+    }
+
+    /// As [`Compiler::descriptor_width`], for callbacks, whose errors are negative.
+    pub(super) fn is_int(&mut self, ty: &Type) -> bool {
+        let width = self.descriptor_width(ty);
+        if width.is_some_and(|width| width != Width::I32) {
+            let message = "a descriptor of a callback is an `int`";
+            self.error(ty.span, message, "let a short C function convert it");
+        }
+        width == Some(Width::I32)
     }
 
     pub(super) fn descriptor_kind(&mut self, ty: &Type) -> u16 {
@@ -209,7 +220,7 @@ impl Compiler<'_> {
 
     /// Whether the interface has types whose handles a call has to itself: any handle may be lent by
     /// one of them.
-    fn has_exclusive_types(&self) -> bool {
+    pub(super) fn has_exclusive_types(&self) -> bool {
         let mut notes = self.target.scope.record_notes.values().flatten();
         notes.any(|note| note.kind == NoteKind::Exclusive)
     }
@@ -329,6 +340,8 @@ impl Compiler<'_> {
                     self.after.facts.push(Op::Life(LifeOp::Retain { slot }));
                 }
                 self.remembers(&param.ty, Holder::Slot(slot));
+            } else if let Some((to, _)) = self.params[index].object {
+                self.remembers(&param.ty, Holder::Object(to));
             } else if let Some(pointee) = param.ty.pointee() {
                 let cell = self.before.pointers.iter().find_map(|op| match *op {
                     Op::PointerCell { slot: of, cell, .. } if of == slot => Some(cell),
@@ -404,21 +417,29 @@ impl Compiler<'_> {
             };
             let value = self.local(16);
             self.after.checks.push(Op::Measure { expr, to: value });
-            self.after.adopt.push(Op::Life(LifeOp::Remember { value, name, of }));
+            // An object that is made has its handle when the mirrors have been written.
+            let list = match of {
+                Holder::Object(_) => &mut self.after.store,
+                Holder::Slot(_) | Holder::Made(_) => &mut self.after.adopt,
+            };
+            list.push(Op::Life(LifeOp::Remember { value, name, of }));
         }
     }
 
     /// The place of an integer that a handle remembers.
     pub(super) fn recall(&mut self, expr: &Expr, of: &Expr, name: &Ident) -> Option<At> {
-        let ExprKind::Name(handle) = &of.kind else {
-            self.later(expr.span, "fields of structs");
-            return None;
-        };
+        let ExprKind::Name(handle) = &of.kind else { return self.remembers_nothing(expr) };
         let index = self.prototype.param_index(&handle.name);
-        let Some(index) = index.filter(|index| self.params[*index].handle) else {
-            self.later(expr.span, "fields of structs");
-            return None;
+        let object = index.and_then(|index| self.params[index].object);
+        let Some(index) = index.filter(|index| self.params[*index].handle || object.is_some())
+        else {
+            return self.remembers_nothing(expr);
         };
+        if let Some((_, Boxing::Made)) = object {
+            let message = format!("`{expr}` is not known here: `{handle}` is only made");
+            self.error(expr.span, message, "let the call take a number");
+            return None;
+        }
         let name = self.name(name)?;
         let known = self.recalled.iter().find(|(i, n, _)| (*i, *n) == (index, name));
         if let Some((_, _, at)) = known {
@@ -430,9 +451,21 @@ impl Compiler<'_> {
         }
         let to = self.local(16);
         let slot = self.slots[index];
-        self.before.life.push(Op::Life(LifeOp::Recall { slot, name, to }));
+        match object {
+            Some((of, _)) => self.before.read.push(Op::Deep(DeepOp::Recall { of, name, to })),
+            None => self.before.life.push(Op::Life(LifeOp::Recall { slot, name, to })),
+        }
         self.recalled.push((index, name, to));
         Some(to)
+    }
+
+    fn remembers_nothing(&mut self, expr: &Expr) -> Option<At> {
+        self.error(
+            expr.span,
+            format!("`{expr}` is no integer that is known here"),
+            "`h.n` reads what a handle remembers; structs are read behind a pointer, `p->f`",
+        );
+        None
     }
 
     fn too_many(&mut self, name: &Ident) {

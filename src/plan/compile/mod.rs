@@ -11,12 +11,15 @@
 //! callback    guest functions that native code calls
 //! data        symbols that are no functions
 //! life        what outlives the call: cookies, descriptors, captures
+//! held        handles behind pointers that the call takes
+//! pointee     what a pointer leads to
 //! params      one op (or two) for each parameter: decode, check, place
 //! deep        what pointers lead to, where it must be copied
 //! values      ranges and computed arguments
 //! format      formats, and what they may ask for
 //! outcome     what happens after the call: out values, results, handles
 //! expression  annotations' expressions to postfix steps
+//! finish      all of it put together
 //! ```
 //!
 //! Ops are collected by what they depend on and put together in one order: scalars, handles, cells,
@@ -31,7 +34,9 @@ mod callback;
 mod data;
 mod deep;
 mod expression;
+mod finish;
 mod format;
+mod held;
 mod leaves;
 mod life;
 mod lower;
@@ -39,18 +44,19 @@ mod native;
 mod outcome;
 mod params;
 mod places;
+mod pointee;
 mod reads;
 mod upcall;
 mod values;
 
-use super::abi::{Abi, Assignment, assign};
+use super::abi::{Abi, assign};
 use super::format::Passed;
-use super::frame::{FrameLayout, MAX_STACK_AREA};
+use super::frame::MAX_STACK_AREA;
 use super::layout::DataModel;
 use super::moves::Move;
-use super::op::{At, Fate, Op, Returns, Stub};
-use super::verify::{VerifyError, verify};
-use super::{Callback, Callee, Facts, HandleKind, HandleTypes, Kind, Lowering, Plan};
+use super::op::{At, Boxing, Fate, Op};
+use super::verify::{VerifyError, verify, verify_drops};
+use super::{Callback, Callee, HandleKind, HandleTypes, Lowering, Plan};
 use crate::signature::{
     Diagnostic, MAX_PARAMS, NoteKind, Param, Prototype, Scope, Span, Type, Variadic,
 };
@@ -139,7 +145,7 @@ pub fn compile(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, 
 fn compile_in_scope(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<Plan, CompileError> {
     let mut compiler = Compiler::new(prototype, target);
     compiler.refuse_too_many();
-    compiler.refuse_what_comes_later();
+    compiler.refuse_unknown_arguments();
     let assignment = match assign(&prototype.function, target.scope, target.abi) {
         Ok(assignment) => assignment,
         Err(error) => {
@@ -157,12 +163,14 @@ fn compile_in_scope(prototype: &Arc<Prototype>, target: &Target<'_>) -> Result<P
     compiler.format(&assignment);
     let returns = compiler.outcome(&assignment.result, &lowered);
     compiler.give_back();
+    compiler.objects();
     let stub = compiler.data_stub().unwrap_or_else(|| Compiler::stub(&assignment));
     if !compiler.errors.is_empty() {
         return Err(CompileError::Prototype(compiler.errors));
     }
     let plan = compiler.finish(lowered.lowering, stub, &assignment, returns);
     verify(&plan, target.abi).map_err(CompileError::Refused)?;
+    verify_drops(&plan, target.scope).map_err(CompileError::Refused)?;
     Ok(plan)
 }
 
@@ -218,6 +226,8 @@ struct Compiler<'a> {
     texts: Vec<Range>,
     writable: Vec<Range>,
     shapes: deep::Shapes<'a>,
+    /// What expressions are compiled for stands behind the tests of constant ranges.
+    ranged: bool,
     /// Some parameter is passed as a copy of all that it leads to.
     copies: bool,
     /// All parameters, those of a typed tail after the named ones.
@@ -239,6 +249,8 @@ struct Compiler<'a> {
     callbacks: Vec<Callback>,
     /// The plan is that of a guest function that native code calls.
     is_called: bool,
+    /// Handles behind pointers that the call takes: the parameter, the cell, where it is kept.
+    held: Vec<(usize, At, At)>,
     /// Places of closures that the handle keeps that the call returns.
     kept_by_result: Vec<At>,
     stack: usize,
@@ -258,6 +270,8 @@ struct Placed {
     pointee: Option<super::op::Operand>,
     /// Where the address of its copy is, whose integers can be read.
     copy: Option<At>,
+    /// Where the address of the object is that it mirrors, and what becomes of that.
+    object: Option<(At, Boxing)>,
     /// Whether it is a handle.
     handle: bool,
 }
@@ -286,6 +300,7 @@ impl<'a> Compiler<'a> {
             writable: Vec::new(),
             shapes: deep::Shapes::default(),
             copies: false,
+            ranged: false,
             passed: Vec::new(),
             expressions: Vec::new(),
             ranges: Vec::new(),
@@ -296,6 +311,7 @@ impl<'a> Compiler<'a> {
             remembered: 0,
             callbacks: Vec::new(),
             is_called: false,
+            held: Vec::new(),
             kept_by_result: Vec::new(),
             stack: 0,
             locals: 0,
@@ -309,12 +325,6 @@ impl<'a> Compiler<'a> {
         self.errors.push(Diagnostic::new(span, message).help(help));
     }
 
-    /// Something that the language has and plans do not, yet.
-    fn later(&mut self, span: Span, what: &str) {
-        let diagnostic = Diagnostic::new(span, format!("{what}: not supported yet"));
-        self.errors.push(diagnostic.label("here"));
-    }
-
     /// The parser has told this of a text; a prototype may come from elsewhere.
     fn refuse_too_many(&mut self) {
         if self.all.len() > MAX_PARAMS {
@@ -323,7 +333,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn refuse_what_comes_later(&mut self) {
+    fn refuse_unknown_arguments(&mut self) {
         match &self.prototype.function.variadic {
             Variadic::No | Variadic::Typed(_) => {}
             Variadic::Untyped(span) => self.error(
@@ -331,114 +341,6 @@ impl<'a> Compiler<'a> {
                 "the types of the arguments behind `...` are not known",
                 "name them: `..., int, double`",
             ),
-        }
-    }
-
-    fn finish(
-        mut self,
-        lowering: Lowering,
-        stub: Stub,
-        assignment: &Assignment,
-        returns: Returns,
-    ) -> Plan {
-        self.objects();
-        if self.adopts > 0 {
-            self.before.conditions.push(Op::Reserve { handles: self.adopts });
-        }
-        let handles = self.before.handles.len() + self.before.taken.len();
-        let allocates = !self.after.guest.is_empty();
-        if self.target.leaf && !allocates {
-            self.without_guest_code();
-        }
-        let marks = handles > 0
-            && (self.has_exclusive()
-                || allocates
-                || !self.target.leaf
-                || (handles > 1 && !self.before.taken.is_empty()));
-        // Only an op of its own gives all of a `v128`.
-        let after = marks || !self.after.is_empty() || returns == Returns::Vector;
-        let returns = if after { self.result_apart(returns, &assignment.result) } else { returns };
-        let before = self.before;
-        let mut ops = [
-            before.scalars,
-            before.handles,
-            before.taken,
-            before.life,
-            before.cells,
-            before.read,
-            before.values,
-            before.ranges,
-            before.computed,
-            before.pointers,
-            before.conditions,
-        ]
-        .concat();
-        let call = index_of(ops.len());
-        ops.push(Op::Call { stub, returns });
-        let sections = self.after;
-        ops.extend(
-            [
-                sections.facts,
-                sections.checks,
-                sections.guest,
-                sections.adopt,
-                sections.store,
-                sections.result,
-            ]
-            .concat(),
-        );
-        let facts = Facts {
-            leaf: self.target.leaf,
-            memory: ops.iter().any(touches_memory),
-            allocates,
-            errno: self.prototype.has(|note| *note == NoteKind::Errno),
-            marks,
-            after,
-            wide: self.target.model == DataModel::Lp64,
-        };
-        let size = (FrameLayout::STACK + self.stack + self.locals).next_multiple_of(16);
-        let frame = FrameLayout {
-            stack: u16::try_from(self.stack).unwrap_or(u16::MAX),
-            stack_align: u16::try_from(assignment.stack_align).unwrap_or(u16::MAX),
-            locals: u16::try_from(FrameLayout::STACK + self.stack).unwrap_or(u16::MAX),
-            size: u16::try_from(size).unwrap_or(u16::MAX),
-            align: self.align,
-        };
-        Plan {
-            prototype: Arc::clone(self.prototype),
-            kind: Kind::Import,
-            lowering,
-            ops: ops.into(),
-            call,
-            frame,
-            expressions: self.expressions.into(),
-            ranges: self.ranges.into(),
-            moves: self.moves.into(),
-            shapes: self.shapes.all.into_iter().flatten().collect(),
-            roots: self.shapes.roots.into(),
-            records: self.shapes.records.into(),
-            slots: self.slots,
-            passed: self.passed.into(),
-            callees: self.callees.into(),
-            handle_kinds: self.kinds.into(),
-            names: self.names.into(),
-            callbacks: self.callbacks.into(),
-            facts,
-        }
-    }
-
-    /// A call that writes over the end of a string that it reads runs out of the memory: what it
-    /// only reads is told apart from what it writes to, by a copy if need be.
-    fn tell_apart(&mut self) {
-        for text in &self.texts {
-            for buffer in &self.writable {
-                self.before.pointers.push(Op::Apart {
-                    text: text.at,
-                    text_extent: text.extent,
-                    buffer: buffer.at,
-                    buffer_extent: buffer.extent,
-                });
-            }
         }
     }
 }
@@ -452,62 +354,6 @@ fn index_of(index: usize) -> u16 {
 /// The number of a parameter where an op has little room for it.
 fn param_of(index: usize) -> u8 {
     u8::try_from(index).expect("more than 255 parameters were refused")
-}
-
-/// Whether an op reads or writes the guest's memory, so that its base and length must be fresh.
-fn touches_memory(op: &Op) -> bool {
-    match op {
-        Op::Buffer { .. }
-        | Op::Text { .. }
-        | Op::Cell { .. }
-        | Op::PointerCell { .. }
-        | Op::TextCell { .. }
-        | Op::Apart { .. }
-        | Op::Object { .. }
-        | Op::Room { .. }
-        | Op::StoreObject { .. }
-        | Op::Inside { .. }
-        | Op::InsideOr { .. }
-        | Op::Give { .. }
-        | Op::Deep(_)
-        | Op::StoreCell { .. } => true,
-        Op::Int8 { .. }
-        | Op::UInt8 { .. }
-        | Op::Int16 { .. }
-        | Op::UInt16 { .. }
-        | Op::Bool { .. }
-        | Op::Int32 { .. }
-        | Op::Int64 { .. }
-        | Op::Long32 { .. }
-        | Op::ULong32 { .. }
-        | Op::Float32 { .. }
-        | Op::Float64 { .. }
-        | Op::Pair { .. }
-        | Op::Extended { .. }
-        | Op::Vector { .. }
-        | Op::Address { .. }
-        | Op::Format { .. }
-        | Op::FitsObject { .. }
-        | Op::Range { .. }
-        | Op::Evaluate { .. }
-        | Op::Require { .. }
-        | Op::Value { .. }
-        | Op::Handle { .. }
-        | Op::Reserve { .. }
-        | Op::Call { .. }
-        | Op::Consume { .. }
-        | Op::Measure { .. }
-        | Op::Fits { .. }
-        | Op::Take { .. }
-        | Op::FreeNative { .. }
-        | Op::Adopt { .. }
-        | Op::EndLoans { .. }
-        | Op::Return { .. }
-        | Op::Native(_)
-        | Op::Upcall(_)
-        | Op::Callback(_) => false,
-        Op::Life(op) => life::touches_memory(op),
-    }
 }
 
 /// What annotations of a handle parameter say about it.

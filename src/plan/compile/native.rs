@@ -11,7 +11,7 @@ use crate::plan::abi::{Abi, Assignment, Location, Piece, Value, assign};
 use crate::plan::frame::{FrameLayout, MAX_STACK_AREA};
 use crate::plan::layout::Scalar;
 use crate::plan::moves::{Move, MoveKind};
-use crate::plan::op::{At, Fetch, NativeOp, Op, Returns, Width};
+use crate::plan::op::{At, Direction, Fetch, NativeOp, Op, Returns, Width};
 use crate::plan::verify::verify;
 use crate::plan::{Facts, Kind, Lowering, Plan};
 use crate::signature::{
@@ -125,7 +125,8 @@ impl Parts {
     /// A register that has an image; only 64-bit Arm has others (`x8`).
     pub(super) fn register(&mut self, at: Option<At>, span: Span) -> Option<At> {
         if at.is_none() {
-            let message = "a value that travels like this: not supported yet";
+            let message =
+                "a value that does not travel in registers or on the stack: pass a pointer to it";
             self.errors.push(Diagnostic::new(span, message));
         }
         at
@@ -148,7 +149,8 @@ impl Parts {
         span: Span,
     ) -> Option<Box<[Move]>> {
         let bytes = u16::try_from(value.extent.size).unwrap_or(u16::MAX);
-        let whole = Leaf { memory: 0, host: 0, kind: MoveKind::Bytes(bytes) };
+        let whole =
+            Leaf { memory: 0, host: 0, kind: MoveKind::Bytes(bytes), direction: Direction::InOut };
         let mut value = value.clone();
         for piece in &mut value.pieces {
             piece.size = used(piece);

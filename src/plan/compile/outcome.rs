@@ -15,6 +15,7 @@ use std::num::NonZeroU16;
 impl<'a> Compiler<'a> {
     /// Ops for handles and the result; how the call op decodes the result.
     pub(super) fn outcome(&mut self, value: &Value, lowered: &Lowered) -> Returns {
+        self.held_after();
         let returns = self.handles_and_result(value, lowered);
         self.outlives();
         returns
@@ -83,7 +84,11 @@ impl<'a> Compiler<'a> {
             (_, 8) if signed => Returns::Long32,
             (_, 8) => Returns::ULong32,
             _ => {
-                self.later(self.prototype.function.result.span, "this type by value");
+                self.error(
+                    self.prototype.function.result.span,
+                    "a value of this type cannot be returned",
+                    "let the function write it behind a pointer",
+                );
                 Returns::Void
             }
         }
@@ -125,11 +130,6 @@ impl<'a> Compiler<'a> {
     /// where that is. `param` is what errors are about; one past the last is the result.
     fn incoming(&mut self, ty: &'a Type, from: At, param: u16) -> Option<At> {
         let to = self.local(8);
-        for note in &ty.notes {
-            if note.kind == NoteKind::Boxed {
-                self.later(note.span, "boxed objects");
-            }
-        }
         let lender = ty.notes.iter().find_map(|note| match &note.kind {
             NoteKind::LifetimeBound(lender) => Some(lender),
             _ => None,
@@ -152,8 +152,8 @@ impl<'a> Compiler<'a> {
                     self.keep_by_result(to);
                 }
             }
-            Pointee::Later(what) => {
-                self.later(ty.span, what);
+            Pointee::None(what) => {
+                self.error(ty.span, format!("{what} is no pointer"), "return a pointer");
                 return None;
             }
             Pointee::Cookie => self.cookie_back(from, to, param),

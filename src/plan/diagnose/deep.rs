@@ -1,10 +1,10 @@
 //! Errors in data that pointers lead to: what is wrong, and where in the data.
-use super::no_memory;
-use crate::plan::Problem;
+use super::{no_memory, of_value};
 use crate::plan::expression::EvaluationError;
 use crate::plan::handles::{HandleError, INDEX_BITS};
 use crate::plan::interpret::Space;
-use crate::plan::op::Width;
+use crate::plan::op::{At, DeepOp, Op, Width};
+use crate::plan::{Plan, Problem, Subject};
 
 /// What a walk through the data has found.
 #[derive(Debug)]
@@ -63,6 +63,15 @@ pub enum Fault {
     },
     /// Something else, whose error is known.
     Known(Problem),
+}
+
+/// The parameter whose object's address a plan has there.
+pub(super) fn boxed_at(plan: &Plan, of: At) -> Subject {
+    let param = plan.ops.iter().find_map(|op| match *op {
+        Op::Deep(DeepOp::Box { to, param, .. }) if to == of => Some(param),
+        _ => None,
+    });
+    param.map_or(Subject::Call, |param| of_value(plan, param.into()))
 }
 
 /// The error. `path`: where in the data, unless it is about the pointer itself that was passed.

@@ -13,15 +13,17 @@ pub(super) fn subject(plan: &Plan, op: LifeOp) -> Subject {
         LifeOp::Cookie { slot, .. }
         | LifeOp::Descriptor { slot, .. }
         | LifeOp::DescriptorCell { slot, .. }
+        | LifeOp::HandleCell { slot, .. }
         | LifeOp::Exclusive { slot, .. }
         | LifeOp::Recall { slot, .. }
         | LifeOp::Capturable { slot, .. }
         | LifeOp::Retain { slot }
         | LifeOp::Capture { slot, .. }
         | LifeOp::Remember { of: Holder::Slot(slot), .. } => of_value(plan, plan.param_of(slot)),
-        LifeOp::Keep { param, .. } | LifeOp::FromCookie { param, .. } => {
-            of_value(plan, param.into())
-        }
+        LifeOp::Keep { param, .. }
+        | LifeOp::FromCookie { param, .. }
+        | LifeOp::Emptied { param, .. } => of_value(plan, param.into()),
+        LifeOp::ConsumeHeld { .. } => Subject::Call,
         LifeOp::AdoptDescriptor { from, .. } => made_of(plan, from.at),
         LifeOp::Remember { of: Holder::Made(made), .. } => {
             let from = plan.ops.iter().find_map(|op| match *op {
@@ -30,6 +32,7 @@ pub(super) fn subject(plan: &Plan, op: LifeOp) -> Subject {
             });
             from.map_or(Subject::Call, |from| made_of(plan, from))
         }
+        LifeOp::Remember { of: Holder::Object(at), .. } => super::deep::boxed_at(plan, at),
         LifeOp::HandOver { .. } => Subject::Call,
     }
 }
@@ -105,8 +108,11 @@ pub(super) fn problem(plan: &Plan, view: &View<'_>, op: LifeOp) -> Option<Proble
             let lender = parent.and_then(|slot| lost_lender(plan, view, slot.number()));
             Some(lender.unwrap_or_else(|| super::handle_limit(view)))
         }
-        // These never fail, or leave no trace: see `subject_of`.
+        // These never fail, or say themselves what is wrong, or leave no trace: see `subject_of`.
         LifeOp::Keep { .. }
+        | LifeOp::HandleCell { .. }
+        | LifeOp::ConsumeHeld { .. }
+        | LifeOp::Emptied { .. }
         | LifeOp::Retain { .. }
         | LifeOp::Capture { .. }
         | LifeOp::HandOver { .. }

@@ -1,7 +1,7 @@
 //! What a condition read, by the names that its author used.
 use super::view::View;
 use crate::plan::frame::FrameLayout;
-use crate::plan::op::{At, CallbackOp, LifeOp, Op, Operand};
+use crate::plan::op::{At, CallbackOp, DeepOp, LifeOp, Op, Operand};
 use crate::plan::{Plan, Reading, expression::Step};
 
 /// The integers that an expression reads, in their order, each once. Handles are left out: what an
@@ -60,6 +60,14 @@ fn name_of(plan: &Plan, at: At) -> Option<String> {
         // `h.n`
         Op::Life(LifeOp::Recall { slot, name: index, to }) => {
             let of = name(plan.param_of(slot)).filter(|_| to == at);
+            of.and_then(|of| Some(format!("{of}.{}", plan.names.get(usize::from(index))?)))
+        }
+        Op::Deep(DeepOp::Recall { of, name: index, to }) => {
+            let param = plan.ops.iter().find_map(|op| match *op {
+                Op::Deep(DeepOp::Box { to, param, .. }) if to == of => Some(param),
+                _ => None,
+            });
+            let of = name(param?.into()).filter(|_| to == at);
             of.and_then(|of| Some(format!("{of}.{}", plan.names.get(usize::from(index))?)))
         }
         Op::Life(_)

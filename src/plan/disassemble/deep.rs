@@ -2,7 +2,7 @@
 use super::Printer;
 use super::names::{bytes, direction_name, null_name, width_name};
 use crate::plan::moves::MoveKind;
-use crate::plan::op::{Boxing, DeepOp};
+use crate::plan::op::{Boxing, DeepOp, Direction};
 use crate::plan::shape::{Carry, Keep, Link, Reach, Shape, Target, Test};
 use std::fmt::{self, Write as _};
 
@@ -12,15 +12,25 @@ impl Printer<'_> {
             DeepOp::Copy { slot, to, root, param: _ } => {
                 format!("{}, {}", self.slot_to(slot, to), self.root(root))
             }
-            DeepOp::Box { slot, to, root: _, kind, field, boxing, param: _ } => {
+            DeepOp::Box { slot, to, root: _, kind, field, boxing, alone, param: _ } => {
                 let what = match boxing {
                     Boxing::Made => "made",
                     Boxing::Used => "used",
                     Boxing::Ended => "ended",
+                    Boxing::EndedIf => "perhaps ended",
                 };
                 let kind = self.plan.handle_kinds.get(usize::from(kind));
                 let name = kind.map_or("?", |kind| &*kind.name);
-                format!("{}, {what} {name}, handle {field} bytes in", self.slot_to(slot, to))
+                let alone = if alone { ", this argument's alone" } else { "" };
+                let field = field.at;
+                format!("{}, {what} {name}, handle {field} bytes in{alone}", self.slot_to(slot, to))
+            }
+            DeepOp::Recall { of, name, to } => {
+                let name = self.plan.names.get(usize::from(name)).map_or("?", |name| &**name);
+                format!("{name} of the object at {} -> {}", self.at(of), self.at(to))
+            }
+            DeepOp::End { of, condition } => {
+                format!("the object at {} if {{{}}}", self.at(of), self.expression(condition))
             }
             DeepOp::Keep { at, root, param: _ } => format!("{}, {}", self.at(at), self.root(root)),
             DeepOp::Fill | DeepOp::Fetch => "the objects".to_owned(),
@@ -74,7 +84,7 @@ impl Printer<'_> {
     }
 
     fn carried(&self, shape: &Shape, one: &Carry) -> String {
-        let Carry { guest, host, kind } = *one;
+        let Carry { guest, host, kind, direction } = *one;
         let text = match kind {
             MoveKind::Clear(bytes) => format!("clear {bytes} at {host}"),
             MoveKind::Bytes(bytes) => format!("{bytes} at {guest} <-> {host}"),
@@ -83,6 +93,11 @@ impl Printer<'_> {
             MoveKind::Signed32 => format!("i32 at {guest} <-> i64 at {host}"),
             MoveKind::Unsigned32 => format!("u32 at {guest} <-> u64 at {host}"),
             MoveKind::Extended => format!("binary128 at {guest} <-> x87 at {host}"),
+        };
+        let text = match direction {
+            Direction::In => text.replace("<->", "->"),
+            Direction::Out => text.replace("<->", "<-"),
+            Direction::InOut => text,
         };
         match shape.names.iter().find(|(at, name)| *at == host && !name.is_empty()) {
             Some((_, name)) => format!("{text:<30}; {name}"),

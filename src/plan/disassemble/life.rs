@@ -18,6 +18,24 @@ impl Printer<'_> {
                 };
                 format!("{}, {}, {fate}", self.slot_to(slot, to), self.kind(kind))
             }
+            LifeOp::HandleCell { slot, to, cell, held, kind, null, empty } => {
+                let (to, cell, held) = (self.slot_to(slot, to), self.at(cell), self.at(held));
+                let (null, empty) = (null_name(null), null_name(empty));
+                format!(
+                    "{to}, cell {cell}, kept at {held}, {}, {null}, in it {empty}",
+                    self.kind(kind)
+                )
+            }
+            LifeOp::ConsumeHeld { held, condition } => {
+                let condition = condition.map_or(String::new(), |condition| {
+                    format!(" if {{{}}}", self.expression(condition.get() - 1))
+                });
+                format!("the handle at {}{condition}", self.at(held))
+            }
+            LifeOp::Emptied { cell, held, to, param: _ } => {
+                let (cell, held, to) = (self.at(cell), self.at(held), self.at(to));
+                format!("{cell} -> {to}, the handle at {held} or 0")
+            }
             LifeOp::DescriptorCell { slot, to, cell, null } => {
                 let (slot, cell) = (self.slot_to(slot, to), self.at(cell));
                 format!("{slot}, cell {cell}, {}", null_name(null))
@@ -52,6 +70,7 @@ impl Printer<'_> {
                 let of = match of {
                     Holder::Slot(slot) => format!("slot {slot}"),
                     Holder::Made(at) => self.at(at),
+                    Holder::Object(at) => format!("the object at {}", self.at(at)),
                 };
                 format!("{} of {of} = {}", self.name(name), self.at(value))
             }
@@ -82,16 +101,20 @@ impl Printer<'_> {
             LifeOp::Cookie { slot, .. }
             | LifeOp::Descriptor { slot, .. }
             | LifeOp::DescriptorCell { slot, .. }
+            | LifeOp::HandleCell { slot, .. }
             | LifeOp::Exclusive { slot, .. }
             | LifeOp::Recall { slot, .. }
             | LifeOp::Capturable { slot, .. }
             | LifeOp::Retain { slot }
             | LifeOp::Capture { slot, .. }
             | LifeOp::Remember { of: Holder::Slot(slot), .. } => Some(self.param_of(slot)),
-            LifeOp::Keep { param, .. } | LifeOp::FromCookie { param, .. } => {
-                Some(self.param(param))
+            LifeOp::Keep { param, .. }
+            | LifeOp::FromCookie { param, .. }
+            | LifeOp::Emptied { param, .. } => Some(self.param(param)),
+            LifeOp::ConsumeHeld { .. } => None,
+            LifeOp::HandOver { at, .. } | LifeOp::Remember { of: Holder::Object(at), .. } => {
+                self.travels(at)
             }
-            LifeOp::HandOver { at, .. } => self.travels(at),
             LifeOp::AdoptDescriptor { .. } | LifeOp::Remember { of: Holder::Made(_), .. } => None,
         }
     }
@@ -103,6 +126,9 @@ pub(super) fn mnemonic(op: LifeOp) -> &'static str {
         LifeOp::Cookie { .. } => "cookie",
         LifeOp::Descriptor { .. } => "descr",
         LifeOp::DescriptorCell { .. } => "desccell",
+        LifeOp::HandleCell { .. } => "handcell",
+        LifeOp::ConsumeHeld { .. } => "consume",
+        LifeOp::Emptied { .. } => "emptied",
         LifeOp::Exclusive { .. } => "exclusiv",
         LifeOp::Recall { .. } => "recall",
         LifeOp::Capturable { .. } => "maycapt",

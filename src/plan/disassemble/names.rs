@@ -157,10 +157,12 @@ pub(in crate::plan) fn mnemonic(op: &Op) -> &'static str {
         Op::Deep(op) => match op {
             DeepOp::Copy { .. } => "copy",
             DeepOp::Box { .. } => "box",
+            DeepOp::Recall { .. } => "recall",
             DeepOp::Fill => "fill",
             DeepOp::Fetch => "fetch",
             DeepOp::Keep { .. } => "keepdeep",
             DeepOp::KeepFunctions { .. } => "keepfns",
+            DeepOp::End { .. } => "end",
             DeepOp::Settle => "settle",
             DeepOp::Take { .. } => "takedeep",
             DeepOp::Commit => "giveback",

@@ -11,8 +11,8 @@ use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::expression::evaluate;
 use crate::plan::frame::{FrameHead, GuestSlot};
-use crate::plan::handles::Loan;
-use crate::plan::op::{DeepOp, Op, Phase, Returns};
+use crate::plan::handles::{HandleTable, Loan};
+use crate::plan::op::{DeepOp, LifeOp, Op, Phase, Returns};
 use crate::plan::problem::Problem;
 use deep::Changed;
 pub(super) use deep::{misfit, name_at};
@@ -197,8 +197,10 @@ impl After<'_> {
                     DeepOp::Commit => self.commit_copies()?,
                     DeepOp::Fetch => self.fetch_objects(),
                     DeepOp::KeepFunctions { made } => self.keep_functions(made),
+                    DeepOp::End { of, condition } => self.end_object(of, condition),
                     DeepOp::Copy { .. }
                     | DeepOp::Box { .. }
+                    | DeepOp::Recall { .. }
                     | DeepOp::Keep { .. }
                     | DeepOp::Fill => {}
                 },
@@ -252,6 +254,13 @@ impl After<'_> {
                 | Op::Native(_)
                 | Op::Upcall(_) => {}
                 Op::Callback(op) => callback::keep(op, &space),
+                Op::Life(LifeOp::ConsumeHeld { held, condition }) => {
+                    let handle = super::held::held_at(&space, held);
+                    if handle != 0 && self.holds(condition) {
+                        let consume = |handles: &mut HandleTable| handles.consume_marked(handle);
+                        self.ended.extend(space.store().with_handles(consume));
+                    }
+                }
                 Op::Life(op) => super::life::after(op, &space, &mut self.memory)?,
             }
         }

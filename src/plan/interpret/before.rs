@@ -140,6 +140,9 @@ pub unsafe fn step(
                 space.inside(space.pointer(slot), size.into()).ok_or(Failure::Check)?;
             }
             Op::Deep(op @ DeepOp::Box { .. }) => super::boxed::place(space, memory, op)?,
+            Op::Deep(DeepOp::Recall { of, name, to }) => {
+                super::boxed::recall(space, memory, of, name, to)?;
+            }
             Op::Deep(DeepOp::Fill) => super::boxed::fill(space, memory),
             Op::Deep(DeepOp::Keep { at, root, param: _ }) => {
                 super::deep::keep(space, memory, at, root)?;
@@ -186,7 +189,8 @@ pub unsafe fn step(
                 | DeepOp::Take { .. }
                 | DeepOp::Commit
                 | DeepOp::Fetch
-                | DeepOp::KeepFunctions { .. },
+                | DeepOp::KeepFunctions { .. }
+                | DeepOp::End { .. },
             )
             | Op::Native(_)
             | Op::Upcall(_)

@@ -7,7 +7,7 @@
 use super::callback::Closure;
 use crate::plan::binding::StoreBlock;
 use crate::plan::handles;
-use crate::plan::op::{At, Boxing};
+use crate::plan::op::{At, Boxing, HandleField};
 use crate::plan::shape::Keep;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::collections::BTreeMap;
@@ -34,9 +34,11 @@ pub struct CallMemory {
     ordered: Vec<u32>,
     /// Handles in the copies, marked as in use until the call is over.
     marked: Vec<u32>,
+    /// Handles that the call may destroy.
+    pub doomed: Vec<u32>,
     /// Handles that were reserved for what native code may leave in the copies.
     reserved: u32,
-    store: *const StoreBlock,
+    pub(super) store: *const StoreBlock,
     /// Objects that copies mirror.
     pub boxes: Vec<BoxUse>,
     /// Guest functions in the copies.
@@ -98,8 +100,12 @@ pub struct BoxUse {
     pub handle: u32,
     pub kind: u16,
     /// Where the handle is in the guest's struct.
-    pub field: u32,
+    pub field: HandleField,
     pub boxing: Boxing,
+    /// No other argument may be it.
+    pub alone: bool,
+    /// Native code has ended it.
+    pub ended: bool,
     /// Where the object has pointers to what the guest has passed.
     pub links: Vec<u32>,
 }
@@ -133,6 +139,7 @@ impl CallMemory {
             known: BTreeMap::new(),
             ordered: Vec::new(),
             marked: Vec::new(),
+            doomed: Vec::new(),
             reserved: 0,
             store,
             boxes: Vec::new(),
@@ -306,6 +313,7 @@ impl Drop for CallMemory {
             // SAFETY: allocated in `room` with this layout, freed once.
             unsafe { dealloc(*chunk, *layout) };
         }
+        self.spare();
         if self.marked.is_empty() && self.reserved == 0 || ptr::eq(self.store, ptr::null()) {
             return;
         }

@@ -6,7 +6,7 @@ use crate::plan::cookie;
 use crate::plan::handles::{
     Block, HandleError, HandleTable, HandleType, descriptor_value, keep_for_ever, kept_for_ever,
 };
-use crate::plan::op::{At, Fate, Holder, Keeper, LifeOp, Null, Op};
+use crate::plan::op::{At, Fate, Holder, Keeper, LifeOp, Null, Op, Operand, Width};
 use crate::plan::problem::Problem;
 use std::ffi::c_void;
 use std::ptr;
@@ -41,6 +41,9 @@ pub(super) fn mark(op: LifeOp) -> Option<(u16, Mark)> {
         LifeOp::Exclusive { slot, .. } => Some((slot, Mark::Exclusive)),
         LifeOp::Cookie { .. }
         | LifeOp::DescriptorCell { .. }
+        | LifeOp::HandleCell { .. }
+        | LifeOp::ConsumeHeld { .. }
+        | LifeOp::Emptied { .. }
         | LifeOp::Recall { .. }
         | LifeOp::Capturable { .. }
         | LifeOp::Keep { .. }
@@ -118,6 +121,7 @@ pub(super) unsafe fn before(
                 };
                 space.write::<u64>(to, native.ok_or(Failure::Check)?);
             }
+            LifeOp::HandleCell { .. } => super::held::enter(op, space, memory)?,
             LifeOp::Exclusive { slot, own } => {
                 let handle = space.slot32(slot);
                 if handle != 0 {
@@ -152,7 +156,9 @@ pub(super) unsafe fn before(
                 keep(space, at, extent, shared, memory)?;
             }
             // The section ends before these.
-            LifeOp::Retain { .. }
+            LifeOp::ConsumeHeld { .. }
+            | LifeOp::Emptied { .. }
+            | LifeOp::Retain { .. }
             | LifeOp::Capture { .. }
             | LifeOp::HandOver { .. }
             | LifeOp::FromCookie { .. }
@@ -251,9 +257,8 @@ pub(super) unsafe fn after(
                 space.write::<u64>(to, guest.into());
             }
             LifeOp::AdoptDescriptor { from, to, kind, borrowed, parent } => {
-                let value = space.read::<i32>(from.at);
-                let Ok(descriptor) = u32::try_from(value) else {
-                    space.write::<i64>(to, value.into());
+                let Some(descriptor) = descriptor_at(space, from) else {
+                    space.write::<i64>(to, space.read::<i32>(from.at).into());
                     return Ok(());
                 };
                 let parent = parent.map(|slot| space.slot32(slot.number()));
@@ -272,14 +277,23 @@ pub(super) unsafe fn after(
                 let handle = match of {
                     Holder::Slot(slot) => space.slot32(slot),
                     Holder::Made(at) => space.read::<u32>(at),
+                    Holder::Object(at) => {
+                        super::boxed::handle_of(memory, space.read(at)).unwrap_or_default()
+                    }
                 };
                 let value = space.read::<i128>(value);
                 let name = &space.plan.names[usize::from(name)];
                 space.store().with_handles(|handles| handles.remember(handle, name, value));
             }
-            LifeOp::Cookie { .. }
+            LifeOp::Emptied { cell, held, to, param: _ } => {
+                super::held::emptied(space, cell, held, to)?;
+            }
+            // `After` knows this one: loans end.
+            LifeOp::ConsumeHeld { .. }
+            | LifeOp::Cookie { .. }
             | LifeOp::Descriptor { .. }
             | LifeOp::DescriptorCell { .. }
+            | LifeOp::HandleCell { .. }
             | LifeOp::Exclusive { .. }
             | LifeOp::Recall { .. }
             | LifeOp::Capturable { .. }
@@ -317,8 +331,8 @@ fn take_kept(memory: &mut Option<Box<CallMemory>>, at: At) -> Option<Block> {
 pub(super) unsafe fn abandon(op: LifeOp, space: &Space<'_>) {
     if let LifeOp::AdoptDescriptor { from, kind, borrowed: false, .. } = op {
         // SAFETY: the caller's promise.
-        let (value, close) = unsafe { (space.read::<i32>(from.at), drop_of(space, kind)) };
-        if let Ok(value) = u32::try_from(value)
+        let (value, close) = unsafe { (descriptor_at(space, from), drop_of(space, kind)) };
+        if let Some(value) = value
             && !close.is_null()
         {
             // SAFETY: the prototype says that this function closes such descriptors; this one was
@@ -352,6 +366,17 @@ pub(super) fn abandon_kept(space: &Space<'_>, memory: &mut Option<Box<CallMemory
             space.store().with_handles(|handles| handles.abandon(block));
         }
     }
+}
+
+/// The descriptor there, if it is one.
+///
+/// # Safety
+/// As [`after`].
+unsafe fn descriptor_at(space: &Space<'_>, from: Operand) -> Option<u32> {
+    // SAFETY: the caller's promise.
+    let value = unsafe { space.read::<u32>(from.at) };
+    let none = if from.width == Width::U32 { value == u32::MAX } else { value > i32::MAX as u32 };
+    (!none).then_some(value)
 }
 
 /// The entry of the plan's table for the handle in that slot.

@@ -32,6 +32,7 @@ mod deep;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "enter_sysv_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "enter_unsupported.rs")]
 mod enter;
+mod held;
 mod life;
 mod memory;
 pub mod native;

@@ -10,6 +10,17 @@ pub enum Boxing {
     Used,
     /// Ends it (`__consumes`).
     Ended,
+    /// Ends it if a condition holds, which a [`DeepOp::End`] knows (`__consumes_if`).
+    EndedIf,
+}
+
+/// Where in the guest's struct the handle of the object is that it mirrors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandleField {
+    /// Offset in bytes.
+    pub at: u32,
+    /// How many bytes it has: 4, or the 8 of a guest's pointer.
+    pub bytes: u8,
 }
 
 /// An op of data whose layouts differ, that holds pointers, or that a bound depends on.
@@ -22,8 +33,21 @@ pub enum DeepOp {
     Copy { slot: u16, to: At, root: u16, param: u16 },
     /// The copy whose address [`DeepOp::Copy`] has put at `to` mirrors an object that outlives calls
     /// (`__boxed`), whose address `to` receives instead. Its handle, of `Plan::handle_kinds[kind]`, is
-    /// `field` bytes into the guest's struct; it is the call's alone. `Boxing::Made`: a new object, zero.
-    Box { slot: u16, to: At, root: u16, kind: u16, field: u32, boxing: Boxing, param: u16 },
+    /// `field.at` bytes into the guest's struct; it is the call's alone, with `alone` this argument's.
+    /// `Boxing::Made`: a new object, zero.
+    Box {
+        slot: u16,
+        to: At,
+        root: u16,
+        kind: u16,
+        field: HandleField,
+        boxing: Boxing,
+        alone: bool,
+        param: u16,
+    },
+    /// The integer `Plan::names[name]` that the handle of the object at `of` (where [`DeepOp::Box`] has
+    /// put its address) remembers, to 16 bytes at `to`.
+    Recall { of: At, name: u16, to: At },
     /// Copies what [`DeepOp::Copy`] has copied of that root once more, with all that it leads to, to memory
     /// that does not move and outlives the call, whose address `at` receives instead. NULL stays NULL.
     /// [`LifeOp::HandOver`](super::LifeOp::HandOver) gives it to who keeps it.
@@ -38,6 +62,9 @@ pub enum DeepOp {
     /// Reads what native code has left in the objects into their mirrors, and clears the objects'
     /// pointers; the objects that the call ends are gone.
     Fetch,
+    /// The object whose address is at `of` is gone if `Plan::expressions[condition]` is not zero, or
+    /// cannot be computed.
+    End { of: At, condition: u16 },
     /// Looks through every copy that goes back to the guest: integers must fit, pointers that
     /// native code has changed must be ones that the guest can have.
     Settle,
@@ -54,10 +81,14 @@ impl DeepOp {
     #[must_use]
     pub fn phase(self) -> Phase {
         match self {
-            DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Keep { .. } | DeepOp::Fill => {
-                Phase::Before
+            DeepOp::Copy { .. }
+            | DeepOp::Box { .. }
+            | DeepOp::Keep { .. }
+            | DeepOp::Recall { .. }
+            | DeepOp::Fill => Phase::Before,
+            DeepOp::Fetch | DeepOp::End { .. } | DeepOp::KeepFunctions { made: None } => {
+                Phase::Facts
             }
-            DeepOp::Fetch | DeepOp::KeepFunctions { made: None } => Phase::Facts,
             DeepOp::Settle | DeepOp::Take { .. } => Phase::Checks,
             DeepOp::Commit | DeepOp::KeepFunctions { made: Some(_) } => Phase::Commit,
         }

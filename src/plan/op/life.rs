@@ -1,5 +1,6 @@
 //! The ops of what outlives a call: cookies, descriptors, captures, what a handle remembers.
 use super::{At, Fate, Null, Operand, Phase, Slot};
+use std::num::NonZeroU16;
 
 /// Who keeps something after the call (`__captured_by`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +21,8 @@ pub enum Holder {
     Slot(u16),
     /// What an [`Op::Adopt`](super::Op::Adopt) has put there (8 bytes).
     Made(At),
+    /// That of the object whose address a [`DeepOp::Box`](super::DeepOp::Box) has put there.
+    Object(At),
 }
 
 /// An op of something that native code keeps, or gives back later.
@@ -36,6 +39,10 @@ pub enum LifeOp {
     Descriptor { slot: u16, to: At, kind: u16, fate: Fate },
     /// As [`Op::PointerCell`](super::Op::PointerCell), for a descriptor: `cell` (4 bytes) is -1 before.
     DescriptorCell { slot: u16, to: At, cell: At, null: Null },
+    /// A handle of `Plan::handle_kinds[kind]` behind the guest's pointer in `slot`, that the call may
+    /// destroy: `cell` (8 bytes) has its native pointer, `to` receives the address of `cell`, `held` (16
+    /// bytes) keeps handle and pointer. `null`: what 0 means for the pointer, `empty`: for the handle.
+    HandleCell { slot: u16, to: At, cell: At, held: At, kind: u16, null: Null, empty: Null },
     /// Until the call is over no other may use what this one has to itself, or what that lends: of the
     /// handle in `slot` and all that lend it, those whose types are `__exclusive`. Arguments of this
     /// call may share them. With `own` the handle itself too, whatever its type, and for this argument
@@ -52,6 +59,9 @@ pub enum LifeOp {
     Keep { at: At, extent: At, shared: bool, param: u16 },
 
     // ----- after: facts; with `Keeper::Made` commit
+    /// What [`LifeOp::HandleCell`] has kept at `held` has lost an owner: always, or if
+    /// `Plan::expressions[condition - 1]` is not zero or cannot be computed.
+    ConsumeHeld { held: At, condition: Option<NonZeroU16> },
     /// The handle in `slot` has an owner more.
     Retain { slot: u16 },
     /// `by` keeps the handle in `slot`.
@@ -64,9 +74,14 @@ pub enum LifeOp {
     /// receives the guest's integer, 0 for NULL.
     FromCookie { from: At, to: At, param: u16 },
 
+    /// The native pointer that is in `cell` now is NULL or the one that was put there. `to` (8 bytes)
+    /// receives what the guest gets: 0, unless the handle at `held` is there and alive.
+    Emptied { cell: At, held: At, to: At, param: u16 },
+
     // ----- after: commit
     /// Makes the integer at `from` a handle of `Plan::handle_kinds[kind]`, or adds an owner to the one
-    /// that it has; `to` (8 bytes) receives it. A negative one is no descriptor: it is passed on.
+    /// that it has; `to` (8 bytes) receives it. A negative one, or an unsigned one with all bits set, is no
+    /// descriptor: it is passed on.
     AdoptDescriptor { from: Operand, to: At, kind: u16, borrowed: bool, parent: Option<Slot> },
     /// Keeps the integer at `value` (16 bytes) with a handle, as `Plan::names[name]`.
     Remember { value: At, name: u16, of: Holder },
@@ -80,16 +95,17 @@ impl LifeOp {
             LifeOp::Cookie { .. }
             | LifeOp::Descriptor { .. }
             | LifeOp::DescriptorCell { .. }
+            | LifeOp::HandleCell { .. }
             | LifeOp::Exclusive { .. }
             | LifeOp::Recall { .. }
             | LifeOp::Capturable { .. }
             | LifeOp::Keep { .. } => Phase::Before,
-            LifeOp::Retain { .. } => Phase::Facts,
+            LifeOp::ConsumeHeld { .. } | LifeOp::Retain { .. } => Phase::Facts,
             LifeOp::Capture { by, .. } | LifeOp::HandOver { by, .. } => match by {
                 Keeper::Slot(_) | Keeper::Library => Phase::Facts,
                 Keeper::Made(_) => Phase::Commit,
             },
-            LifeOp::FromCookie { .. } => Phase::Checks,
+            LifeOp::FromCookie { .. } | LifeOp::Emptied { .. } => Phase::Checks,
             LifeOp::AdoptDescriptor { .. } | LifeOp::Remember { .. } => Phase::Commit,
         }
     }

@@ -27,7 +27,7 @@ pub(super) struct Outcome {
     /// Whether a value was tested to fit what the guest can hold.
     fits: Vec<bool>,
     /// Whether the call's effect on a handle was recorded.
-    recorded: Vec<bool>,
+    pub(super) recorded: Vec<bool>,
     /// Whether what a cell holds was stored.
     stored: Vec<bool>,
     /// What was computed where.
@@ -138,9 +138,12 @@ impl<'p> Verifier<'p> {
                 DeepOp::Commit => self.commit(),
                 DeepOp::Fetch => self.fetched(),
                 DeepOp::KeepFunctions { made } => self.keep_functions(made),
-                DeepOp::Copy { .. } | DeepOp::Box { .. } | DeepOp::Keep { .. } | DeepOp::Fill => {
-                    Err(Fault::Unasked)
-                }
+                DeepOp::End { of, condition } => self.ends(of, condition),
+                DeepOp::Copy { .. }
+                | DeepOp::Box { .. }
+                | DeepOp::Keep { .. }
+                | DeepOp::Recall { .. }
+                | DeepOp::Fill => Err(Fault::Unasked),
             },
             Op::FitsObject { moves } => {
                 self.result_moves(moves)?;
@@ -429,7 +432,7 @@ impl<'p> Verifier<'p> {
                     return Err(Fault::Sequence("before the value was tested to fit"));
                 }
             }
-            Some(Argument::Pointer { .. }) => {
+            Some(Argument::Pointer { .. } | Argument::HandleCell { .. }) => {
                 let same = self.outcome.guest[index] == Some(from)
                     && self.written.at(from) == Some(What::ForGuest)
                     && width == self.pointer_width();

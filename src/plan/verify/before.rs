@@ -297,6 +297,7 @@ impl Verifier<'_> {
             | Argument::Cookie { .. }
             | Argument::Descriptor { .. }
             | Argument::DescriptorCell { .. }
+            | Argument::HandleCell { .. }
             | Argument::Copied
             | Argument::Nothing
             | Argument::Two(_)
@@ -333,6 +334,7 @@ impl Verifier<'_> {
             | Argument::Cookie { .. }
             | Argument::Descriptor { .. }
             | Argument::DescriptorCell { .. }
+            | Argument::HandleCell { .. }
             | Argument::Copied
             | Argument::Nothing
             | Argument::Two(_)

@@ -4,7 +4,7 @@ use super::demand::Argument;
 use super::error::Fault;
 use super::meaning::Tree;
 use super::{Checked, Verifier};
-use crate::plan::op::{Operand, Ranged};
+use crate::plan::op::{At, Operand, Ranged};
 use crate::signature::{BinaryOp, Expr, NoteKind, Type};
 
 impl Verifier<'_> {
@@ -86,6 +86,23 @@ impl Verifier<'_> {
             });
         }
         all
+    }
+
+    /// An argument of this call that an expression passes on to a function before its ranges were
+    /// tested: that function may ask for as much. Ranges that are computed come later.
+    pub(super) fn passed_untested(&self, tree: &Tree) -> Option<At> {
+        let untested = |at: At| {
+            self.params.iter().enumerate().any(|(index, param)| {
+                let ranged = || {
+                    let bounds = self.constant_bounds(index, false);
+                    bounds.is_some_and(|bounds| !bounds.is_empty())
+                };
+                param.place == Some(at) && !self.made.ranged[index][0] && ranged()
+            })
+        };
+        let mut found = None;
+        tree.passes(&mut |at| found = found.or_else(|| Some(at).filter(|at| untested(*at))));
+        found
     }
 
     /// The bounds of a parameter's `__range`s, or of those of what is behind it.

@@ -131,12 +131,14 @@ impl<'p> Verifier<'p> {
         self.links_of(roots.iter().copied()).iter().any(goes_out)
     }
 
+    /// Whether copies have been written to the guest's memory, as far as they are.
+    pub(super) fn copies_written(&self) -> bool {
+        self.gives_back() == self.copies.committed
+    }
+
     /// Everything that must happen to copies has, and no shape is idle.
     pub(super) fn copies_done(&self) -> Checked {
-        if self.copies.objects.any() != self.copies.objects.fetched {
-            let subject = "the objects".to_owned();
-            return Err(Fault::Undone { what: "reads", subject });
-        }
+        self.objects_done()?;
         if self.gives_back() != self.copies.committed {
             let subject = "the copies".to_owned();
             return Err(Fault::Undone { what: "gives back", subject });

@@ -3,12 +3,11 @@
 //! This is the verifier's own reading: the compiler has another one, and neither uses the other.
 use super::crossing::Crossing;
 use super::life::captor;
-use crate::plan::WasmType;
 use crate::plan::abi::Abi;
 use crate::plan::layout::{DataModel, Extent, Scalar, Target, extent_of, scalar_of};
-use crate::plan::op::{Direction, Fate, Null, Op, Returns, Width};
+use crate::plan::op::{Direction, Fate, Null, Width};
 use crate::signature::{
-    Expr, Float, Ident, Integer, Lender, NoteKind, Record, RecordKind, Scope, Type, TypeKind,
+    Expr, Ident, Integer, Lender, NoteKind, Record, RecordKind, Scope, Type, TypeKind,
 };
 
 /// For whom a prototype is read.
@@ -51,6 +50,8 @@ pub(super) enum Argument<'p> {
     Cookie { with: Option<&'p Ident> },
     /// A handle that stands for an integer.
     Descriptor { name: String, fate: Fate },
+    /// A handle behind the pointer, that the call takes; what 0 means for either.
+    HandleCell { name: String, null: Null, empty: Null },
     /// An integer that native code leaves and that becomes such a handle.
     DescriptorCell { null: Null },
 }
@@ -105,7 +106,7 @@ impl Reader {
             let null = if has(ty, &NoteKind::Nullable) { Null::Allowed } else { Null::Refused };
             return Ok(Argument::Function { null });
         }
-        refuse_later(ty)?;
+        refuse_misplaced(ty)?;
         let scalar = match crossing {
             Crossing::One(scalar) => scalar,
             Crossing::Nothing => return Ok(Argument::Nothing),
@@ -163,7 +164,7 @@ impl Reader {
                 .then_some(())
         };
         if find(ty, changes).is_some() {
-            return Err("handles behind a pointer that change their owner".to_owned());
+            return self.held(ty, pointee, null);
         }
         if let Some((expr, by_bytes)) = counted(ty) {
             let element = self.element(pointee)?;
@@ -203,6 +204,25 @@ impl Reader {
         }
     }
 
+    /// A handle behind a pointer, that the call takes.
+    fn held<'p>(&self, ty: &Type, inner: &Type, null: Null) -> Reading<Argument<'p>> {
+        let said = |ty: &Type| {
+            ty.notes.iter().any(|note| {
+                use NoteKind as N;
+                matches!(note.kind, N::Retains | N::In | N::Out | N::Borrowed | N::LifetimeBound(_))
+                    || matches!(note.kind, N::Remember(..))
+            })
+        };
+        match inner.pointee().map(|object| &object.kind) {
+            Some(TypeKind::Record(record)) if !said(ty) && !said(inner) => {
+                let nullable = has(inner, &NoteKind::Nullable);
+                let empty = if nullable { Null::Allowed } else { Null::Refused };
+                Ok(Argument::HandleCell { name: name_of(record), null, empty })
+            }
+            _ => Err("a handle behind a pointer that changes its owner".to_owned()),
+        }
+    }
+
     /// How a pointer of that type, from native code, becomes the guest's. `is_result`: it is the
     /// function's result.
     pub(super) fn incoming<'p>(
@@ -211,7 +231,7 @@ impl Reader {
         is_result: bool,
         is_shaped: bool,
     ) -> Reading<Incoming<'p>> {
-        refuse_later(ty)?;
+        refuse_misplaced(ty)?;
         if has(ty, &NoteKind::Handle) && ty.pointee().is_none() {
             let lender = find(ty, |kind| match kind {
                 NoteKind::LifetimeBound(Lender::Param(name)) => Some(name),
@@ -279,8 +299,8 @@ impl Reader {
     /// What handles that stand for integers of that type are called.
     pub(super) fn descriptor(&self, ty: &Type) -> Reading<String> {
         let int = scalar_of(ty).and_then(|scalar| self.width(scalar, DataModel::Lp64));
-        if int != Some(Width::I32) || scalar_of(ty) == Some(Scalar::Bool) {
-            return Err("a descriptor that is no `int`".to_owned());
+        if !matches!(int, Some(Width::I32 | Width::U32)) || scalar_of(ty) == Some(Scalar::Bool) {
+            return Err("a descriptor that has not 32 bits".to_owned());
         }
         Ok(ty.alias.as_ref().map_or_else(|| "int descriptor".to_owned(), ToString::to_string))
     }
@@ -333,58 +353,6 @@ impl Reader {
             _ => return None,
         })
     }
-
-    /// The one op that makes an argument of that type from a guest value.
-    pub(super) fn scalar_op(
-        &self,
-        scalar: Scalar,
-        wasm: WasmType,
-        slot: u16,
-        to: crate::plan::op::At,
-    ) -> Option<Op> {
-        if scalar == Scalar::Bool {
-            return Some(Op::Bool { slot, to });
-        }
-        match scalar {
-            Scalar::Float(Float::Float) => return Some(Op::Float32 { slot, to }),
-            Scalar::Float(Float::Double) => return Some(Op::Float64 { slot, to }),
-            _ => {}
-        }
-        Some(match (self.width(scalar, DataModel::Lp64)?, wasm) {
-            (Width::I8, _) => Op::Int8 { slot, to },
-            (Width::U8, _) => Op::UInt8 { slot, to },
-            (Width::I16, _) => Op::Int16 { slot, to },
-            (Width::U16, _) => Op::UInt16 { slot, to },
-            (Width::I32 | Width::U32, _) => Op::Int32 { slot, to },
-            (Width::I64 | Width::U64, WasmType::I64) => Op::Int64 { slot, to },
-            (Width::I64, _) => Op::Long32 { slot, to },
-            (Width::U64, _) => Op::ULong32 { slot, to },
-            (Width::I128, _) => return None,
-        })
-    }
-
-    /// How a scalar result becomes the guest's.
-    pub(super) fn returns(&self, scalar: Scalar, wasm: WasmType) -> Option<Returns> {
-        if scalar == Scalar::Bool {
-            return Some(Returns::Bool);
-        }
-        match scalar {
-            Scalar::Float(Float::Float) => return Some(Returns::Float32),
-            Scalar::Float(Float::Double) => return Some(Returns::Float64),
-            _ => {}
-        }
-        Some(match (self.width(scalar, DataModel::Lp64)?, wasm) {
-            (Width::I8, _) => Returns::Int8,
-            (Width::U8, _) => Returns::UInt8,
-            (Width::I16, _) => Returns::Int16,
-            (Width::U16, _) => Returns::UInt16,
-            (Width::I32 | Width::U32, _) => Returns::Int32,
-            (Width::I64 | Width::U64, WasmType::I64) => Returns::Int64,
-            (Width::I64, _) => Returns::Long32,
-            (Width::U64, _) => Returns::ULong32,
-            (Width::I128, _) => return None,
-        })
-    }
 }
 
 /// The callback that a cookie belongs to; `None`: it is no cookie.
@@ -396,9 +364,8 @@ fn cookie(ty: &Type) -> Option<Option<&Ident>> {
     })
 }
 
-/// Annotations that ask for more than plans can do, and those of what is behind a pointer that only a
-/// parameter can have.
-fn refuse_later(ty: &Type) -> Reading<()> {
+/// Annotations of records, and those that only a parameter can have, where they describe something else.
+fn refuse_misplaced(ty: &Type) -> Reading<()> {
     let later = |kind: &NoteKind| {
         use NoteKind as N;
         matches!(kind, N::Boxed)
@@ -468,7 +435,7 @@ fn direction(ty: &Type, pointee: &Type) -> Direction {
     }
 }
 
-fn fate(ty: &Type) -> Fate {
+pub(super) fn fate(ty: &Type) -> Fate {
     let mut fate = Fate::Kept;
     for note in &ty.notes {
         match note.kind {

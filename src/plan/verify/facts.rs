@@ -12,6 +12,7 @@ impl Verifier<'_> {
         let fates = || {
             ops.iter().filter_map(|op| match op {
                 Op::Handle { fate, .. } | Op::Life(LifeOp::Descriptor { fate, .. }) => Some(*fate),
+                Op::Life(LifeOp::HandleCell { .. }) => Some(Fate::Consumed),
                 _ => None,
             })
         };
@@ -102,7 +103,8 @@ fn uses_memory(op: &Op) -> bool {
         | Op::Deep(_)
         | Op::StoreCell { .. } => true,
         Op::Life(op) => {
-            matches!(op, LifeOp::DescriptorCell { .. } | LifeOp::Keep { .. })
+            use LifeOp as L;
+            matches!(op, L::DescriptorCell { .. } | L::HandleCell { .. } | L::Keep { .. })
         }
         Op::Int8 { .. }
         | Op::UInt8 { .. }

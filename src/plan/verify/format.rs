@@ -79,6 +79,7 @@ impl Verifier<'_> {
             | Argument::Cookie { .. }
             | Argument::Descriptor { .. }
             | Argument::DescriptorCell { .. }
+            | Argument::HandleCell { .. }
             | Argument::Buffer { .. }
             | Argument::Integer { .. }
             | Argument::Pointer { .. } => None,

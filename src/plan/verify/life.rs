@@ -4,6 +4,7 @@ use super::error::Fault;
 use super::written::What;
 use super::{Checked, Verifier, once};
 use crate::plan::frame::FrameLayout;
+use crate::plan::layout::{DataModel, scalar_of};
 use crate::plan::op::{At, Fate, Holder, Keeper, LifeOp, Operand, Slot, Width};
 use crate::signature::{Captor, Expr, Ident, NoteKind, Type};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(super) struct Outliving {
     /// Whether it has been copied.
     kept: Vec<bool>,
     retained: Vec<bool>,
+    /// Handles behind pointers that the call takes: the parameter, where they are kept.
+    pub(super) held: Vec<(usize, At)>,
     /// Whether a capture was recorded.
     captured: Vec<bool>,
     /// Integers that handles remember: the parameter, the name, the place.
@@ -38,6 +41,7 @@ impl Outliving {
             to_keep: vec![None; params],
             kept: none(),
             retained: none(),
+            held: Vec::new(),
             captured: none(),
             recalled: Vec::new(),
             remembered: Vec::new(),
@@ -115,6 +119,7 @@ impl<'p> Verifier<'p> {
                 self.made.set_cell(index, cell);
                 self.written.add_local(cell, 8, What::Native, self.index)
             }
+            LifeOp::HandleCell { .. } => self.handle_cell(op),
             LifeOp::Exclusive { slot, own } => {
                 // Which types are, only the interface knows.
                 let index = self.entered_handle(slot)?;
@@ -124,12 +129,7 @@ impl<'p> Verifier<'p> {
             }
             LifeOp::Recall { slot, name, to } => {
                 let index = self.entered_handle(slot)?;
-                let name = self.remembered_name(name)?;
-                if self.life.recalled(index, &name).is_some() {
-                    return Err(Fault::Unasked);
-                }
-                self.life.recalled.push((index, name, to));
-                self.written.add_local(to, 16, What::Integer(Width::I128), self.index)
+                self.recalls(index, name, to)
             }
             LifeOp::Capturable { slot, by } => {
                 let index = self.entered_handle(slot)?;
@@ -154,7 +154,9 @@ impl<'p> Verifier<'p> {
                 }
                 once(&mut self.life.kept[index])
             }
-            LifeOp::Retain { .. }
+            LifeOp::ConsumeHeld { .. }
+            | LifeOp::Emptied { .. }
+            | LifeOp::Retain { .. }
             | LifeOp::Capture { .. }
             | LifeOp::HandOver { .. }
             | LifeOp::FromCookie { .. }
@@ -194,14 +196,27 @@ impl<'p> Verifier<'p> {
                 self.adopt_descriptor(from, to, kind, borrowed, parent)
             }
             LifeOp::Remember { value, name, of } => self.remember(value, name, of),
+            LifeOp::ConsumeHeld { held, condition } => self.consume_held(held, condition),
+            LifeOp::Emptied { cell, held, to, param } => self.emptied(cell, held, to, param),
             LifeOp::Cookie { .. }
             | LifeOp::Descriptor { .. }
             | LifeOp::DescriptorCell { .. }
+            | LifeOp::HandleCell { .. }
             | LifeOp::Exclusive { .. }
             | LifeOp::Recall { .. }
             | LifeOp::Capturable { .. }
             | LifeOp::Keep { .. } => Err(Fault::Unasked),
         }
+    }
+
+    /// What the handle of a parameter remembers is put there.
+    pub(super) fn recalls(&mut self, index: usize, name: u16, to: At) -> Checked {
+        let name = self.remembered_name(name)?;
+        if self.life.recalled(index, &name).is_some() {
+            return Err(Fault::Unasked);
+        }
+        self.life.recalled.push((index, name, to));
+        self.written.add_local(to, 16, What::Integer(Width::I128), self.index)
     }
 
     /// A handle was entered: those of which nothing is taken come first, and those that a call has to
@@ -295,7 +310,12 @@ impl<'p> Verifier<'p> {
         let Some(Incoming::Descriptor { name, borrowed: b, lender }) = self.incoming(index) else {
             return Err(self.disagrees("the way to the guest", index));
         };
-        self.agrees(from.width == Width::I32, "the width", index)?;
+        let ty = match self.params.get(index) {
+            Some(param) => param.ty.pointee(),
+            None => Some(&self.plan.prototype.function.result),
+        };
+        let width = ty.and_then(scalar_of).and_then(|s| self.reader.width(s, DataModel::Lp64));
+        self.agrees(Some(from.width) == width, "the width", index)?;
         self.agrees(borrowed == *b, "the owner", index)?;
         let same = match (parent, lender) {
             (None, None) => true,
@@ -313,6 +333,7 @@ impl<'p> Verifier<'p> {
         let name = self.remembered_name(name)?;
         let index = match of {
             Holder::Slot(slot) => self.entered_handle(slot)?,
+            Holder::Object(at) => self.object_at(at)?,
             Holder::Made(made) => {
                 let made = |index: &usize| {
                     let object = matches!(self.incoming(*index), Some(Incoming::Object { .. }));
@@ -337,7 +358,7 @@ impl<'p> Verifier<'p> {
     /// The type of the handle that is passed by a parameter, left behind it, or returned.
     fn holder(&self, index: usize) -> Option<&'p Type> {
         match self.params.get(index) {
-            Some(param) if self.is_handle(index) => Some(param.ty),
+            Some(param) if self.is_handle(index) || self.is_object(index) => Some(param.ty),
             Some(param) => param.ty.pointee(),
             None => Some(&self.plan.prototype.function.result),
         }
@@ -383,7 +404,7 @@ impl<'p> Verifier<'p> {
         }
         for index in 0..=self.params.len() {
             let object = matches!(self.incoming(index), Some(Incoming::Object { .. }));
-            if !object && !self.is_handle(index) {
+            if !object && !self.is_handle(index) && !self.is_object(index) {
                 continue;
             }
             let asked = self.holder(index).map(remembers).unwrap_or_default().len();

@@ -127,6 +127,31 @@ impl Tree {
         }
     }
 
+    /// Calls `f` for the place of every integer that is passed on to a function as it is.
+    pub(super) fn passes(&self, f: &mut dyn FnMut(At)) {
+        match self {
+            Tree::Constant(_)
+            | Tree::AnyConstant
+            | Tree::Field(..)
+            | Tree::Behind(..)
+            | Tree::Load(_) => {}
+            Tree::Unary(_, a) | Tree::Abs(a) | Tree::Truth(a) => a.passes(f),
+            Tree::Binary(_, a, b) | Tree::Min(a, b) | Tree::Max(a, b) => {
+                a.passes(f);
+                b.passes(f);
+            }
+            Tree::If(a, b, c) => [a, b, c].into_iter().for_each(|tree| tree.passes(f)),
+            Tree::Call(_, arguments) => {
+                for argument in arguments {
+                    match argument {
+                        Tree::Load(operand) => f(operand.at),
+                        _ => argument.passes(f),
+                    }
+                }
+            }
+        }
+    }
+
     /// Calls `f` for every integer that is read; `true` with those that are passed on as they are
     /// where a function takes 64 bits, which is how handles travel.
     pub(super) fn loads(&self, f: &mut dyn FnMut(Operand, bool), callees: &[Callee]) {

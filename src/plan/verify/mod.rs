@@ -50,6 +50,8 @@
 //! *Callbacks.* See `callback`: how guest functions are passed, and the plans of native code's calls of
 //! them.
 //!
+//! *Handles behind pointers.* See `held`: one that the call takes is entered once, and its loss recorded.
+//!
 //! *Objects that guests mirror.* See `boxed`: a parameter that points at a mirror is copied, and replaced
 //! by its object, whose handle is where the struct says; objects are written last and read first.
 //!
@@ -68,9 +70,10 @@
 //! # What it does not prove
 //!
 //! - That annotations are true: they are the promise of whoever grants the prototype.
-//! - What only the interface knows: that the function is a leaf, that a type is `__exclusive`, which function destroys a handle,
-//!   the types of pure functions, which numbers handle types have, sizes of types in `sizeof` whose
-//!   bodies stand elsewhere.
+//! - What only the interface knows: that the function is a leaf, that a type is `__exclusive`, the types and
+//!   ranges of pure functions, which numbers handle types have, sizes of types in `sizeof` whose
+//!   bodies stand elsewhere. Which function destroys a handle [`verify_drops`] proves, who has the interface's
+//!   names.
 //! - The bodies of records that a prototype mentions by tag alone (`Plan::records`), and the names in shapes, which messages use.
 //! - That two buffers of one call do not overlap: no bound depends on what is in them.
 //! - That ops do what they say: differential tests of the tiers show that.
@@ -86,32 +89,36 @@ mod crossing;
 mod data;
 mod deep;
 mod demand;
+mod drops;
 mod error;
 mod facts;
 mod format;
+mod held;
 mod life;
 mod meaning;
 mod moves;
 mod outside;
+mod scalars;
+mod scene;
 mod written;
 
+pub use drops::verify_drops;
 pub use error::{Fault, VerifyError};
 
 use super::abi::{Abi, Assignment, Location, assign};
 use super::disassemble::mnemonic;
-use super::expression::Step;
 use super::frame::{FrameLayout, MAX_STACK_AREA};
 use super::layout::DataModel;
-use super::op::{At, Fate, Null, Operand, Phase, Width};
+use super::op::{At, Null, Phase};
 use super::{Callee, Kind, Plan, Purpose};
-use crate::signature::{Expr, Function, MAX_PARAMS, NoteKind, Scope, Type, TypeKind, Variadic};
+use crate::signature::{Function, MAX_PARAMS, NoteKind, Scope, Type, TypeKind, Variadic};
 use after::{Outcome, once};
 use before::Made;
 use crossing::{Crossing, all_params};
 use deep::{Copies, Data};
 use demand::{Argument, Incoming, Owner, Reader};
 use life::Outliving;
-use meaning::{Names, Tree};
+use scene::Scene;
 use std::sync::Arc;
 use written::Written;
 
@@ -236,6 +243,13 @@ impl<'p> Verifier<'p> {
                     let beside = low.zip(high).is_some_and(|(a, b)| a.offset() + 8 == b.offset());
                     low.filter(|_| beside)
                 }
+                // A scalar that its struct is aligned for: what else travels is padding.
+                [first, ..] if value.indirect.is_none() => match crossings[index] {
+                    Crossing::One(scalar) if first.offset == 0 && scalar.host_size() <= 8 => {
+                        image(first.location).filter(|_| first.size >= scalar.host_size())
+                    }
+                    _ => None,
+                },
                 _ => None,
             };
             let wants = match (crossings[index], data.argument(index).map_err(Fault::Prototype)?) {
@@ -347,91 +361,6 @@ impl<'p> Verifier<'p> {
         Ok(())
     }
 
-    /// Where an integer argument can be read.
-    fn value_of(&self, index: usize) -> Option<Operand> {
-        let param = self.params.get(index)?;
-        let width = match param.wants {
-            Argument::Scalar(scalar) | Argument::Computed(scalar, _) => {
-                self.reader.width(scalar, DataModel::Lp64)?
-            }
-            Argument::Handle { .. } => Width::U64,
-            Argument::Buffer { .. }
-            | Argument::Copied
-            | Argument::Text { .. }
-            | Argument::Function { .. }
-            | Argument::Integer { .. }
-            | Argument::Pointer { .. }
-            | Argument::Cookie { .. }
-            | Argument::Descriptor { .. }
-            | Argument::DescriptorCell { .. }
-            | Argument::Nothing
-            | Argument::Two(_)
-            | Argument::Vector
-            | Argument::Object => return None,
-        };
-        Some(Operand { at: param.place?, width })
-    }
-
-    /// Where the integer behind a pointer can be read.
-    fn cell_of(&self, index: usize) -> Option<Operand> {
-        match self.params.get(index)?.wants {
-            Argument::Integer { host, .. } => {
-                Some(Operand { at: self.made.cell(index)?, width: host })
-            }
-            _ => None,
-        }
-    }
-
-    /// Where an integer result can be read.
-    fn integer_result(&self) -> Option<Operand> {
-        let Crossing::One(scalar) = self.returned else { return None };
-        let width = self.reader.width(scalar, DataModel::Lp64)?;
-        Some(Operand { at: FrameLayout::result_integer(), width })
-    }
-
-    /// Checks that an expression can be evaluated at this point, and returns what it means.
-    fn expression(&mut self, index: usize) -> Checked<Tree> {
-        let table = || Fault::Table { table: "expressions", index };
-        let steps = &self.plan.expressions.get(index).ok_or_else(table)?.steps;
-        self.used.expressions[index] = true;
-        let tree = Tree::of_steps(steps, &self.plan.callees)
-            .map_err(|reason| Fault::Expression { index, reason })?;
-        for step in steps {
-            if let Step::Call { callee, .. } = step {
-                self.used.callees[usize::from(*callee)] = true;
-            }
-        }
-        let mut read = Ok(());
-        let mut load = |operand: Operand, as_handle| {
-            if read.is_ok() {
-                let alive = as_handle && !self.may_be_gone(operand.at);
-                read = self.written.read(operand, alive);
-            }
-        };
-        tree.loads(&mut load, &self.plan.callees);
-        read.map(|()| tree)
-    }
-
-    /// Whether the handle whose pointer is there may have been destroyed by the call.
-    fn may_be_gone(&self, at: At) -> bool {
-        self.index > usize::from(self.plan.call)
-            && self.params.iter().any(|param| {
-                let consumed = matches!(param.wants, Argument::Handle { fate: Fate::Consumed, .. });
-                param.place == Some(at) && consumed
-            })
-    }
-
-    /// What an annotation says, read with the names that are known in this part of the plan.
-    fn annotation(&self, expr: &Expr, after: bool) -> Option<Tree> {
-        let names = Scene { verifier: self, after };
-        Tree::of_annotation(expr, &names, self.reader.abi)
-    }
-
-    /// Whether `tree` is what an annotation says.
-    fn means(&self, tree: &Tree, expr: &Expr, after: bool) -> bool {
-        self.annotation(expr, after).is_some_and(|annotation| tree.means(&annotation))
-    }
-
     /// A callee that is called for that purpose.
     fn callee(&mut self, index: u16, purpose: &Purpose) -> Checked<&'p Callee> {
         let index = usize::from(index);
@@ -499,41 +428,6 @@ fn image(location: Location) -> Option<At> {
         Location::Vector(number) => FrameLayout::vector(number),
         Location::Stack(offset) => FrameLayout::stack_slot(offset),
         Location::X87(_) => None,
-    }
-}
-
-/// The names of annotations, before or after the call.
-struct Scene<'v, 'p> {
-    verifier: &'v Verifier<'p>,
-    after: bool,
-}
-
-impl Scene<'_, '_> {
-    fn index(&self, name: &str) -> Option<usize> {
-        let params = &self.verifier.plan.prototype.function.params;
-        params.iter().position(|param| param.name.as_ref().is_some_and(|n| *n.name == *name))
-    }
-}
-
-impl Names for Scene<'_, '_> {
-    fn param(&self, name: &str) -> Option<Operand> {
-        self.verifier.value_of(self.index(name)?)
-    }
-
-    fn behind(&self, name: &str) -> Option<Operand> {
-        self.verifier.cell_of(self.index(name)?)
-    }
-
-    fn remembered(&self, handle: &str, name: &str) -> Option<Operand> {
-        let at = self.verifier.life.recalled(self.index(handle)?, name)?;
-        Some(Operand { at, width: Width::I128 })
-    }
-    fn data(&self, expr: &Expr) -> Option<Tree> {
-        self.behind_copy(expr)
-    }
-
-    fn result(&self) -> Option<Operand> {
-        if self.after { self.verifier.integer_result() } else { None }
     }
 }
 

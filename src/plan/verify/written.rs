@@ -114,6 +114,17 @@ impl Written {
         }
     }
 
+    /// Something else stands there now.
+    pub(super) fn becomes(&mut self, at: At, what: What) -> Result<(), Fault> {
+        match self.all.iter_mut().find(|bytes| bytes.at == at) {
+            Some(bytes) => {
+                bytes.what = what;
+                Ok(())
+            }
+            None => Err(Fault::Unknown { what: "address", at }),
+        }
+    }
+
     /// An integer is read. With `objects` the pointer of a handle may be, too.
     pub(super) fn read(&self, operand: Operand, objects: bool) -> Result<(), Fault> {
         let Operand { at, width } = operand;

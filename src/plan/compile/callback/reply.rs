@@ -130,7 +130,7 @@ impl<'a> Compiler<'a> {
             | Pointee::Pointer
             | Pointee::Text
             | Pointee::Counted(_)
-            | Pointee::Later(_) => {
+            | Pointee::None(_) => {
                 if super::arrival::count_of(ty).is_none()
                     && !ty
                         .has(|n| matches!(n, NoteKind::NullTerminated | NoteKind::TerminatedBy(_)))

@@ -194,7 +194,7 @@ impl<'a> Compiler<'a> {
 
     /// Offset and type of a field that is no bit-field; fields of records without a name are those
     /// of the one around them.
-    pub(super) fn field(
+    pub(in super::super) fn field(
         &self,
         record: &'a Record,
         name: &str,
@@ -255,6 +255,7 @@ impl<'a> Compiler<'a> {
             guest: small(leaf.memory),
             host: small(leaf.host),
             kind: leaf.kind,
+            direction: leaf.direction,
         };
         let moves = leaves.iter().map(carry).collect();
         let name = |inner: &Inner<'_>| (small(inner.host), inner.path.as_str().into());

@@ -1,19 +1,26 @@
 //! Objects that a guest's structs mirror (`__boxed`), after the call.
 #![expect(unsafe_code, reason = "copies and objects are reached through raw pointers")]
 use super::super::boxed::transfer;
-use super::super::copies::{Block, CallMemory};
+use super::super::copies::{Block, BoxUse, CallMemory};
 use super::super::{Failure, Space};
 use super::After;
 use crate::plan::expression::Step;
+use crate::plan::handles::Loan;
 use crate::plan::moves::MoveKind;
-use crate::plan::op::Boxing;
+use crate::plan::op::{At, Boxing, Direction};
 use crate::plan::shape::{Reach, Shape};
+use std::num::NonZeroU16;
 
 /// The guest's bytes of a struct whose object is made that the call leaves alone: what a counted
 /// pointer and its count are is the guest's matter until it hands them over.
-fn left_alone(space: &Space<'_>, shape: &Shape) -> Vec<(u64, u64)> {
+fn left_alone(space: &Space<'_>, shape: &Shape, object: *const u8) -> Vec<(u64, u64)> {
     let mut all = Vec::new();
     for link in &shape.links {
+        // SAFETY: the verifier has shown that links lie inside of objects.
+        let native = unsafe { object.add(link.host as usize).cast::<u64>().read_unaligned() };
+        if native != 0 {
+            continue; // the object has one of its own: that of another object, of which it is a copy
+        }
         all.push((link.guest.into(), space.pointer_size()));
         let Reach::Counted { expr, .. } = link.reach else { continue };
         for step in &space.plan.expressions[usize::from(expr)].steps {
@@ -34,6 +41,15 @@ fn left_alone(space: &Space<'_>, shape: &Shape) -> Vec<(u64, u64)> {
     all
 }
 
+/// An object is gone.
+fn end(space: &Space<'_>, one: &mut BoxUse) -> Vec<Loan> {
+    one.ended = true;
+    space.store().with_handles(|handles| {
+        handles.give_up(one.handle);
+        handles.consume_marked(one.handle)
+    })
+}
+
 impl After<'_> {
     /// Runs [`DeepOp::Fetch`](crate::plan::op::DeepOp::Fetch).
     pub(super) fn fetch_objects(&mut self) {
@@ -45,18 +61,29 @@ impl After<'_> {
             // SAFETY: as in `boxed::fill`; the handle is still alive.
             unsafe {
                 let shape = &space.plan.shapes[usize::from(block.shape)];
-                transfer(shape, one.object, block.host);
+                transfer(shape, one.object, block.host, Direction::Out);
             }
             one.clear();
             if one.boxing == Boxing::Ended {
-                let consume = |handle| {
-                    space.store().with_handles(|handles| {
-                        handles.give_up(handle);
-                        handles.consume_marked(handle)
-                    })
-                };
-                self.ended.extend(consume(one.handle));
+                self.ended.extend(end(&space, one));
             }
+        }
+    }
+
+    /// Runs [`DeepOp::End`](crate::plan::op::DeepOp::End).
+    ///
+    /// # Safety
+    /// As [`After::step`].
+    pub(super) unsafe fn end_object(&mut self, of: At, condition: u16) {
+        let space = self.space;
+        if !self.holds(NonZeroU16::new(condition.saturating_add(1))) {
+            return;
+        }
+        // SAFETY: the caller's promise: the object's address was placed there.
+        let object = unsafe { space.read::<u64>(of) };
+        let boxes = self.memory.iter_mut().flat_map(|memory| &mut memory.boxes);
+        for one in boxes.filter(|one| one.object.expose_provenance() as u64 == object) {
+            self.ended.extend(end(&space, one));
         }
     }
 
@@ -72,7 +99,7 @@ impl After<'_> {
             return Vec::new();
         }
         let shape = &space.plan.shapes[usize::from(block.shape)];
-        let alone = left_alone(&space, shape).into_iter().filter_map(|(at, bytes)| {
+        let alone = left_alone(&space, shape, block.host).into_iter().filter_map(|(at, bytes)| {
             let at = block.guest.checked_add(at)?;
             // SAFETY: nothing writes to the guest's memory meanwhile.
             unsafe { space.guest_bytes(at, bytes) }.map(|bytes| (at, bytes.to_vec()))
@@ -90,11 +117,13 @@ impl After<'_> {
         for index in 0..count {
             let Some(memory) = &mut self.memory else { return Ok(()) };
             let one = &mut memory.boxes[index];
-            let at = memory.blocks[one.block as usize].guest + u64::from(one.field);
+            let at = memory.blocks[one.block as usize].guest + u64::from(one.field.at);
+            let size = usize::from(one.field.bytes);
             let (object, kind) = (one.object.expose_provenance() as u64, one.kind);
             let handle = match one.boxing {
                 Boxing::Used => continue,
-                Boxing::Ended => 0,
+                Boxing::Ended | Boxing::EndedIf if !one.ended => continue,
+                Boxing::Ended | Boxing::EndedIf => 0,
                 Boxing::Made => {
                     let owned = one.owned.take();
                     let handle = self.adopt(object, kind, false, None)?;
@@ -103,10 +132,12 @@ impl After<'_> {
                     });
                     // The handle is alive: it was just made.
                     drop(kept);
+                    if let Some(memory) = &mut self.memory {
+                        memory.boxes[index].handle = handle;
+                    }
                     handle
                 }
             };
-            let size = usize::try_from(space.pointer_size()).map_err(|_| Failure::Check)?;
             // SAFETY: no slice of guest memory is alive.
             unsafe { space.write_guest(at, &u64::from(handle).to_le_bytes()[..size]) }
                 .ok_or(Failure::Check)?;

@@ -29,7 +29,8 @@ impl Walk<'_, '_> {
                 _ => None,
             });
         // SAFETY: the slots exist.
-        let taken: Vec<u32> = taken.map(|slot| unsafe { self.space.slot32(slot) }).collect();
+        let slots = taken.map(|slot| unsafe { self.space.slot32(slot) });
+        let taken: Vec<u32> = slots.chain(self.memory.doomed.iter().copied()).collect();
         let pointer = self.space.store().with_handles(|handles| {
             let pointer = handles.get(value, id)?.pointer;
             let busy: Vec<u32> = taken.iter().map(|handle| handles.busy(*handle)).collect();

@@ -22,6 +22,11 @@ impl Verifier<'_> {
                         return Err(undone("stores", index));
                     }
                 }
+                Argument::HandleCell { .. } => {
+                    if !self.outcome.recorded[index] || !self.outcome.stored[index] {
+                        return Err(undone("records what becomes of", index));
+                    }
+                }
                 Argument::Pointer { .. } => {
                     if !self.outcome.stored[index] {
                         return Err(undone("stores", index));

@@ -114,6 +114,7 @@ impl<'p> Data<'p> {
                 });
                 in_place.map_or(copied, buffer)
             }
+            TypeKind::Pointer(_) if takes(ty) => Ok(None),
             TypeKind::Pointer(_) => {
                 let inout = has(ty, &NoteKind::Inout) && is_single(ty);
                 if inout && leads_to_text(ty) && self.leaf && !self.copies_beside(index)? {
@@ -195,4 +196,10 @@ fn reads(expr: &Expr, name: &str) -> bool {
         ExprKind::Builtin(_, all) | ExprKind::Call(_, all) => all.iter().any(|e| reads(e, name)),
         ExprKind::Integer(_) | ExprKind::Name(_) | ExprKind::Return | ExprKind::SizeOf(_) => false,
     }
+}
+
+/// Whether the call takes what is behind a pointer, or is said to change who owns it.
+fn takes(ty: &Type) -> bool {
+    use NoteKind::{Consumes, ConsumesIf, Retains};
+    ty.notes.iter().any(|note| matches!(note.kind, Consumes | ConsumesIf(_) | Retains))
 }

@@ -6,11 +6,12 @@ use crate::plan::layout::{
     DataModel, Extent, Place, Scalar, Target as Memory, extent_of, record_on, scalar_of,
 };
 use crate::plan::moves::MoveKind;
-use crate::plan::op::Width;
+use crate::plan::op::{Direction, Width};
 use crate::signature::{
     Expr, Note, NoteKind, Prototype, Record, RecordBody, RecordKind, Scope, Type, TypeKind,
     Variadic,
 };
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A prototype's data, as this module reads it.
@@ -38,6 +39,8 @@ pub(super) struct Members<'t> {
     pub(super) bytes: Bytes,
     pub(super) pointers: Vec<Member<'t>>,
     pub(super) ranged: Vec<Member<'t>>,
+    /// Which way the bytes of single fields go that do not go both ways, by their offsets on the host.
+    pub(super) ways: BTreeMap<u64, Direction>,
     /// The host has fields that the guest has not.
     missing: bool,
 }
@@ -228,6 +231,16 @@ impl<'p> Data<'p> {
                 self.members(&field.ty, at.0, at.1, Some(&around), all)?;
                 bytes = std::mem::replace(&mut all.bytes, before);
             }
+            if owner.is_none() && field.ty.pointee().is_none() {
+                let way = match (has(&field.ty, &NoteKind::In), has(&field.ty, &NoteKind::Out)) {
+                    (true, _) => Direction::In,
+                    (false, true) => Direction::Out,
+                    (false, false) => Direction::InOut,
+                };
+                if way != Direction::InOut {
+                    all.ways.extend(bytes.keys().map(|at| (*at, way)));
+                }
+            }
             for (at, origin) in bytes {
                 lay(&mut laid, at, origin, is_union)?;
             }
@@ -277,7 +290,12 @@ impl<'p> Data<'p> {
     }
 
     /// Offset on one side and type of a field that an expression may name.
-    pub(super) fn field(&self, record: &Record, name: &str, memory: Memory) -> Option<(u64, Type)> {
+    pub(in super::super) fn field(
+        &self,
+        record: &Record,
+        name: &str,
+        memory: Memory,
+    ) -> Option<(u64, Type)> {
         let body = self.body(record)?;
         let (_, places) = record_on(record, self.prototype.span, &self.scope, memory).ok()?;
         body.fields.iter().zip(places).find_map(|(field, place)| {
@@ -295,7 +313,7 @@ impl<'p> Data<'p> {
         })
     }
 
-    pub(super) fn width(&self, ty: &Type) -> Option<Width> {
+    pub(in super::super) fn width(&self, ty: &Type) -> Option<Width> {
         self.reader.width(scalar_of(ty)?, DataModel::Lp64)
     }
 }

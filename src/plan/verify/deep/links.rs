@@ -243,6 +243,10 @@ impl<'p> Verifier<'p> {
                     MoveKind::Bits(mask) => Origin::Plain { memory, mask },
                     kind => Origin::Converted { kind, memory, index: byte },
                 };
+                let at = u64::from(one.host) + u64::from(byte);
+                if one.direction != *members.ways.get(&at).unwrap_or(&Direction::InOut) {
+                    return self.wrong("the direction of a member", index);
+                }
                 if moved.insert(u64::from(one.host) + u64::from(byte), origin).is_some() {
                     return self.wrong("a byte that is moved twice", index);
                 }

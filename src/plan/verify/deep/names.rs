@@ -1,10 +1,11 @@
 //! The names that expressions of copied data may read.
 use super::super::Scene;
+use super::super::demand::has;
 use super::super::meaning::{Names, Tree};
 use super::data::{Data, Owner};
 use crate::plan::layout::Target as Memory;
 use crate::plan::op::{At, Operand};
-use crate::signature::{Expr, ExprKind, Type, TypeKind};
+use crate::signature::{Expr, ExprKind, NoteKind, Type, TypeKind};
 
 /// Names of an expression that belongs to an object.
 pub(super) struct Inside<'v, 'p> {
@@ -40,7 +41,12 @@ impl Names for Inside<'_, '_> {
 fn sibling(data: &Data<'_>, owner: &Owner, expr: &Expr) -> Option<(u64, Type)> {
     let host = Memory::Host(data.reader.abi);
     match &expr.kind {
-        ExprKind::Name(name) => data.field(&owner.record, &name.name, host),
+        ExprKind::Name(name) => {
+            let found = data.field(&owner.record, &name.name, host);
+            // A copy does not have what the guest does not set.
+            let natives = |ty: &Type| has(ty, &NoteKind::Private) || has(ty, &NoteKind::Out);
+            found.filter(|(_, ty)| ty.pointee().is_some() || !natives(ty))
+        }
         ExprKind::Member(inner, field) => {
             let (at, ty) = sibling(data, owner, inner)?;
             let TypeKind::Record(record) = &ty.kind else { return None };
@@ -54,6 +60,9 @@ fn sibling(data: &Data<'_>, owner: &Owner, expr: &Expr) -> Option<(u64, Type)> {
 impl Scene<'_, '_> {
     /// `*p`, `p->f` and `p->f.g` of a parameter whose one object was copied.
     pub(in super::super) fn behind_copy(&self, expr: &Expr) -> Option<Tree> {
+        if let Some(tree) = self.in_object(expr) {
+            return Some(tree);
+        }
         let (at, offset, ty) = self.in_copy(expr)?;
         Some(Tree::Behind(at, u32::try_from(offset).ok()?, self.verifier.data.width(&ty)?))
     }

@@ -4,7 +4,7 @@ use crate::plan::compile::{Target, compile};
 use crate::plan::handles::HandleType;
 use crate::plan::layout::DataModel;
 use crate::plan::{HandleTypes, Plan};
-use crate::signature::{Interface, Prototype, Record, parse_interface, parse_prototype};
+use crate::signature::{Interface, Prototype, Record, Scope, parse_interface, parse_prototype};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
@@ -64,6 +64,8 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "struct __attribute__((packed)) { char c; long long k; } packed(\
      struct { _Alignas(32) int i; } aligned, \
      struct __attribute__((packed)) { short s; double d; } p)",
+    "struct wide { _Alignas(16) int i; } padded(int a, struct wide { _Alignas(16) int i; } w, struct wide v, \
+     struct { _Alignas(16) double d; } e)",
     "float __attribute__((vector_size(16))) lanes(int __attribute__((vector_size(16))) a, double d)",
     "int format(char *_Out_ __counted_by(n) s, size_t n, const char *fmt, ..., double, int, \
      long double, const char *, unsigned long, long long) __format(printf, 3, 4)",
@@ -95,6 +97,8 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
     "extern const uint32_t table[256]",
     "void *__cookie swap(struct db *db, void *__cookie user, void *__cookie *_Nullable _Out_ old)",
     "int __handle open_file(const char *path, struct db *db, int flags)",
+    "fd_t duplicate(fd_t fd)",
+    "unsigned __handle socket_of(unsigned fd __handle, unsigned __handle *_Out_ peer)",
     "int shut(int fd __handle __consumes_if(return == 0))",
     "int __handle __lifetimebound(db) __borrowed descriptor_of(struct db *db)",
     "int accept(int fd __handle, int __handle *_Nullable _Out_ peer, struct db *db __exclusive)",
@@ -108,11 +112,20 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
      struct grid *__remember(width = grid.height) *_Out_ other)",
     "int blit(struct grid *grid, uint8_t *_Out_ __counted_by(grid.width * grid.height) out, \
      int row __range(0, grid.height - 1), struct grid *mask) __requires(mask.width == grid.width)",
+    "int close_input(struct db *_Nullable *_Inout_ __consumes db, struct db *other)",
+    "int close_some(struct db **_Nullable __consumes_if(return > how) db, int how)",
     "int z_init(zs *_Out_ z, int size __value(sizeof(zs)))",
     "int z_step(zs *z, int flush, uint8_t *_Out_ __counted_by(n) left, unsigned n)",
     "int z_copy(zs *_Out_ to, zs *from)",
     "int z_end(zs *__consumes z)",
     "int z_look(const zs *z, zt *other)",
+    "int z_free(zs *__consumes_if(return == 0) z, int how __range(z->code, 9))",
+    "int z_level(zs *_Out_ __remember(level = level) __remember(code = z->code) z, int level)",
+    "int z_use(zs *z __exclusive __remember(level = z.level + z->adler), \
+     uint8_t *_Out_ __counted_by(z.level + 1) out, const zs *w) __requires(z->code > w->code)",
+    "int h_init(hs *_Out_ h)",
+    "int h_final(uint8_t *_Out_ __counted_by(h_size(h, base) + 2) md, int base __range(2, 62), \
+     const hs *h, hs *other)",
     "int variadic(const char *name, ..., double, long, int *_Out_ __counted_by(2))",
     "void qsort(void *__sized_by(n * size) base, size_t n, size_t size, \
      int (*compar)(const void *__sized_by(size) a, const void *__sized_by(size) b))",
@@ -181,13 +194,21 @@ typedef struct zs {
     struct inner *state __private;
     void *opaque __private;
     int adler;
-} zs __boxed;
+    unsigned short given _In_;
+    int code _Out_;
+} zs __boxed __drop(z_end);
+typedef int fd_t __handle __drop(fd_close);
 typedef struct zt { void *state __private; int *__counted_by(2 * n) at; long n; } zt __boxed;
+typedef struct hs { char kind; char state[33] __private; long more[2] __private; } hs __boxed;
 int z_end(zs *__consumes z);
+int fd_close(fd_t fd __consumes);
 "#;
 
 /// Other prototypes of the same library.
-const GRANTS: &[&str] = &["__attribute__((pure)) int column_bytes(struct stmt *stmt, int i)"];
+const GRANTS: &[&str] = &[
+    "__attribute__((pure)) int column_bytes(struct stmt *stmt, int i)",
+    "__attribute__((pure)) unsigned long h_size(const hs *h, int base __range(2, 62))",
+];
 
 /// Handle types numbered by tag.
 struct ByTag;
@@ -198,6 +219,13 @@ impl HandleTypes for ByTag {
         let hash = tag.bytes().fold(7_u32, |all, byte| all.wrapping_mul(31) + u32::from(byte));
         HandleType(hash & HandleType::LAST)
     }
+}
+
+/// The names of the library's interface.
+pub(in crate::plan) fn scope() -> &'static Scope {
+    static INTERFACE: OnceLock<Interface> = OnceLock::new();
+    let types = || parse_interface("corpus.h", TYPES).unwrap_or_else(|errors| panic!("{errors}"));
+    &INTERFACE.get_or_init(types).scope
 }
 
 /// For whom a plan of the corpus is.
@@ -220,10 +248,7 @@ impl For {
 
     /// The plan of one prototype.
     pub(in crate::plan) fn plan(self, text: &str) -> Plan {
-        static INTERFACE: OnceLock<Interface> = OnceLock::new();
-        let types =
-            || parse_interface("corpus.h", TYPES).unwrap_or_else(|errors| panic!("{errors}"));
-        let scope = &INTERFACE.get_or_init(types).scope;
+        let scope = scope();
         let parse = |text: &str| -> Arc<Prototype> {
             match parse_prototype(text, scope) {
                 Ok(prototype) => Arc::new(prototype),

@@ -33,7 +33,8 @@ struct Tally {
 impl Tally {
     /// Verifies a mutant. One that is accepted must do what the original does.
     fn take(&mut self, original: &Plan, class: &'static str, mutant: &Plan, abi: Abi) {
-        match verify(mutant, abi) {
+        let accepted = verify(mutant, abi).and_then(|()| verify_drops(mutant, corpus::scope()));
+        match accepted {
             Err(_) => *self.refused.entry(class).or_default() += 1,
             Ok(()) if same_effect(original, mutant) => {
                 *self.harmless.entry(class).or_default() += 1;

@@ -331,6 +331,8 @@ fn tables(plan: &Plan, all: &mut Vec<Mutant>) {
     }
     for index in 0..plan.handle_kinds.len() {
         with("handle kind", &|m| m.handle_kinds[index].name = "struct other".into());
+        with("destructor", &|m| m.handle_kinds[index].drop = None);
+        with("destructor", &|m| m.handle_kinds[index].drop = Some(0));
         with("handle kind", &|m| {
             m.handle_kinds[index].drop = Some(u16::try_from(m.callees.len()).unwrap_or(u16::MAX));
         });

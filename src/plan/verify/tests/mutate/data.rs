@@ -46,6 +46,9 @@ pub(super) fn shapes(plan: &Plan, all: &mut Vec<Mutant>) {
             with("carry", &|m| edit(m, &|one| one.guest = u32::MAX));
             with("carry", &|m| edit(m, &|one| one.host += 1));
             with("carry", &|m| edit(m, &|one| one.host = 1 << 20));
+            for direction in [Direction::In, Direction::Out, Direction::InOut] {
+                with("carry", &|m| edit(m, &|one| one.direction = direction));
+            }
             for kind in [
                 MoveKind::Clear(8),
                 MoveKind::Bytes(1),

@@ -1,8 +1,8 @@
 //! One op with another value in one of its fields.
 use super::{WIDTHS, numbers, operands};
 use crate::plan::op::{
-    At, Boxing, Count, Datum, DeepOp, Direction, Fate, Null, Op, Operand, Ownership, Ranged,
-    Returns, Slot, Stub, TakeExtent, Width,
+    At, Boxing, Count, Datum, DeepOp, Direction, Fate, HandleField, Null, Op, Operand, Ownership,
+    Ranged, Returns, Slot, Stub, TakeExtent, Width,
 };
 use std::num::NonZeroU16;
 
@@ -417,23 +417,40 @@ impl Fields<'_> {
                 self.maybe_moved("unless", |unless| op(from, take, root, unless, param));
                 self.params(param, |param| op(from, take, root, unless, param));
             }
-            Op::Deep(DeepOp::Box { slot, to, root, kind, field, boxing, param }) => {
-                let op = |slot, to, root, kind, field, boxing, param| {
-                    Op::Deep(DeepOp::Box { slot, to, root, kind, field, boxing, param })
+            Op::Deep(DeepOp::Box { slot, to, root, kind, field, boxing, alone, param }) => {
+                let op = |slot, to, root, kind, field, boxing, alone, param| {
+                    Op::Deep(DeepOp::Box { slot, to, root, kind, field, boxing, alone, param })
                 };
-                self.slots(slot, |slot| op(slot, to, root, kind, field, boxing, param));
-                self.moved("to", |to| op(slot, to, root, kind, field, boxing, param));
+                let with =
+                    |field, boxing, alone| op(slot, to, root, kind, field, boxing, alone, param);
+                self.slots(slot, |slot| op(slot, to, root, kind, field, boxing, alone, param));
+                self.moved("to", |to| op(slot, to, root, kind, field, boxing, alone, param));
                 self.each("root", numbers(root), |root| {
-                    op(slot, to, root, kind, field, boxing, param)
+                    op(slot, to, root, kind, field, boxing, alone, param)
                 });
                 self.each("entry", numbers(kind), |kind| {
-                    op(slot, to, root, kind, field, boxing, param)
+                    op(slot, to, root, kind, field, boxing, alone, param)
                 });
-                let fields = [field ^ 4, field + 4, field + 1, 0];
-                self.each("field", fields, |field| op(slot, to, root, kind, field, boxing, param));
-                let all = [Boxing::Made, Boxing::Used, Boxing::Ended];
-                self.each("boxing", all, |boxing| op(slot, to, root, kind, field, boxing, param));
-                self.params(param, |param| op(slot, to, root, kind, field, boxing, param));
+                let HandleField { at, bytes } = field;
+                let fields = [at ^ 4, at + 4, at + 1, 0].map(|at| HandleField { at, bytes });
+                let sizes = [0, 1, 4, 8, 255].map(|bytes| HandleField { at, bytes });
+                self.each("field", fields, |field| with(field, boxing, alone));
+                self.each("field", sizes, |field| with(field, boxing, alone));
+                let all = [Boxing::Made, Boxing::Used, Boxing::Ended, Boxing::EndedIf];
+                self.each("boxing", all, |boxing| with(field, boxing, alone));
+                self.each("alone", [!alone], |alone| with(field, boxing, alone));
+                self.params(param, |param| op(slot, to, root, kind, field, boxing, alone, param));
+            }
+            Op::Deep(DeepOp::Recall { of, name, to }) => {
+                let op = |of, name, to| Op::Deep(DeepOp::Recall { of, name, to });
+                self.moved("operand", |of| op(of, name, to));
+                self.each("name", numbers(name), |name| op(of, name, to));
+                self.moved("to", |to| op(of, name, to));
+            }
+            Op::Deep(DeepOp::End { of, condition }) => {
+                let op = |of, condition| Op::Deep(DeepOp::End { of, condition });
+                self.moved("operand", |of| op(of, condition));
+                self.each("condition", numbers(condition), |condition| op(of, condition));
             }
             Op::Deep(DeepOp::Settle | DeepOp::Commit | DeepOp::Fill | DeepOp::Fetch) => {}
             Op::Deep(DeepOp::Keep { at, root, param }) => {

@@ -2,6 +2,7 @@
 use super::super::{numbers, operands};
 use super::Fields;
 use crate::plan::op::{At, Fate, Holder, Keeper, LifeOp, Op, Slot};
+use std::num::NonZeroU16;
 
 const FATES: [Fate; 3] = [Fate::Kept, Fate::Invalidated, Fate::Consumed];
 
@@ -34,6 +35,35 @@ impl Fields<'_> {
                 self.moved("cell", |cell| make(slot, to, cell, null));
                 self.nulls(|null| make(slot, to, cell, null));
                 self.each("kind", [Op::PointerCell { slot, to, cell, null }], |op| op);
+            }
+            LifeOp::HandleCell { slot, to, cell, held, kind, null, empty } => {
+                let make = |slot, to, cell, held, kind, null, empty| {
+                    Op::Life(LifeOp::HandleCell { slot, to, cell, held, kind, null, empty })
+                };
+                self.slots(slot, |slot| make(slot, to, cell, held, kind, null, empty));
+                self.moved("to", |to| make(slot, to, cell, held, kind, null, empty));
+                self.moved("cell", |cell| make(slot, to, cell, held, kind, null, empty));
+                self.moved("held", |held| make(slot, to, cell, held, kind, null, empty));
+                self.each("entry", numbers(kind), |kind| {
+                    make(slot, to, cell, held, kind, null, empty)
+                });
+                self.nulls(|null| make(slot, to, cell, held, kind, null, empty));
+                self.nulls(|empty| make(slot, to, cell, held, kind, null, empty));
+                self.each("kind", [Op::PointerCell { slot, to, cell, null }], |op| op);
+            }
+            LifeOp::ConsumeHeld { held, condition } => {
+                let make = |held, condition| Op::Life(LifeOp::ConsumeHeld { held, condition });
+                self.moved("held", |held| make(held, condition));
+                let other = [None, NonZeroU16::new(1), NonZeroU16::new(2), NonZeroU16::new(99)];
+                self.each("condition", other, |condition| make(held, condition));
+            }
+            LifeOp::Emptied { cell, held, to, param } => {
+                let make =
+                    |cell, held, to, param| Op::Life(LifeOp::Emptied { cell, held, to, param });
+                self.moved("cell", |cell| make(cell, held, to, param));
+                self.moved("held", |held| make(cell, held, to, param));
+                self.moved("to", |to| make(cell, held, to, param));
+                self.params(param, |param| make(cell, held, to, param));
             }
             LifeOp::Exclusive { slot, own } => {
                 self.slots(slot, |slot| Op::Life(LifeOp::Exclusive { slot, own }));
@@ -99,6 +129,7 @@ impl Fields<'_> {
                 let slots = [0, 1, 2, 99].map(Holder::Slot);
                 self.each("of", slots, |of| make(value, name, of));
                 self.moved("of", |at| make(value, name, Holder::Made(at)));
+                self.moved("of", |at| make(value, name, Holder::Object(at)));
             }
         }
     }
