@@ -187,6 +187,30 @@ impl Report {
         for name in NAMES.iter().filter(|name| of(name).is_none()) {
             println!("  {name:<26}{:>24}", "not possible");
         }
+        if let Some(times) = of("direct") {
+            let mut aim = |what: &str, found: Vec<f64>, most: f64| {
+                self.aims.push((
+                    format!("direct: {what}, {}", row.title),
+                    Interval::of(&found),
+                    most,
+                ));
+            };
+            let ratio = || paired(times, c, |time, c| time / c);
+            match &*row.symbol {
+                "add" | "half" => {
+                    // 1.15 times, or 0.4 ns more.
+                    let above = |time: f64, c: f64| time - c - (0.15 * c).max(0.4);
+                    aim("ns above C and what is allowed", paired(times, c, above), 0.0);
+                    if let Some(wrap) = of("wrap") {
+                        aim("times wrap", paired(times, wrap, |time, wrap| time / wrap), 0.5);
+                    }
+                }
+                "buffer" => aim("times C", ratio(), 1.5),
+                "text" => aim("ns above C", paired(times, c, |time, c| time - c), 3.0),
+                "eight" | "mixed" | "swap" => aim("times C", ratio(), 2.0),
+                _ => {}
+            }
+        }
         let floor = of("floor").expect("likewise");
         if let Some(times) = of("interpreter") {
             match &*row.symbol {

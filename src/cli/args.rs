@@ -85,15 +85,16 @@ pub struct Permissions {
     /// Load this file where the library NAME is meant
     #[arg(long, value_name = "NAME=PATH", value_parser = name_and_value)]
     pub library: Vec<(String, String)>,
-    /// The fastest way to make a call that may be used
-    #[arg(long, value_name = "TIER", default_value = "auto")]
-    pub tier: Tier,
+    /// The fastest way to make a call that may be used; without it `template`, and trampolines that were made
+    /// ahead of time
+    #[arg(long, value_name = "TIER")]
+    pub tier: Option<Tier>,
 }
 
 /// The ways to make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Tier {
-    /// The fastest that fits each function.
+    /// Without machine code at first; direct calls for what is called often.
     Auto,
     /// Step by step; for every function.
     Interpreter,

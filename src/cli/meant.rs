@@ -13,6 +13,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use wasmtime::{Config, Engine, Module};
 
+/// So many calls make a function hot: what its code costs is saved soon afterwards.
+const HOT: u32 = 2000;
+
 /// Stack of the thread that guests run on. Only what is used costs memory.
 pub const STACK: usize = 256 << 20;
 
@@ -109,6 +112,8 @@ pub struct Permissions {
     /// Nobody has asked for a tier.
     #[cfg(feature = "cranelift")]
     automatic: bool,
+    /// Machine code is made after so many calls.
+    when_hot: Option<u32>,
 }
 
 impl Permissions {
@@ -125,20 +130,26 @@ impl Permissions {
             grants,
             trusted: typed.trust_signatures.clone(),
             libraries: libraries(&typed.library)?,
-            tier: match typed.tier {
+            when_hot: (typed.tier == Some(args::Tier::Auto)).then_some(HOT),
+            tier: match typed.tier.unwrap_or(args::Tier::Template) {
                 args::Tier::Interpreter => Tier::Interpreter,
-                args::Tier::Auto | args::Tier::Template => Tier::Template,
+                args::Tier::Template => Tier::Template,
                 args::Tier::Cranelift => Tier::Cranelift,
-                args::Tier::Direct => Tier::Direct,
+                args::Tier::Auto | args::Tier::Direct => Tier::Direct,
             },
             #[cfg(feature = "cranelift")]
-            automatic: typed.tier == args::Tier::Auto,
+            automatic: matches!(typed.tier, None | Some(args::Tier::Auto)),
         })
     }
 
     /// The bridge that allows this and no more.
     pub fn bridge(&self, engine: &Engine) -> Result<Bridge> {
-        Ok(self.builder(engine)?.build()?)
+        let builder = self.builder(engine)?;
+        let builder = match self.when_hot {
+            Some(calls) => builder.when_hot(calls),
+            None => builder,
+        };
+        Ok(builder.build()?)
     }
 
     /// The same, with the trampolines of a guest that was compiled ahead of time; it makes no code.

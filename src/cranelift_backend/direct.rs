@@ -24,12 +24,27 @@ use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::sync::OnceLock;
 use wasmtime_environ::{HostPtr, PtrSize};
 
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "direct_stubs_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "direct_stubs_unsupported.rs")]
 mod stubs;
-pub use stubs::host_entry;
+pub use stubs::{first_entry, host_entry};
+
+/// Code that goes wherever the [`Context`] in the first argument says: what guests enter whose trampolines
+/// are made when they are hot. It lies near trampolines, because jumps between regions that are far apart are
+/// slow. `None` where there is no memory for code.
+#[must_use]
+pub fn swappable_stub() -> Option<*const c_void> {
+    static STUB: OnceLock<Option<Code>> = OnceLock::new();
+    let stub = STUB.get_or_init(|| {
+        let entry = u8::try_from(std::mem::offset_of!(Context, entry)).ok()?;
+        // jmp [rdi + entry]
+        Code::new(&[0xff, 0x67, entry], 32).ok()
+    });
+    stub.as_ref().map(|code| code.start().cast())
+}
 
 /// wasmtime's `VMFuncRef`: what a function is to guests.
 #[derive(Clone, Copy, Debug)]

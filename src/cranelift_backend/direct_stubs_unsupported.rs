@@ -3,6 +3,12 @@ use std::ffi::c_void;
 
 /// There is none.
 #[must_use]
+pub fn first_entry() -> *const c_void {
+    std::ptr::null()
+}
+
+/// Nor this.
+#[must_use]
 pub fn host_entry() -> *const c_void {
     std::ptr::null()
 }

@@ -132,9 +132,11 @@ impl Bound {
     pub(super) fn template(&self) -> Option<Template> {
         match &self.overload.choice.runner {
             Runner::Template(template) if self.other_bindings.is_empty() => Some(template.clone()),
-            Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) | Runner::Direct(_) => {
-                None
-            }
+            Runner::Template(_)
+            | Runner::Interpreter
+            | Runner::Compiled(_)
+            | Runner::Direct(_)
+            | Runner::Hot(_) => None,
         }
     }
 
@@ -147,9 +149,11 @@ impl Bound {
             {
                 Some(compiled.entry())
             }
-            Runner::Template(_) | Runner::Interpreter | Runner::Compiled(_) | Runner::Direct(_) => {
-                None
-            }
+            Runner::Template(_)
+            | Runner::Interpreter
+            | Runner::Compiled(_)
+            | Runner::Direct(_)
+            | Runner::Hot(_) => None,
         }
     }
 

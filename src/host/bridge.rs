@@ -4,6 +4,7 @@ use super::denial;
 use super::direct;
 use super::error::{LinkError, LinkProblem};
 use super::grants::{Candidate, Grants, Meaning, Refusal};
+use super::hot::Jobs;
 use super::library::Libraries;
 use super::link::{self, CallerOf, Link, Request};
 use super::link_cache::{Key, LinkCache};
@@ -60,7 +61,10 @@ pub(super) struct Shared {
     pub limits: Limits,
     pub max_tier: Tier,
     pub plans: Plans,
-    pub trampolines: Trampolines,
+    pub trampolines: Arc<Trampolines>,
+    /// Code is made after so many calls of a function; `None`: when it is linked.
+    pub hot_after: Option<u32>,
+    pub jobs: Arc<Jobs>,
     /// Why there are no direct calls. Found out when somebody wants one.
     pub not_direct: OnceLock<Option<NotDirect>>,
     pub handle_numbers: HandleNumbers,

@@ -5,6 +5,7 @@ use super::ahead::Precompiled;
 use super::bridge::{Bridge, Shared};
 use super::error::BuildError;
 use super::grants::Grants;
+use super::hot::Jobs;
 use super::library::{Libraries, NativeAddress, check_name};
 use super::not_direct::NotDirect;
 use super::tier::Tier;
@@ -27,6 +28,7 @@ pub struct BridgeBuilder {
     libraries: Libraries,
     limits: Limits,
     max_tier: Tier,
+    hot_after: Option<u32>,
     /// To do without direct calls.
     told: bool,
     #[cfg(feature = "cranelift")]
@@ -42,6 +44,7 @@ impl BridgeBuilder {
             libraries: Libraries::default(),
             limits: Limits::default(),
             max_tier: Tier::default(),
+            hot_after: None,
             told: false,
             #[cfg(feature = "cranelift")]
             stock: Stock::new(),
@@ -153,6 +156,15 @@ impl BridgeBuilder {
         self
     }
 
+    /// With [`Tier::Direct`]: code is not made when a function is linked but when it has been called so often, on
+    /// a thread of its own. Until then, and where direct calls are not possible, templates and the interpreter
+    /// run it.
+    #[must_use]
+    pub fn when_hot(mut self, calls: u32) -> BridgeBuilder {
+        self.hot_after = Some(calls);
+        self
+    }
+
     /// For tests: as if wasmtime were not what direct calls take it to be.
     #[doc(hidden)]
     #[must_use]
@@ -185,8 +197,17 @@ impl BridgeBuilder {
     /// On hosts other than x86-64 Linux; when the engine's configuration leaves native code too
     /// little stack under `call_async`.
     pub fn build(self) -> Result<Bridge, BuildError> {
-        let BridgeBuilder { engine, grants, libraries, limits, max_tier, told, makes_code, .. } =
-            self;
+        let BridgeBuilder {
+            engine,
+            grants,
+            libraries,
+            limits,
+            max_tier,
+            hot_after,
+            told,
+            makes_code,
+            ..
+        } = self;
         #[cfg(feature = "cranelift")]
         let trampolines = Trampolines::new(self.stock, makes_code);
         #[cfg(not(feature = "cranelift"))]
@@ -196,6 +217,7 @@ impl BridgeBuilder {
             return Err(BuildError::UnsupportedHost { arch, os });
         }
         check_fibers(&engine, limits.stack_reserve)?;
+        let trampolines = Arc::new(trampolines);
         let shared = Shared {
             engine,
             grants,
@@ -203,7 +225,10 @@ impl BridgeBuilder {
             limits,
             max_tier,
             plans: Default::default(),
+            jobs: Jobs::new(&trampolines),
             trampolines,
+            // What is not made need not be waited for.
+            hot_after: hot_after.filter(|_| makes_code),
             not_direct: match (told, makes_code) {
                 (true, _) => OnceLock::from(Some(NotDirect::Told)),
                 (false, false) => OnceLock::from(Some(NotDirect::MakesNoCode)),

@@ -20,6 +20,11 @@ pub(super) fn check(_: &Engine) -> Result<(), NotDirect> {
     Err(NotDirect::Built)
 }
 
+/// There is none.
+pub(super) fn swappable_stub() -> Option<*const std::ffi::c_void> {
+    None
+}
+
 /// Is never called.
 ///
 /// # Safety

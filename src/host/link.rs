@@ -328,7 +328,8 @@ fn overload(
     let not_direct = (shared.max_tier >= Tier::Direct)
         .then(|| why_not_direct(shared, request, &plan, alone))
         .flatten();
-    let choice = Choice::new(&plan, shared.max_tier, not_direct, &shared.trampolines);
+    let when_hot = shared.hot_after.map(|after| (after, &shared.jobs));
+    let choice = Choice::new(&plan, shared.max_tier, not_direct, &shared.trampolines, when_hot);
     tracing::debug!(
         module = request.module,
         symbol = %source.prototype.name,

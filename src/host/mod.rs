@@ -33,6 +33,8 @@ mod export;
 mod gates;
 mod grants;
 mod guard;
+#[cfg_attr(not(feature = "cranelift"), expect(dead_code, reason = "nothing is called directly"))]
+mod hot;
 mod instance;
 mod instantiate;
 mod library;

@@ -1,5 +1,6 @@
 //! Which way a plan is run. This is the one place where that is chosen.
 #![expect(unsafe_code, reason = "runs plans")]
+use super::hot::{Hot, Jobs};
 use super::trampolines::{Compiled, CompiledDirect, Entry, Trampolines};
 use crate::plan::frame::GuestSlot;
 use crate::plan::interpret::{self, Fallback, Guest, Status, Stop};
@@ -43,6 +44,8 @@ pub(super) enum Runner {
     Compiled(Compiled),
     /// Guests enter it by themselves; what it leaves to the host the interpreter does.
     Direct(CompiledDirect),
+    /// What runs it until it is called often, and then a direct trampoline.
+    Hot(Arc<Hot>),
 }
 
 /// What runs a plan, and why nothing faster does.
@@ -55,22 +58,31 @@ pub(super) struct Choice {
 
 impl Choice {
     /// The fastest way, up to `most`, that takes this plan. `not_direct` says why its import may not be
-    /// called directly.
+    /// called directly, `when_hot` after how many calls code is made, and by whom; else it is made now.
     pub(super) fn new(
         plan: &Arc<Plan>,
         most: Tier,
         not_direct: Option<String>,
         trampolines: &Trampolines,
+        when_hot: Option<(u32, &Arc<Jobs>)>,
     ) -> Choice {
         let mut declined = None;
-        if most >= Tier::Direct {
+        if most >= Tier::Direct
+            && let Some((after, jobs)) = when_hot
+        {
+            if not_direct.is_none() {
+                let runner = Runner::Hot(Hot::new(plan, after, jobs));
+                return Choice { runner, declined };
+            }
+            declined = not_direct;
+        } else if most >= Tier::Direct {
             let direct = not_direct.map_or_else(|| trampolines.direct_of(plan), Err);
             match direct {
                 Ok(compiled) => return Choice { runner: Runner::Direct(compiled), declined },
                 Err(why) => declined = Some(why),
             }
         }
-        if most >= Tier::Cranelift {
+        if most >= Tier::Cranelift && when_hot.is_none() {
             match trampolines.of(plan) {
                 Ok(compiled) => return Choice { runner: Runner::Compiled(compiled), declined },
                 Err(why) => declined = Some(why),
@@ -89,6 +101,11 @@ impl Choice {
         const ALLOWED: &str = "`max_tier` allows no faster one";
         match (&self.runner, &self.declined) {
             (Runner::Direct(_), _) => None,
+            (Runner::Hot(hot), _) => match hot.code() {
+                Some(Ok(_)) => None,
+                Some(Err(why)) => Some(why.to_owned()),
+                None => Some(format!("direct after {} calls", hot.after())),
+            },
             (Runner::Compiled(_), Some(why)) => Some(why.clone()),
             (Runner::Compiled(_), None) => Some(ALLOWED.to_owned()),
             (Runner::Template(_), None) => Some(ALLOWED.to_owned()),
@@ -109,6 +126,11 @@ impl Runner {
             Runner::Template(_) => Tier::Template,
             Runner::Compiled(_) => Tier::Cranelift,
             Runner::Direct(_) => Tier::Direct,
+            Runner::Hot(hot) => match (hot.code(), &hot.template) {
+                (Some(Ok(_)), _) => Tier::Direct,
+                (_, Some(_)) => Tier::Template,
+                (_, None) => Tier::Interpreter,
+            },
         }
     }
 
@@ -130,7 +152,9 @@ impl Runner {
         // SAFETY: the caller's promise.
         unsafe {
             match self {
-                Runner::Interpreter | Runner::Direct(_) => interpret(plan, binding, slots, guest),
+                Runner::Interpreter | Runner::Direct(_) | Runner::Hot(_) => {
+                    interpret(plan, binding, slots, guest)
+                }
                 Runner::Template(template) => match template.run(binding, slots) {
                     Ok(()) => Ok(()),
                     Err(fallback) => fall_back(fallback, plan, binding, slots, guest),

@@ -91,7 +91,7 @@ fn the_other_guests_print_what_they_should() {
         assert_eq!(run(&mut run_it).with(0).0, expected(name), "{name}");
     }
     for name in ["rust", "zig"] {
-        for tier in ["auto", "template", "interpreter", "direct"] {
+        for tier in ["auto", "template", "interpreter", "cranelift", "direct"] {
             let guest = format!("guest-examples/{name}/guest.wasm");
             let options = ["run", "--tier", tier, "--grant", "libm", "--grant", "zlib", &guest];
             let (out, _) = portcullis(&options).with(0);

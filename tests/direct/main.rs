@@ -2,6 +2,7 @@
 //! tiers (`tests/bridge_direct`, `tests/hostile`, `tests/differential`).
 #![cfg(all(feature = "cranelift", target_arch = "x86_64"))]
 mod doors;
+mod hot;
 mod library;
 mod sharing;
 mod ways;

@@ -2,6 +2,8 @@
 #![expect(unsafe_code, reason = "does the work after a call")]
 use super::{Bound, Origin, binding, no_memory, runs_alone};
 use crate::host::call::Host;
+use crate::host::direct::swappable_stub;
+use crate::host::hot::Hot;
 use crate::host::tier::Runner;
 use crate::plan::binding::Gate;
 use crate::plan::frame::{FrameHead, GuestSlot};
@@ -14,15 +16,25 @@ use wasmtime::{AsContextMut, Caller, Extern, Memory};
 impl Bound {
     /// Where guests enter the direct trampoline, and whether it may want to be resumed; `None` without one.
     pub(in crate::host) fn direct(&self) -> Option<(*const c_void, bool)> {
+        let alone = self.other_bindings.is_empty() && runs_alone(&self.plan);
+        if !alone || (self.needs_memory && self.memory.may_move) {
+            return None;
+        }
         match &self.overload.choice.runner {
-            Runner::Direct(code)
-                if self.other_bindings.is_empty()
-                    && runs_alone(&self.plan)
-                    && !(self.needs_memory && self.memory.may_move) =>
-            {
-                Some((code.start(), code.resumes()))
+            Runner::Direct(code) => Some((code.start(), code.resumes())),
+            // Nobody knows yet; a door too many does no harm.
+            Runner::Hot(_) => Some((swappable_stub()?, true)),
+            Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) => None,
+        }
+    }
+
+    /// What may become hot, with what runs it until then.
+    pub(in crate::host) fn hot(&self) -> Option<&Arc<Hot>> {
+        match &self.overload.choice.runner {
+            Runner::Hot(hot) => Some(hot),
+            Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) | Runner::Direct(_) => {
+                None
             }
-            _ => None,
         }
     }
 

@@ -10,18 +10,20 @@
 //! host enters a stub that goes on in the ordinary function. Both ordinary functions own the import, and
 //! the store owns them: what wasmtime and the trampoline have addresses of lives as long as the store.
 //!
+//! Where code is made when a function is hot, guests enter a stub that goes where the context says.
+//!
 //! - *redo* makes whole calls: those that were not let pass the gate, those whose checks have failed, the host's;
 //! - *resume* does the work after a call that a trampoline has made. It is a function of its own, so that a
 //!   call which is made anew is never taken for one that is half done.
 #![expect(unsafe_code, reason = "makes functions of wasmtime by hand")]
 use super::bound::Bound;
 use super::gates;
-use crate::cranelift_backend::direct::{Context, FuncRef, host_entry};
+use super::hot::Hot;
+use crate::cranelift_backend::direct::{Context, FuncRef, first_entry, host_entry};
 use crate::plan::binding::Gate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::{Cell, OnceCell};
-use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -32,6 +34,7 @@ mod facts;
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "recorder_unsupported.rs")]
 mod recorder;
 
+pub(super) use crate::cranelift_backend::direct::swappable_stub;
 pub(super) use facts::check;
 
 /// Through which no call goes.
@@ -88,7 +91,7 @@ impl Drop for Place {
 }
 
 impl Import {
-    fn new(bound: Bound, entry: *const c_void, wasm_stack: usize) -> Import {
+    fn new(bound: Bound, wasm_stack: usize) -> Import {
         let gate: *const Gate = if bound.needs_memory() { &raw const CLOSED } else { bound.gate() };
         let context = Context {
             magic: wasmtime_environ::VM_ARRAY_CALL_HOST_FUNC_MAGIC,
@@ -96,7 +99,7 @@ impl Import {
             gate: Cell::new(gate),
             redo: Cell::new(ptr::null()),
             resume: Cell::new(ptr::null()),
-            entry: Cell::new(entry),
+            entry: Cell::new(first_entry()),
             errno: bound.errno(),
             binding: bound.another_binding(),
         };
@@ -113,8 +116,16 @@ impl Import {
         caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
-        // SAFETY: the caller's promise.
-        let called = unsafe { self.bound.call(caller, slots) };
+        let hot = self.bound.hot();
+        if let Some(hot) = hot {
+            self.look_for_code(hot);
+        }
+        let called = match hot.and_then(|hot| hot.template.as_ref()) {
+            // SAFETY: the caller's promise; the template is that of the only overload.
+            Some(template) => unsafe { self.bound.call_template(template, caller, slots) },
+            // SAFETY: the caller's promise.
+            None => unsafe { self.bound.call(caller, slots) },
+        };
         self.learn_memory();
         called?;
         self.bound.told_strays()?;
@@ -142,6 +153,15 @@ impl Import {
         // SAFETY: the caller's promise.
         unsafe { self.bound.resume_at(&context.binding, frame, slots, caller)? };
         self.bound.told_strays()
+    }
+
+    /// The next call goes to the trampoline, if there is one. It lives as long as the overload.
+    fn look_for_code(&self, hot: &Arc<Hot>) {
+        match hot.code() {
+            Some(Ok(code)) => self.context.context().entry.set(code.start()),
+            Some(Err(_)) => {}
+            None => hot.count(),
+        }
     }
 
     /// Lets calls on this thread's stack pass.
@@ -179,7 +199,7 @@ pub(super) unsafe fn make<T: 'static>(
 ) -> (Func, Arc<Import>) {
     let (entry, resumes) = bound.direct().expect("the caller has seen that it has one");
     let wasm_stack = store.as_context().engine().get_max_wasm_stack();
-    let import = Arc::new(Import::new(bound, entry, wasm_stack));
+    let import = Arc::new(Import::new(bound, wasm_stack));
     import.open_gate();
     let context = import.context.context();
     let owned = Arc::clone(&import);

@@ -1,0 +1,117 @@
+//! Plans that become machine code when they are called often.
+//!
+//! ```text
+//! guest ──> stub ──> whatever the import's context says
+//!                      ├─ at first: the ordinary function, which counts
+//!                      └─ once there is code: the direct trampoline
+//! ```
+//!
+//! The code is made on a thread of its own, so that nobody waits for it. Each import looks for it in each
+//! of its ordinary calls, also in a loop that never ends, and has the next one go there.
+use super::trampolines::{CompiledDirect, Trampolines};
+use crate::plan::Plan;
+use crate::plan::template::Template;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// A plan that may become hot, of one function.
+pub(super) struct Hot {
+    plan: Arc<Plan>,
+    /// What runs it until then, if not the interpreter.
+    pub template: Option<Template>,
+    calls: AtomicU32,
+    /// It is hot after so many.
+    after: u32,
+    code: OnceLock<Result<CompiledDirect, String>>,
+    jobs: Arc<Jobs>,
+}
+
+impl fmt::Debug for Hot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hot").field("calls", &self.calls).finish_non_exhaustive()
+    }
+}
+
+impl Hot {
+    pub(super) fn new(plan: &Arc<Plan>, after: u32, jobs: &Arc<Jobs>) -> Arc<Hot> {
+        Arc::new(Hot {
+            plan: Arc::clone(plan),
+            template: Template::of(plan).ok(),
+            calls: AtomicU32::new(0),
+            after: after.max(1),
+            code: OnceLock::new(),
+            jobs: Arc::clone(jobs),
+        })
+    }
+
+    /// The code, or why there is none. `None` as long as nobody knows.
+    pub(super) fn code(&self) -> Option<Result<&CompiledDirect, &str>> {
+        Some(self.code.get()?.as_ref().map_err(String::as_str))
+    }
+
+    /// So many calls make it hot.
+    pub(super) fn after(&self) -> u32 {
+        self.after
+    }
+
+    /// One more call. The one that makes it hot has the code made.
+    pub(super) fn count(self: &Arc<Hot>) {
+        if self.calls.load(Ordering::Relaxed) < self.after
+            && self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.after
+        {
+            self.jobs.push(Arc::clone(self));
+        }
+    }
+
+    fn compile(&self, trampolines: &Trampolines) {
+        let code = self.code.get_or_init(|| trampolines.direct_of(&self.plan));
+        let symbol = &self.plan.prototype.name;
+        match code {
+            Ok(_) => tracing::debug!(%symbol, "made a trampoline of a hot plan"),
+            Err(why) => tracing::debug!(%symbol, %why, "a hot plan has no trampoline"),
+        }
+    }
+}
+
+/// What makes code of hot plans: a thread that is there from the first of them on, and goes with the last
+/// that could ask for something.
+pub(super) struct Jobs {
+    trampolines: Arc<Trampolines>,
+    sender: Mutex<Option<Sender<Arc<Hot>>>>,
+}
+
+impl Jobs {
+    pub(super) fn new(trampolines: &Arc<Trampolines>) -> Arc<Jobs> {
+        Arc::new(Jobs { trampolines: Arc::clone(trampolines), sender: Mutex::default() })
+    }
+
+    fn push(&self, hot: Arc<Hot>) {
+        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        if sender.is_none() {
+            *sender = self.start();
+        }
+        let left = match &*sender {
+            Some(sender) => sender.send(hot).map_err(|left| left.0),
+            None => Err(hot),
+        };
+        drop(sender);
+        // Without a thread this call waits for it.
+        if let Err(hot) = left {
+            hot.compile(&self.trampolines);
+        }
+    }
+
+    fn start(&self) -> Option<Sender<Arc<Hot>>> {
+        let (sender, jobs) = channel::<Arc<Hot>>();
+        let trampolines = Arc::clone(&self.trampolines);
+        let thread = std::thread::Builder::new().name("portcullis".to_owned());
+        let started = thread.spawn(move || {
+            for hot in jobs {
+                hot.compile(&trampolines);
+            }
+        });
+        started.is_ok().then_some(sender)
+    }
+}
