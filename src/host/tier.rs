@@ -21,7 +21,7 @@ pub enum Tier {
     Cranelift,
     /// The same, entered by the guest's code itself. It rests on facts that wasmtime does not promise and that
     /// are tried first (see [`NotDirect`](super::NotDirect)); it knows nothing of
-    /// [call hooks](wasmtime::Store::call_hook).
+    /// call hooks (wasmtime's `Store::call_hook`).
     Direct,
 }
 
