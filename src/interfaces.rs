@@ -59,11 +59,11 @@ shipped! {
     datetime: "datetime.h";
     /// expat, a stream parser for XML. Its old versions have a weakness: read the header.
     expat: "expat.h";
+    /// GNU MP: integers of any size.
+    gmp: "gmp.h";
     /// The gzip files of zlib: `gzopen`, `gzread`, `gzwrite` and their like. A guest that gets it
     /// opens any file that the host process may.
     gzfile: "gzfile.h";
-    /// GNU MP: integers of any size.
-    gmp: "gmp.h";
     /// The part of the C library that is safe to lend.
     libc: "libc.h";
     /// The C mathematics library, `double` and `float`.
