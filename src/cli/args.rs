@@ -235,7 +235,7 @@ pub enum AbiName {
 /// Check an interface: its text, the library's symbols, and the real C header.
 ///
 /// Reads the interface; looks up every function in the library; warns about shapes that
-/// annotations cannot make safe; says which functions cannot be called yet, and why. With --header
+/// annotations cannot make safe; says which functions cannot be called, and why. With --header
 /// the C compiler tells the real type of each function, and each prototype is compared with it: it
 /// agrees, or it is retyped to something with the same ABI, or it differs. The exit status is 0 if
 /// nothing is wrong (warnings are allowed), else 1.

@@ -63,6 +63,10 @@ pub(super) fn jump(plan: &Plan) -> Option<Jump> {
     if plan.kind != Kind::Import || !facts.leaf || facts.after || facts.errno || facts.marks {
         return None;
     }
+    // `al` would have to say how many vector registers are used, and the jump goes through it.
+    if plan.prototype.function.variadic != Variadic::No {
+        return None;
+    }
     let (before, rest) = plan.ops.split_at(plan.call.into());
     let [Op::Call { stub: Stub::Integers | Stub::Registers, returns }] = rest else { return None };
     if !matches!(
@@ -86,9 +90,7 @@ pub(super) fn jump(plan: &Plan) -> Option<Jump> {
             Op::UInt8 { slot, to } => (slot, to, Move::Zero8),
             Op::Int8 { slot, to } => (slot, to, Move::Sign8),
             Op::Float32 { slot, to } | Op::Float64 { slot, to } => {
-                if plan.prototype.function.variadic != Variadic::No
-                    || !stays(*places.get(usize::from(slot))?, to)
-                {
+                if !stays(*places.get(usize::from(slot))?, to) {
                     return None;
                 }
                 continue;

@@ -142,6 +142,26 @@ impl HandleTable {
         Ok(())
     }
 
+    /// Enters a handle that a callback gives to native code. What a running call may destroy or has to
+    /// itself, nobody else gets, and neither what it lends.
+    ///
+    /// # Errors
+    /// When the handle is not live, or such a call has it.
+    pub fn lend_to_native(
+        &mut self,
+        handle: u32,
+        kind: HandleType,
+    ) -> Result<*mut c_void, HandleError> {
+        let pointer = self.get(handle, kind)?.pointer;
+        self.check_free(handle)?;
+        let taken = |index: u32| self.entries[index as usize].flags & TAKEN != 0;
+        if self.lineage(index_of(handle)).any(taken) {
+            return Err(HandleError::Busy);
+        }
+        self.enter(handle, kind)?;
+        Ok(pointer)
+    }
+
     /// Whether an object has a handle of that type that lives.
     pub fn knows(&self, pointer: *mut std::ffi::c_void, kind: HandleType) -> bool {
         self.by_pointer.contains_key(&(pointer, kind))

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <stddef.h>
 
-typedef struct session { int id; int (*hook)(int); } session;
+typedef struct session { int id; int (*hook)(int); struct session *(*source)(int); } session;
 struct point { int x; double y; };
 struct big { long a; double b; int c; long d; };
 struct small { short a; int b; };
@@ -76,7 +76,7 @@ long double apply_wide(long double (*f)(long double, __int128), long double x) {
 }
 
 static int ids;
-session *session_open(void) { session *s = malloc(sizeof *s); s->id = ++ids; s->hook = 0; return s; }
+session *session_open(void) { session *s = malloc(sizeof *s); s->id = ++ids; s->hook = 0; s->source = 0; return s; }
 void session_close(session *s) { if (s) { s->id = -1; free(s); } }
 int session_id(session *s) { return s->id; }
 int with_session(int (*f)(session *), session *s) { return f(s); }
@@ -87,6 +87,16 @@ int with_new_session(int (*f)(session *)) {
     return r;
 }
 session *pick(session *(*f)(session *), session *s) { return f(s); }
+int ask_twice(session *(*f)(int)) {
+    session *s = f(0);
+    f(1);
+    return s ? s->id : -1;
+}
+void session_source(session *s, session *(*f)(int)) { s->source = f; }
+int session_fetch(session *s, int x) {
+    session *found = s->source(x);
+    return found ? found->id : -1;
+}
 void session_hook(session *s, int (*f)(int)) { s->hook = f; }
 session *session_with(int (*f)(int)) { session *s = session_open(); s->hook = f; return s; }
 static int (*last_hook)(int);

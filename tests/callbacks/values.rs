@@ -353,3 +353,43 @@ fn objects_are_handles_while_the_callback_runs() {
     let error = trapped(guest.call::<_, i32>("close_new", ()));
     assert!(error.to_string().contains("is borrowed: it cannot be consumed"), "{error}");
 }
+
+#[test]
+fn what_a_callback_has_given_native_code_is_in_use_until_the_call_ends() {
+    let guest = text(
+        &[
+            ("session_open", "(result i32)"),
+            ("session_close", "(param i32)"),
+            ("session_id", "(param i32) (result i32)"),
+            ("ask_twice", "(param i32) (result i32)"),
+            ("session_source", "(param i32 i32)"),
+            ("session_fetch", "(param i32 i32) (result i32)"),
+        ],
+        "$give_then_close $give",
+        r#"(global $s (mut i32) (i32.const 0))
+           (func $give_then_close (param i32) (result i32)
+               (if (local.get 0) (then (call $session_close (global.get $s))))
+               (global.get $s))
+           (func $give (param i32) (result i32) (global.get $s))
+           (func (export "twice") (result i32)
+               (global.set $s (call $session_open))
+               (call $ask_twice (i32.const 1)))
+           (func (export "still") (result i32) (call $session_id (global.get $s)))
+           (func (export "after") (param $times i32) (result i32) (local $kept i32) (local $sum i32)
+               (local.set $kept (call $session_open))
+               (call $session_source (local.get $kept) (i32.const 2))
+               (loop $more
+                   (global.set $s (call $session_open))
+                   (local.set $sum (i32.add (local.get $sum)
+                       (i32.eq (call $session_fetch (local.get $kept) (i32.const 0)) (call $session_id (global.get $s)))))
+                   (call $session_close (global.get $s))
+                   (br_if $more (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+               (local.get $sum))"#,
+    );
+    let mut guest = Guest::new(&bridge(), &guest);
+    let error = trapped(guest.call::<_, i32>("twice", ()));
+    assert!(error.to_string().contains("is in use by a call that has not returned"), "{error}");
+    assert!(guest.run::<_, i32>("still", ()) > 0, "it lives, and the call that had it is over");
+    // And not longer, also where native code is entered the short way.
+    assert_eq!(guest.run::<_, i32>("after", 1000), 1000);
+}

@@ -166,7 +166,7 @@ fn check_tells_what_is_the_guests_own_free_from_what_cannot_be_called_yet() {
     for part in [
         "own.h:3: `free` is bound to the guest's own `free`",
         "own.h:4: `puts`: pointers in structs that are passed by value are not followed",
-        "1 function can be called, 1 is bound to the guest's own `free`, 1 cannot be yet",
+        "1 function can be called, 1 is bound to the guest's own `free`, 1 cannot be",
     ] {
         assert!(out.contains(part), "{part:?} is not in:\n{out}");
     }

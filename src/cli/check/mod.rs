@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! shapes     what annotations cannot make safe        warnings
-//! (plans)    what cannot be called yet                notes
+//! (plans)    what cannot be called                    notes
 //! (host)     symbols of the library                   errors
 //! header     what the C compiler says of each function
 //! compare    and whether the prototype agrees with it errors
@@ -73,7 +73,7 @@ impl Report<'_> {
         let all: Vec<Arc<Prototype>> =
             interface.grants.iter().map(|grant| Arc::clone(&grant.prototype)).collect();
         let guests = freed_by(interface);
-        let (mut not_yet, mut own) = (0, 0);
+        let (mut refused, mut own) = (0, 0);
         for (grant, prototype) in interface.grants.iter().zip(&all) {
             if guests.contains(&prototype.name.name) {
                 own += 1;
@@ -88,30 +88,30 @@ impl Report<'_> {
             let tried = Arc::new(with_example_tail(prototype));
             let plan = compile_for(&tried, scope, grant.leaf, DataModel::Ilp32, abi, &all);
             let Err(error) = plan else { continue };
-            not_yet += 1;
+            refused += 1;
             match error {
                 CompileError::Prototype(mistakes) => {
                     for mistake in mistakes {
                         let text = format!("`{}`: {}", prototype.name, mistake.message);
-                        self.finding(WARNING, "not yet", mistake.span, &text);
+                        self.finding(WARNING, "refused", mistake.span, &text);
                     }
                 }
                 other => {
                     let text = format!("`{}`: {other}", prototype.name);
-                    self.finding(WARNING, "not yet", prototype.name.span, &text);
+                    self.finding(WARNING, "refused", prototype.name.span, &text);
                 }
             }
         }
-        let mut text = counted(all.len() - not_yet - own, "function");
+        let mut text = counted(all.len() - refused - own, "function");
         text += " can be called";
         if own > 0 {
             let are = if own == 1 { "is" } else { "are" };
             text += &format!(", {own} {are} bound to the guest's own `free`");
         }
-        if not_yet > 0 {
-            text += &format!(", {not_yet} cannot be yet");
+        if refused > 0 {
+            text += &format!(", {refused} cannot be");
         }
-        self.summary(not_yet == 0, "calls", &text);
+        self.summary(refused == 0, "calls", &text);
     }
 
     /// Whether the libraries have the functions.

@@ -30,6 +30,13 @@ impl Compiler<'_> {
     /// Struct members that no plan can pass are told, also of structs that cross as a scalar.
     pub(super) fn check_members(&mut self, ty: &Type, crossing: Crossing, value: &Value) {
         match (&ty.kind, crossing) {
+            (kind, _) if self.is_boxed(kind) => {
+                self.error(
+                    ty.span,
+                    "a `__boxed` object lies in memory of its own and is never passed by value",
+                    "pass a pointer to it",
+                );
+            }
             (_, Crossing::Nothing) if !value.pieces.is_empty() || value.indirect.is_some() => {
                 self.error(
                     ty.span,

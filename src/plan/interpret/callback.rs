@@ -15,9 +15,11 @@ use super::{Both, Failure, Guest, Stop, after, before_call, enter_native, give, 
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, StoreBlock};
 use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::handles::{HandleError, HandleType};
 use crate::plan::op::{CallbackOp, Null, Op};
 use crate::plan::problem::{CallbackProblem, Problem, Subject};
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::fmt;
 use std::mem::transmute;
 use std::ptr::{self, NonNull};
@@ -41,6 +43,8 @@ thread_local! {
 pub struct Running {
     /// Of the store whose closures may be called.
     block: *const StoreBlock,
+    /// The import that is called: native code has places in its instance's memory.
+    binding: *const Binding,
     /// The host's side of the call.
     guest: *mut (dyn Guest + 'static),
     /// What the call has copied of the guest's memory.
@@ -60,6 +64,10 @@ struct Returned {
     copies: Vec<(*const Plan, Option<Box<CallMemory>>)>,
     /// Functions, each with a use.
     functions: Vec<NonNull<Closure>>,
+    /// Handles whose objects native code was given, each entered.
+    handles: Vec<u32>,
+    /// Of the store; with the first handle.
+    block: Option<NonNull<StoreBlock>>,
 }
 
 impl Drop for Returned {
@@ -68,6 +76,11 @@ impl Drop for Returned {
             // SAFETY: closures live as long as their store, which outlives its calls.
             unsafe { closure.as_ref() }.release();
         }
+        let Some(block) = self.block else { return };
+        // SAFETY: likewise.
+        unsafe { block.as_ref() }.with_handles(|table| {
+            self.handles.iter().for_each(|handle| table.leave(*handle));
+        });
     }
 }
 
@@ -81,12 +94,50 @@ impl Running {
         let guest = unsafe { transmute::<*mut dyn Guest, *mut (dyn Guest + 'static)>(guest) };
         Running {
             block: binding.store,
+            binding,
             guest,
             memory: None,
             kept: None,
             entered: false,
             returned: None,
         }
+    }
+
+    /// What a live handle stands for, for native code to use until the running call is over: the guest
+    /// cannot consume it meanwhile.
+    ///
+    /// # Safety
+    /// The call's store is alive.
+    unsafe fn lend(&mut self, handle: u32, kind: HandleType) -> Result<*mut c_void, HandleError> {
+        let block = NonNull::new(self.block.cast_mut()).ok_or(HandleError::Forged)?;
+        // SAFETY: the caller's promise.
+        let lent =
+            unsafe { block.as_ref() }.with_handles(|table| table.lend_to_native(handle, kind))?;
+        let returned = self.returned.get_or_insert_default();
+        returned.block = Some(block);
+        returned.handles.push(handle);
+        Ok(lent)
+    }
+
+    /// Whether an address is in the memory of the instance that has made the call.
+    ///
+    /// # Safety
+    /// Nobody else uses the host's side now.
+    unsafe fn is_callers(&self, native: u64) -> bool {
+        // SAFETY: both live as long as the call; the caller's promise.
+        let binding = unsafe { &*self.binding };
+        if binding.memory_base.get().is_null() {
+            return false;
+        }
+        // SAFETY: likewise.
+        unsafe { (*self.guest).refresh(binding) };
+        let base = binding.memory_base.get().expose_provenance() as u64;
+        native.wrapping_sub(base) < binding.memory_len.get()
+    }
+
+    /// What callbacks have returned is used no longer.
+    pub(super) fn end_returned(&mut self) {
+        drop(self.returned.take());
     }
 
     /// Whether guest code has run.

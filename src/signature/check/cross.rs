@@ -2,7 +2,7 @@
 use super::super::parse::Names;
 use super::super::{
     Diagnostic, Expr, ExprKind, Grant, Ident, Interface, NoteKind, Param, Prototype, Record,
-    RecordBody, Type, TypeKind,
+    RecordBody, RecordKind, Type, TypeKind,
 };
 use super::class::Class;
 use super::walk::{exprs_of, subexpressions, types_in, types_of};
@@ -37,6 +37,7 @@ pub(in super::super) fn interface(
     cross.overloads(prototypes);
     if !lost {
         cross.destructors();
+        cross.boxes();
         cross.closers(prototypes);
         for (_, prototype) in prototypes {
             cross.mentions(prototype);
@@ -165,6 +166,34 @@ impl<'a> Cross<'a, '_> {
                     self.checker.report(error);
                 }
             }
+        }
+    }
+
+    /// `__boxed` structs: the guest's mirror has a handle somewhere.
+    fn boxes(&mut self) {
+        let own = &self.checker.names.own;
+        let mut all: Vec<_> = own.record_notes.iter().collect();
+        all.sort_by(|a, b| a.0.1.cmp(&b.0.1));
+        for (key, notes) in all {
+            let Some(boxed) = notes.iter().find(|note| note.kind == NoteKind::Boxed) else {
+                continue;
+            };
+            let Some(body) = own.records.get(key) else { continue };
+            let (kind, tag) = key;
+            let private = |ty: &Type| ty.has(|note| *note == NoteKind::Private);
+            let error = if *kind == RecordKind::Union {
+                ("a `__boxed` object is a struct", "wrap the union in one")
+            } else if !body.fields.iter().any(|field| private(&field.ty)) {
+                (
+                    "this `__boxed` struct has no place for the guest's handle",
+                    "write `__private` at a pointer, or at four aligned bytes, that are no business of the guest's",
+                )
+            } else {
+                continue;
+            };
+            let (message, help) = error;
+            let label = format!("`{kind} {tag}`");
+            self.checker.report(Diagnostic::new(boxed.span, message).label(label).help(help));
         }
     }
 

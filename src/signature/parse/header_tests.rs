@@ -434,3 +434,23 @@ fn hostile_interfaces_end_in_an_error() {
         assert!(!errors.to_string().is_empty());
     }
 }
+
+#[test]
+fn boxed_structs_have_a_place_for_the_handle() {
+    let text = |body: &str| {
+        format!(
+            "#pragma portcullis library \"l.so\" module \"l\"\n\
+             typedef {body} st __boxed __drop(st_end);\n\
+             int st_init(st *_Out_ s);\nint st_end(st *__consumes s);"
+        )
+    };
+    for (body, said) in [
+        ("struct st { unsigned used, cap; }", "no place for the guest's handle"),
+        ("union st { unsigned used; void *__private at; }", "a `__boxed` object is a struct"),
+    ] {
+        let errors = parse_interface("st.h", &text(body)).expect_err(body).to_string();
+        assert!(errors.contains(said), "{errors}");
+    }
+    let good = text("struct st { unsigned used; unsigned cap __private; }");
+    assert!(parse_interface("st.h", &good).is_ok());
+}

@@ -182,7 +182,8 @@ impl Call<'_> {
         let forged = crate::plan::handles::HandleError::Forged;
         let handle = u32::try_from(value).map_err(|_| forged);
         let found = handle.and_then(|handle| {
-            space.store().with_handles(|table| table.get(handle, id).map(|entry| entry.pointer))
+            // SAFETY: the running call is one of a store that is alive, and nobody else looks at it now.
+            unsafe { (*self.running).lend(handle, id) }
         });
         match found {
             Ok(pointer) => Ok(pointer.expose_provenance() as u64),

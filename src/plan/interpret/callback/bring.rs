@@ -224,7 +224,11 @@ impl Call<'_> {
         };
         let bytes = elements.checked_mul(size);
         let has_links = number.is_some_and(|number| !shapes[usize::from(number)].links.is_empty());
-        if has_links && self.inside(native).is_some_and(|at| at < self.closure.memory().1) {
+        // Nor those of the instance that has made the call, which may be another one.
+        // SAFETY: the running call is alive, and no guest code runs.
+        let is_guests = || unsafe { (*self.running).is_callers(native) };
+        let is_own = self.inside(native).is_some_and(|at| at < self.closure.memory().1);
+        if has_links && (is_own || is_guests()) {
             let untrusted = Problem::Callback(Box::new(CallbackProblem::Untrusted));
             return self.fail(parent, member, Fault::Known(untrusted));
         }

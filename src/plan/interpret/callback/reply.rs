@@ -209,12 +209,15 @@ impl Call<'_> {
         }
     }
 
-    /// The object of a live handle.
+    /// The object of a live handle, for native code until the running call is over.
     fn handle(&self, handle: u32, kind: u16) -> Result<*mut c_void, Failure> {
-        let space = self.space();
-        let kind = space.plan.handle_kinds[usize::from(kind)].id;
-        let found = space.store().with_handles(|table| table.get(handle, kind).map(|e| e.pointer));
-        found.map_err(|_| Failure::Check)
+        let kind = &self.space().plan.handle_kinds[usize::from(kind)];
+        // SAFETY: the running call is one of a store that is alive, and nobody else looks at it now.
+        let lent = unsafe { (*self.running).lend(handle, kind.id) };
+        lent.map_err(|error| {
+            let (value, expected) = (handle.into(), kind.name.to_string());
+            Problem::Handle { value, expected, error }.into()
+        })
     }
 
     /// A copy of what the pointer in slot 0 leads to, which lives as long as the running call.

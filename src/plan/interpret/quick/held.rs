@@ -140,6 +140,7 @@ impl Quick {
                         // A plan with a result has a slot for it. It goes over an argument: last of all.
                         slots.write(result);
                     }
+                    (*running).end_returned();
                     return Ok(());
                 }
             }
@@ -196,6 +197,9 @@ unsafe fn long_way(
     // SAFETY: the caller's promise; nobody else has the running call any more.
     unsafe {
         let (memory, kept) = (*running).take(binding, plan);
-        long::run(plan, binding, frame, memory, guest, kept).map_err(Halt::Stopped)
+        let done = long::run(plan, binding, frame, memory, guest, kept).map_err(Halt::Stopped);
+        // Work after the call may still read what callbacks have returned.
+        (*running).end_returned();
+        done
     }
 }
