@@ -104,7 +104,7 @@ impl Choice {
             (Runner::Hot(hot), _) => match hot.code() {
                 Some(Ok(_)) => None,
                 Some(Err(why)) => Some(why.to_owned()),
-                None => Some(format!("direct after {} calls", hot.after())),
+                None => Some(format!("direct after {} calls, if that is possible", hot.after())),
             },
             (Runner::Compiled(_), Some(why)) => Some(why.clone()),
             (Runner::Compiled(_), None) => Some(ALLOWED.to_owned()),
