@@ -73,6 +73,7 @@ fn guests_print_natively_what_is_expected_of_them() {
         ("deflate-stream", &[]),
         ("digest", &[]),
         ("expat", feed),
+        ("files", &[]),
         ("gmp", &[]),
         ("png", &[]),
         ("sqlite-functions", &[]),

@@ -209,6 +209,15 @@ fn mistakes_in_a_guest_in_text_form_are_pointed_at() {
         .says(1, &["guest.wat:2:28", "(lcal i32)", "^"]);
 }
 
+#[test]
+fn a_guest_has_streams_of_the_host_as_handles() {
+    let (out, _) =
+        portcullis(&["run", "--grant", "interfaces/files.h", "guest-examples/files/lines.wasm"])
+            .with(0);
+    let expected = fs::read_to_string(root().join("guest-examples/files/expected.txt"));
+    assert_eq!(out, expected.expect("what it prints natively"));
+}
+
 /// Data as a handle, and formats, through a real library.
 #[test]
 fn a_guest_prints_to_the_hosts_streams() {
