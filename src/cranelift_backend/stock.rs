@@ -142,6 +142,10 @@ impl Stock {
     /// # Errors
     /// When there is no memory for code.
     pub fn trampoline(&self, plan: &Plan) -> Result<Option<Trampoline>, Unsupported> {
+        // Most bridges have no stock, and finding the words of a plan takes a while.
+        if self.is_empty() {
+            return Ok(None);
+        }
         let Some(made) = self.code.get(&words(plan)) else { return Ok(None) };
         Trampoline::place(made, plan).map(Some)
     }

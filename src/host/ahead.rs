@@ -118,7 +118,6 @@ impl Bridge {
     ///
     /// # Errors
     /// When the module is not valid, or one of its imports is denied or cannot be linked.
-    #[cfg(feature = "cranelift")]
     pub fn precompile(&self, wasm: &[u8]) -> wasmtime::Result<Precompiled> {
         let module = Module::new(self.engine(), wasm)?;
         let view = ModuleView::new(&module);

@@ -1,6 +1,7 @@
 //! Data behind the pointers that native code gives to guest functions and gets of them.
 use crate::library::{Guest, bridge, refused, text, trapped};
 use portcullis::plan::{CallbackProblem, Problem};
+use wasmtime::{Linker, Module};
 
 fn guest(imports: &[(&str, &str)], elements: &str, functions: &str) -> Guest {
     Guest::new(&bridge(), &text(imports, elements, functions))
@@ -189,6 +190,41 @@ fn pointers_in_the_guests_memory_are_not_believed() {
         let at = guest.run("grow", ());
         refused(&mut guest, at);
     }
+}
+
+/// Nor where it lies in the memory of another instance, which has made the call.
+#[test]
+fn pointers_in_a_callers_memory_are_not_believed() {
+    let bridge = bridge();
+    let mut walker = Guest::new(
+        &bridge,
+        &text(
+            &[("session_open", "(result i32)"), ("session_walk", "(param i32 i32)")],
+            "$f",
+            r#"(func $f (param i32) (result i32) (i32.load (local.get 0)))
+               (func (export "session") (result i32) (local $s i32)
+                    (local.set $s (call $session_open))
+                    (call $session_walk (local.get $s) (i32.const 1))
+                    (local.get $s))"#,
+        ),
+    );
+    let caller = text(
+        &[("session_walked", ONE)],
+        "",
+        r#"(func (export "go") (param i32 i32) (result i32)
+                ;; A node whose pointer leads anywhere.
+                (i64.store offset=8 (local.get 1) (i64.const 0x1000))
+                (call $session_walked (local.get 0) (local.get 1)))"#,
+    );
+    let module = Module::new(bridge.engine(), caller).expect("valid");
+    let linker = Linker::new(bridge.engine());
+    let other = bridge.instantiate(&mut walker.store, &linker, &module, |state| &mut state.natives);
+    let other = other.expect("it links");
+    let session = walker.run::<_, i32>("session", ());
+    let go = other.get_typed_func::<(i32, i32), i32>(&mut walker.store, "go").expect("exported");
+    let error = trapped(go.call(&mut walker.store, (session, 1024))).to_string();
+    assert!(error.contains("lies in the guest's own memory"), "{error}");
+    assert_eq!(walker.live(), 0);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 #include <string.h>
 #include <stddef.h>
 
-typedef struct session { int id; int (*hook)(int); struct session *(*source)(int); } session;
+struct node;
+typedef struct session { int id; int (*hook)(int); struct session *(*source)(int); int (*walk)(const struct node *); } session;
 struct point { int x; double y; };
 struct big { long a; double b; int c; long d; };
 struct small { short a; int b; };
@@ -76,7 +77,7 @@ long double apply_wide(long double (*f)(long double, __int128), long double x) {
 }
 
 static int ids;
-session *session_open(void) { session *s = malloc(sizeof *s); s->id = ++ids; s->hook = 0; s->source = 0; return s; }
+session *session_open(void) { session *s = malloc(sizeof *s); s->id = ++ids; s->hook = 0; s->source = 0; s->walk = 0; return s; }
 void session_close(session *s) { if (s) { s->id = -1; free(s); } }
 int session_id(session *s) { return s->id; }
 int with_session(int (*f)(session *), session *s) { return f(s); }
@@ -206,6 +207,8 @@ int list(int (*f)(const struct node *head), int n) {
     free(all);
     return r;
 }
+void session_walk(session *s, int (*f)(const struct node *)) { s->walk = f; }
+int session_walked(session *s, const void *memory) { return s->walk(memory); }
 int node_in_guest(int (*f)(const struct node *head), void *memory) { return f(memory); }
 int longs(int (*f)(const long *all, const struct kv *kvs), int n) {
     struct kv { const char *key; long v; };

@@ -78,6 +78,8 @@ int change(void (*f)(struct cell *_Inout_ c), int n);
 int ask(void (*f)(long *_Out_ a, struct cell *_Out_ c));
 struct node { int v; struct node *_Nullable next; };
 int list(int (*f)(const struct node *head), int n);
+void session_walk(session *s, int (*f)(const struct node *head) __captured_by(s));
+int session_walked(session *s, const void *__sized_by(64) memory);
 int node_in_guest(int (*f)(const struct node *head), void *__sized_by(64) memory);
 struct kv { const char *_Nullable key; long v; };
 int longs(int (*f)(const long *__null_terminated all, const struct kv *__terminated_by(.key) kvs), int n);

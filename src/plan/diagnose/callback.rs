@@ -95,9 +95,6 @@ pub(super) fn problem(plan: &Plan, op: CallbackOp, view: &View<'_>) -> Option<Pr
                 Some(at) => view.misfit_behind(moves, at, REMOTE),
             }
         }
-        CallbackOp::ReplyDescriptor { kind } => {
-            super::handle(plan, view, 0, kind, Null::Refused, crate::plan::op::Fate::Kept)
-        }
         CallbackOp::ReplyFunction { null, .. } => {
             (view.slot(0) == 0 && null != Null::Allowed).then_some(Problem::Null)
         }
@@ -125,6 +122,7 @@ pub(super) fn problem(plan: &Plan, op: CallbackOp, view: &View<'_>) -> Option<Pr
         // They say themselves what is wrong.
         | CallbackOp::Copy { .. }
         | CallbackOp::ReplyCopy { .. }
+        | CallbackOp::ReplyDescriptor { .. }
         | CallbackOp::Descriptor { .. }
         | CallbackOp::Function { .. }
         | CallbackOp::Handle { .. }
