@@ -11,7 +11,7 @@
 //! captures     what native code keeps for as long as an object lives
 //! closures     guest functions that it keeps
 //! remembered   integers that are kept with a handle
-//! shown        handles for the length of a callback
+//! shown        handles that callbacks get: for how long they live, and what may not happen to them
 //! teardown     what is destroyed when the store goes, and in which order
 //! ```
 //!
@@ -69,6 +69,8 @@ pub struct HandleTable {
     captured_bytes: u64,
     /// Indices of handles that were made for the callbacks that are running.
     shown: Vec<u32>,
+    /// Handles that running calls have shown to callbacks, with all that lend them: how often.
+    passed: HashMap<u32, u32, rustc_hash::FxBuildHasher>,
     /// Handles that a running call has to itself.
     exclusive: u32,
     limit: u32,
@@ -88,6 +90,7 @@ impl HandleTable {
             lending: vec![Lending::default()],
             free: Vec::new(),
             shown: Vec::new(),
+            passed: HashMap::default(),
             by_pointer: HashMap::default(),
             hoards: HashMap::default(),
             closures: Closures::default(),
@@ -305,7 +308,8 @@ impl HandleTable {
     /// # Errors
     /// As [`HandleTable::get`], and [`HandleError::Busy`].
     pub fn check_exclusive(&self, handle: u32, kind: HandleType) -> Result<(), HandleError> {
-        if self.get(handle, kind)?.busy == 0 { Ok(()) } else { Err(HandleError::Busy) }
+        let is_free = self.get(handle, kind)?.busy == 0 && !self.is_passed(handle);
+        if is_free { Ok(()) } else { Err(HandleError::Busy) }
     }
 
     /// Whether native code may be given `handle` to destroy.

@@ -35,6 +35,8 @@ session *session_open(void);
 void session_close(session *__consumes s);
 int session_id(session *s);
 int with_session(int (*f)(session *s), session *s);
+void session_watch(session *s);
+int with_watched(int (*f)(session *s), int times);
 int with_new_session(int (*f)(session *s));
 session *pick(session *(*f)(session *s), session *s) __borrowed;
 int ask_twice(session *(*f)(int turn));

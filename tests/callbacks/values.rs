@@ -393,3 +393,36 @@ fn what_a_callback_has_given_native_code_is_in_use_until_the_call_ends() {
     // And not longer, also where native code is entered the short way.
     assert_eq!(guest.run::<_, i32>("after", 1000), 1000);
 }
+
+#[test]
+fn what_a_callback_has_got_lives_until_the_call_ends() {
+    let guest = text(
+        &[
+            ("session_open", "(result i32)"),
+            ("session_close", "(param i32)"),
+            ("session_watch", "(param i32)"),
+            ("with_watched", "(param i32 i32) (result i32)"),
+        ],
+        "$close $close_then $nothing",
+        r#"(global $s (mut i32) (i32.const 0))
+           (global $turn (mut i32) (i32.const 0))
+           (func $close (param i32) (result i32) (call $session_close (local.get 0)) (i32.const 0))
+           (func $close_then (param i32) (result i32)
+               (global.set $turn (i32.add (global.get $turn) (i32.const 1)))
+               (if (i32.eq (global.get $turn) (i32.const 2)) (then (call $session_close (global.get $s))))
+               (i32.const 0))
+           (func $nothing (param i32) (result i32) (i32.const 0))
+           (func (export "open") (global.set $s (call $session_open)) (call $session_watch (global.get $s)))
+           (func (export "go") (param i32 i32) (result i32) (call $with_watched (local.get 0) (local.get 1)))
+           (func (export "close") (call $session_close (global.get $s)))"#,
+    );
+    let mut guest = Guest::new(&bridge(), &guest);
+    guest.run::<_, ()>("open", ());
+    for (function, times) in [(1, 1), (2, 2)] {
+        let error = trapped(guest.call::<_, i32>("go", (function, times)));
+        assert!(error.to_string().contains("is in use by a call that has not returned"), "{error}");
+    }
+    // And not longer; showing it often leaves nothing behind.
+    assert!(guest.run::<_, i32>("go", (3, 10_000)) > 0);
+    guest.run::<_, ()>("close", ());
+}

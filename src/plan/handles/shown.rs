@@ -1,6 +1,11 @@
-//! Handles for the length of a callback: of objects that native code shows to the guest.
+//! Handles of objects that native code shows to callbacks.
+//!
+//! One that the guest did not have lives as long as the callback, and nobody owns it. One that it had stays
+//! alive until the call is over whose native code has shown it: that code may go on with the object when
+//! the callback has returned.
 use super::entry::{LAST_GENERATION, descriptor_pointer};
 use super::{HandleTable, HandleType, Loan, index_of};
+use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::ptr;
 
@@ -24,6 +29,39 @@ impl HandleTable {
             self.shown.push(index_of(handle));
         }
         Some((handle, is_new))
+    }
+
+    /// Until [`HandleTable::end_passed`] a handle that was shown may be neither consumed nor invalidated, nor
+    /// what lends it. Returns what that must be called with.
+    pub fn pass(&mut self, handle: u32) -> Vec<u32> {
+        let above: Vec<u32> =
+            self.lineage(index_of(handle)).map(|index| self.handle_of(index)).collect();
+        for handle in &above {
+            *self.passed.entry(*handle).or_default() += 1;
+            self.entries[index_of(*handle) as usize].captured += 1;
+        }
+        above
+    }
+
+    /// The call is over that has shown a handle. Some of them may have died: it has consumed them itself.
+    pub fn end_passed(&mut self, handles: &[u32]) {
+        for handle in handles {
+            if let Entry::Occupied(mut count) = self.passed.entry(*handle) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
+            if self.is_live(*handle) {
+                let entry = &mut self.entries[index_of(*handle) as usize];
+                entry.captured = entry.captured.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Whether a running call has shown a handle, or what it lends.
+    pub(super) fn is_passed(&self, handle: u32) -> bool {
+        !self.passed.is_empty() && self.passed.contains_key(&handle)
     }
 
     /// Whether a handle lives only as long as a callback.

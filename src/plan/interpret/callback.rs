@@ -19,6 +19,7 @@ use crate::plan::handles::{HandleError, HandleType};
 use crate::plan::op::{CallbackOp, Null, Op};
 use crate::plan::problem::{CallbackProblem, Problem, Subject};
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::ffi::c_void;
 use std::fmt;
 use std::mem::transmute;
@@ -66,6 +67,10 @@ struct Returned {
     functions: Vec<NonNull<Closure>>,
     /// Handles whose objects native code was given, each entered.
     handles: Vec<u32>,
+    /// Handles whose objects it has shown.
+    shown: HashSet<u32, rustc_hash::FxBuildHasher>,
+    /// Those and what lends them.
+    passed: Vec<u32>,
     /// Of the store; with the first handle.
     block: Option<NonNull<StoreBlock>>,
 }
@@ -80,6 +85,7 @@ impl Drop for Returned {
         // SAFETY: likewise.
         unsafe { block.as_ref() }.with_handles(|table| {
             self.handles.iter().for_each(|handle| table.leave(*handle));
+            table.end_passed(&self.passed);
         });
     }
 }
@@ -117,6 +123,22 @@ impl Running {
         returned.block = Some(block);
         returned.handles.push(handle);
         Ok(lent)
+    }
+
+    /// Native code has shown an object that the guest has a handle of: it stays alive until the running call is
+    /// over.
+    ///
+    /// # Safety
+    /// The call's store is alive.
+    unsafe fn pass(&mut self, handle: u32) {
+        let Some(block) = NonNull::new(self.block.cast_mut()) else { return };
+        let returned = self.returned.get_or_insert_default();
+        if returned.shown.insert(handle) {
+            returned.block = Some(block);
+            // SAFETY: the caller's promise.
+            let above = unsafe { block.as_ref() }.with_handles(|table| table.pass(handle));
+            returned.passed.extend(above);
+        }
     }
 
     /// Whether an address is in the memory of the instance that has made the call.

@@ -172,6 +172,9 @@ impl Call<'_> {
         };
         if is_new {
             self.brought().shown.push(shown);
+        } else {
+            // SAFETY: the running call is one of a store that is alive, and nobody else looks at it now.
+            unsafe { (*self.running).pass(shown) };
         }
         Ok(shown)
     }
@@ -185,10 +188,13 @@ impl Call<'_> {
         let handle = space
             .store()
             .with_handles(|table| table.adopt(pointer, kind, true, lender, ptr::null()));
-        handle.ok_or_else(|| {
+        let Some(handle) = handle else {
             let value = u64::from(space.store().limits.handles);
-            Problem::Limit { limit: "handles", value }.into()
-        })
+            return Err(Problem::Limit { limit: "handles", value }.into());
+        };
+        // SAFETY: as in `shown`.
+        unsafe { (*self.running).pass(handle) };
+        Ok(handle)
     }
 
     /// Puts what was read into the guest's memory.
