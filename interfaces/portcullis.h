@@ -96,6 +96,7 @@
 #define __on_trap(...)            /* callback: what C gets when it trapped */
 #define __leaf                    /* prototype: never calls back */
 #define __errno                   /* prototype: errno after the call is kept for the guest */
+#define __fuel(...)               /* prototype: so much of the guest's fuel is charged before a call */
 #define __host_only               /* field: the guest does not have it */
 
 /* PORTCULLIS_MODULE("zlib"): what is declared from here to PORTCULLIS_END is imported from that

@@ -12,6 +12,7 @@ use super::memory::GuestMemory;
 use super::module_view::ModuleView;
 use super::not_direct::NotDirect;
 use super::plans::{HandleNumbers, Plans};
+use super::policy::Rules;
 use super::tier::Tier;
 use super::trampolines::Trampolines;
 use super::wasm_type::{describe, lowering_of, pointer};
@@ -59,6 +60,7 @@ pub(super) struct Shared {
     pub grants: Grants,
     pub libraries: Libraries,
     pub limits: Limits,
+    pub rules: Rules,
     pub max_tier: Tier,
     pub plans: Plans,
     pub trampolines: Arc<Trampolines>,
@@ -117,6 +119,17 @@ impl Bridge {
         self.shared.not_direct()
     }
 
+    /// Takes an interface away from all guests, also from those that run: each further call of its functions
+    /// fails, and nothing is linked to them any more. A call that another thread is making goes on to its
+    /// end; what handles own is still destroyed with their stores. `false`, and nothing happens, when
+    /// [`BridgeBuilder::revocable`] was not told of it.
+    #[must_use = "an interface that is not revocable stays"]
+    pub fn revoke(&self, interface: &str) -> bool {
+        let revoked = self.shared.rules.revoke(interface);
+        tracing::info!(interface, revoked, "an interface is taken away");
+        revoked
+    }
+
     /// The bounds on what one store's guests may use.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -164,13 +177,23 @@ impl Shared {
         let ExternType::Func(ty) = import.ty() else { return Ok(None) };
         let (module, name) = (import.module(), import.name());
         let wanted = Wanted { module, name, ty: &ty, caller };
-        let resolved = self.resolve_function(view, wanted);
+        let resolved = self.resolve_function(view, wanted).and_then(|found| {
+            if let Some(Resolved::Native(link)) = &found {
+                self.ask(module, link)?;
+            }
+            Ok(found)
+        });
         resolved.map(|found| Some((found?, ty))).map_err(|problem| {
             let (module, name) = (module.to_owned(), name.to_owned());
             let error = LinkError { module, name, problem };
             tracing::debug!(%error, "an import cannot be linked");
             Box::new(error)
         })
+    }
+
+    /// Asks the embedder.
+    fn ask(&self, module: &str, link: &Link) -> Result<(), LinkProblem> {
+        link.overloads.iter().try_for_each(|overload| self.rules.ask(&overload.linking(module)))
     }
 
     /// Why an import that nobody has is refused.

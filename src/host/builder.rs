@@ -8,6 +8,7 @@ use super::grants::Grants;
 use super::hot::Jobs;
 use super::library::{Libraries, NativeAddress, check_name};
 use super::not_direct::NotDirect;
+use super::policy::{Calling, Linking, Rules};
 use super::tier::Tier;
 use super::trampolines::Trampolines;
 #[cfg(feature = "cranelift")]
@@ -27,6 +28,7 @@ pub struct BridgeBuilder {
     grants: Grants,
     libraries: Libraries,
     limits: Limits,
+    rules: Rules,
     max_tier: Tier,
     hot_after: Option<u32>,
     /// To do without direct calls.
@@ -43,6 +45,7 @@ impl BridgeBuilder {
             grants: Grants::default(),
             libraries: Libraries::default(),
             limits: Limits::default(),
+            rules: Rules::default(),
             max_tier: Tier::default(),
             hot_after: None,
             told: false,
@@ -147,6 +150,71 @@ impl BridgeBuilder {
         self
     }
 
+    /// Asks `hook` about each native import of each module that is linked, after everything else was found to
+    /// be in order. An `Err` refuses it, and the guest with it; its text is the reason that the error gives.
+    /// Several hooks must all agree.
+    #[must_use]
+    pub fn on_link(
+        mut self,
+        hook: impl Fn(&Linking<'_>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> BridgeBuilder {
+        self.rules.on_link(Box::new(hook));
+        self
+    }
+
+    /// Asks `hook` about each call of the functions that `selects` selects when they are linked, before
+    /// anything of the call is looked at: its arguments are whatever the guest has passed. An `Err` refuses
+    /// the call, as a [`CallError`](crate::plan::CallError) with its text. Such functions are never called
+    /// directly.
+    ///
+    /// What a hook has read of the guest's memory is what native code reads, because no other thread can
+    /// write to it: of a shared memory it gets nothing.
+    ///
+    /// ```
+    /// # use portcullis::{host::Bridge, interfaces};
+    /// # use wasmtime::Engine;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bridge = Bridge::builder(&Engine::default())
+    ///     .grant(interfaces::sqlite3())?
+    ///     .on_call(
+    ///         |linking| &*linking.prototype.name.name == "sqlite3_open",
+    ///         |call| match call.arguments.first().and_then(|path| path.i32()) {
+    ///             Some(path) if call.string(path.cast_unsigned().into()) == Some(b":memory:") => Ok(()),
+    ///             _ => Err("databases are kept in memory here".to_owned()),
+    ///         },
+    ///     )
+    ///     .build()?;
+    /// # let _ = bridge;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_call(
+        mut self,
+        selects: impl Fn(&Linking<'_>) -> bool + Send + Sync + 'static,
+        hook: impl Fn(&Calling<'_>) -> Result<(), String> + Send + Sync + 'static,
+    ) -> BridgeBuilder {
+        self.rules.on_call(Box::new(selects), Arc::new(hook));
+        self
+    }
+
+    /// [`Bridge::revoke`] may take this interface (or trusted library) away while guests use it. Its functions
+    /// are never called directly.
+    #[must_use]
+    pub fn revocable(mut self, interface: &str) -> BridgeBuilder {
+        self.rules.revocable(interface);
+        self
+    }
+
+    /// Only one thread may call the functions of this interface (or trusted library): the first that does. For
+    /// libraries that are not made for several threads; stores of all threads may link them. Its functions are
+    /// never called directly.
+    #[must_use]
+    pub fn pin_to_thread(mut self, interface: &str) -> BridgeBuilder {
+        self.rules.pin(interface);
+        self
+    }
+
     /// The fastest way to run calls that may be chosen. From [`Tier::Cranelift`] on machine code is made
     /// when a function is linked; with less the bridge never makes any. [`Tier::Direct`] is not for stores
     /// with call hooks, which direct calls do not run.
@@ -194,7 +262,8 @@ impl BridgeBuilder {
     /// Builds it.
     ///
     /// # Errors
-    /// On hosts other than x86-64 Linux; when the engine's configuration leaves native code too
+    /// On hosts other than x86-64 Linux; when [`revocable`](BridgeBuilder::revocable) or
+    /// [`pin_to_thread`](BridgeBuilder::pin_to_thread) name what is not granted; when the engine's configuration leaves native code too
     /// little stack under `call_async`.
     pub fn build(self) -> Result<Bridge, BuildError> {
         let BridgeBuilder {
@@ -202,6 +271,7 @@ impl BridgeBuilder {
             grants,
             libraries,
             limits,
+            rules,
             max_tier,
             hot_after,
             told,
@@ -216,6 +286,7 @@ impl BridgeBuilder {
             let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
             return Err(BuildError::UnsupportedHost { arch, os });
         }
+        rules.check(&grants)?;
         check_fibers(&engine, limits.stack_reserve)?;
         let trampolines = Arc::new(trampolines);
         let shared = Shared {
@@ -223,6 +294,7 @@ impl BridgeBuilder {
             grants,
             libraries,
             limits,
+            rules,
             max_tier,
             plans: Default::default(),
             jobs: Jobs::new(&trampolines),

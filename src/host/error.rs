@@ -32,6 +32,18 @@ pub enum BuildError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The builder was told something of an interface that it does not grant.
+    #[error(
+        "the interface `{}` is not granted, so that nothing can be said of it; granted: {}",
+        interface.escape_debug(),
+        granted.join(", ")
+    )]
+    NotGranted {
+        /// Its name.
+        interface: String,
+        /// Those that are granted, and libraries that are trusted.
+        granted: Vec<String>,
+    },
     /// Guest code on a fiber could leave too little stack for native code.
     #[error(
         "the engine's `async_stack_size` of {stack} bytes less its `max_wasm_stack` of {wasm} leaves {} for native code, and `Limits::stack_reserve` asks for {reserve}: raise `Config::async_stack_size`",
@@ -84,6 +96,18 @@ pub enum LinkProblem {
     Denied {
         /// The flag or grant that would allow it.
         hint: String,
+    },
+    /// The embedder's hook does not let it be linked.
+    #[error("the host refuses it: {reason}")]
+    Refused {
+        /// Why, in its words.
+        reason: String,
+    },
+    /// The embedder has taken the interface away.
+    #[error("the host has revoked `{interface}`")]
+    Revoked {
+        /// Its name.
+        interface: String,
     },
     /// Neither the bridge nor the embedder's linker knows it.
     #[error("unknown: no interface names such a module, and the linker does not define it")]

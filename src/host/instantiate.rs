@@ -163,6 +163,7 @@ fn make<T: 'static>(
     match resolved {
         Resolved::Native(link) => {
             let memory = if link.needs_memory { memory(&link) } else { MemorySource::NONE };
+            let has_terms = link.has_terms;
             let bound = Bound::new(link, instance, memory);
             if bound.direct().is_some() {
                 // SAFETY: the link's lowering is the import's type.
@@ -173,6 +174,17 @@ fn make<T: 'static>(
             // SAFETY: the link's lowering is the import's type, so that wasmtime passes the values
             // that `Bound::call` expects, and its plan leaves a result of that type.
             unsafe {
+                if has_terms {
+                    return Func::new_unchecked(
+                        store,
+                        ty,
+                        move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.ask(&mut caller, slots)?;
+                            bound.call(caller, slots)?;
+                            bound.told_strays()
+                        },
+                    );
+                }
                 if let Some(entry) = bound.trampoline() {
                     return Func::new_unchecked(
                         store,

@@ -11,6 +11,7 @@ use super::guard;
 use super::library::{Found, NativeAddress};
 use super::overload::{Guard, guards, tell_apart};
 use super::plans::Origin;
+use super::policy::{Linking, Terms};
 use super::tier::{Choice, Tier};
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
@@ -44,6 +45,8 @@ pub(super) struct Link {
     pub needs_table: bool,
     /// Some overload that may call back is given pointers into the guest's memory.
     pub lends_memory: bool,
+    /// Calls of some overload must be asked for.
+    pub has_terms: bool,
 }
 
 impl Link {
@@ -77,6 +80,22 @@ pub(super) struct Overload {
     pub choice: Choice,
     /// The file of the library; `None` when the embedder supplied the address.
     pub library: Option<PathBuf>,
+    /// What grants it, as its author calls it.
+    pub interface: Arc<str>,
+    /// What calls must heed.
+    pub terms: Option<Arc<Terms>>,
+}
+
+impl Overload {
+    /// What the embedder is told of it.
+    pub(super) fn linking<'a>(&'a self, module: &'a str) -> Linking<'a> {
+        Linking {
+            module,
+            interface: &self.interface,
+            prototype: &self.plan.prototype,
+            library: self.library.as_deref(),
+        }
+    }
 }
 
 /// An import, as far as linking it is concerned.
@@ -120,6 +139,7 @@ pub(super) fn granted(
             prototype: &one.prototype,
             scope: &one.interface.scope,
             text: (&one.interface.name, &one.interface.text),
+            interface: &one.interface.name,
             leaf: one.leaf,
             origin: one.origin,
             siblings: &|symbol| one.sibling(symbol).map(|found| Arc::clone(found.prototype)),
@@ -172,6 +192,7 @@ pub(super) fn trusted(
         prototype,
         scope: &Scope::default(),
         text: ("import name", text),
+        interface: request.module,
         leaf,
         origin,
         siblings: &|symbol| own.iter().find(|other| *other.name.name == *symbol).cloned(),
@@ -214,6 +235,7 @@ fn link(
             passes_callbacks: overloads.iter().any(|one| !one.plan.callbacks.is_empty()),
             needs_table: overloads.iter().any(|one| needed_callbacks(&one.plan).next().is_some()),
             lends_memory,
+            has_terms: overloads.iter().any(|one| one.terms.is_some()),
             overloads: overloads.into(),
         }),
         (None, Some(problem)) => Err(problem),
@@ -261,6 +283,8 @@ struct Source<'a> {
     scope: &'a Scope,
     /// Name and text that its spans point into.
     text: (&'a str, &'a str),
+    /// What grants it.
+    interface: &'a str,
     leaf: bool,
     origin: Origin,
     siblings: &'a dyn Fn(&str) -> Option<Arc<Prototype>>,
@@ -325,8 +349,15 @@ fn overload(
     let callees = plan.callees.iter().map(|callee| Ok((find.callee)(&callee.symbol)?.address));
     let callees = callees.collect::<Result<Box<[_]>, LinkProblem>>()?;
     let plan = shared.plans.intern(plan);
+    let linking = Linking {
+        module: request.module,
+        interface: source.interface,
+        prototype: source.prototype,
+        library: found.library.as_deref(),
+    };
+    let terms = shared.rules.terms(&linking);
     let not_direct = (shared.max_tier >= Tier::Direct)
-        .then(|| why_not_direct(shared, request, &plan, alone))
+        .then(|| why_not_direct(shared, request, &plan, alone, terms.is_some()))
         .flatten();
     let when_hot = shared.hot_after.map(|after| (after, &shared.jobs));
     let choice = Choice::new(&plan, shared.max_tier, not_direct, &shared.trampolines, when_hot);
@@ -340,7 +371,19 @@ fn overload(
     let guards = guards(&plan);
     let (target, library) = (found.address, found.library);
     let (keeps_errno, quick) = (plan.facts.errno, Quick::of(&plan));
-    Ok(Overload { plan, quick, keeps_errno, target, callees, guards, choice, library })
+    let interface = source.interface.into();
+    Ok(Overload {
+        plan,
+        quick,
+        keeps_errno,
+        target,
+        callees,
+        guards,
+        choice,
+        library,
+        interface,
+        terms,
+    })
 }
 
 /// Why guests do not call a function directly that they otherwise could.
@@ -349,8 +392,12 @@ fn why_not_direct(
     request: Request<'_>,
     plan: &Plan,
     alone: bool,
+    has_terms: bool,
 ) -> Option<String> {
     let why = match request.caller {
+        _ if has_terms => {
+            "each call is asked for: the host hooks, pins or may revoke it, or it costs fuel"
+        }
         CallerOf::Linker => "the functions of a linker belong to no instance",
         CallerOf::Instance if !alone => "one of several overloads",
         CallerOf::Instance if plan.facts.memory && request.may_move => "the memory may move",

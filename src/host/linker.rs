@@ -185,6 +185,10 @@ impl<N> Finder<N> {
             // SAFETY: the caller's promise.
             _ => unsafe { select(link, slots)? }.1,
         };
+        if let Some(terms) = &overload.terms {
+            // SAFETY: the caller's promise.
+            unsafe { terms.ask(caller, &link.name, overload, slots.cast(), memory)? };
+        }
         let binding = binding(overload, &instance);
         let mut host = Host::new(caller, link, &instance, memory.as_ref());
         // SAFETY: the caller's promise; binding and instance live until the call is over.

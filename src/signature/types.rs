@@ -393,6 +393,8 @@ pub enum NoteKind {
     Leaf,
     /// `__errno`
     Errno,
+    /// `__fuel(n)`: so much fuel is charged before each call.
+    Fuel(u64),
     /// `__host_only`
     HostOnly,
     /// `__attribute__((const))`

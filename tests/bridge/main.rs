@@ -10,6 +10,7 @@ mod memory;
 mod mock;
 mod overloads;
 mod ownership;
+mod policy;
 mod support;
 
 /// The tier that calls use where they can. `tests/bridge_compiled` runs the same tests on another one.

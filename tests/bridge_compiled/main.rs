@@ -16,6 +16,8 @@ mod mock;
 mod overloads;
 #[path = "../bridge/ownership.rs"]
 mod ownership;
+#[path = "../bridge/policy.rs"]
+mod policy;
 #[path = "../bridge/support.rs"]
 mod support;
 

@@ -63,6 +63,7 @@ fn expressions_of(note: &NoteKind) -> Vec<&Expr> {
         | NoteKind::Closure(_)
         | NoteKind::Leaf
         | NoteKind::Errno
+        | NoteKind::Fuel(_)
         | NoteKind::HostOnly
         | NoteKind::Const
         | NoteKind::Pure => Vec::new(),

@@ -170,6 +170,7 @@ impl<'a> Checker<'a, '_> {
             NoteKind::OnTrap(_) => (class == Class::Callback, "a pointer to a function"),
             NoteKind::Leaf
             | NoteKind::Errno
+            | NoteKind::Fuel(_)
             | NoteKind::Requires(_)
             | NoteKind::Format(..)
             | NoteKind::Const
@@ -332,6 +333,7 @@ impl<'a> Checker<'a, '_> {
             | NoteKind::Cookie
             | NoteKind::Leaf
             | NoteKind::Errno
+            | NoteKind::Fuel(_)
             | NoteKind::HostOnly
             | NoteKind::Const
             | NoteKind::Pure => {}

@@ -104,6 +104,7 @@ macro_rules! exprs {
             | NoteKind::Closure(_)
             | NoteKind::Leaf
             | NoteKind::Errno
+            | NoteKind::Fuel(_)
             | NoteKind::HostOnly
             | NoteKind::Const
             | NoteKind::Pure => Vec::new(),

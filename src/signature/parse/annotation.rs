@@ -5,7 +5,7 @@ use super::super::{Captor, Diagnostic, Expr, ExprKind, Lender, Note, NoteKind, S
 use super::{Parse, Parser};
 
 /// Every annotation that is written as a bare word or as a word with parentheses.
-pub(in super::super) const NAMES: [&str; 43] = [
+pub(in super::super) const NAMES: [&str; 44] = [
     "__counted_by",
     "__sized_by",
     "__counted_by_or_null",
@@ -42,6 +42,7 @@ pub(in super::super) const NAMES: [&str; 43] = [
     "__on_trap",
     "__leaf",
     "__errno",
+    "__fuel",
     "__host_only",
     "__attribute__",
     "__attribute",
@@ -261,6 +262,7 @@ impl Parser<'_, '_> {
             "__on_trap" => NoteKind::OnTrap(self.expression_in_parentheses(word)?),
             "__leaf" => NoteKind::Leaf,
             "__errno" => NoteKind::Errno,
+            "__fuel" => self.fuel()?,
             "__host_only" => NoteKind::HostOnly,
             _ => {
                 let error = Diagnostic::new(start, format!("there is no annotation `{word}`"));
@@ -297,6 +299,17 @@ impl Parser<'_, '_> {
         let high = if self.eat(",") { self.expression()? } else { low.clone() };
         self.expect(")", "after the bounds of `__range`")?;
         Ok(NoteKind::Range(low, high))
+    }
+
+    /// `(1000)`
+    fn fuel(&mut self) -> Parse<NoteKind> {
+        self.expect("(", "after `__fuel`")?;
+        let span = self.span();
+        let value = self.constant_expression("how much fuel a call costs")?;
+        self.expect(")", "after the amount")?;
+        u64::try_from(value).map(NoteKind::Fuel).or_else(|_| {
+            self.fail(Diagnostic::new(span, "fuel is counted from 0 to 18446744073709551615"))
+        })
     }
 
     /// `(printf, 2, 3)`

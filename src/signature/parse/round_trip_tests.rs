@@ -168,6 +168,7 @@ fn function_note() -> impl Strategy<Value = Note> {
     prop_oneof![
         expr().prop_map(NoteKind::Requires),
         (0u32..256, 0u32..256).prop_map(|(m, n)| NoteKind::Format(m, n)),
+        any::<u64>().prop_map(NoteKind::Fuel),
         prop::sample::select(vec![
             NoteKind::Leaf,
             NoteKind::Errno,

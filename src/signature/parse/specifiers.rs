@@ -374,6 +374,7 @@ impl NoteKind {
             self,
             NoteKind::Leaf
                 | NoteKind::Errno
+                | NoteKind::Fuel(_)
                 | NoteKind::Requires(_)
                 | NoteKind::Format(..)
                 | NoteKind::Const

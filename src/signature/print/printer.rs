@@ -299,6 +299,7 @@ impl Printer {
             NoteKind::OnTrap(e) => format!("__on_trap({})", expr(e)),
             NoteKind::Leaf => "__leaf".to_owned(),
             NoteKind::Errno => "__errno".to_owned(),
+            NoteKind::Fuel(fuel) => format!("__fuel({fuel})"),
             NoteKind::HostOnly => "__host_only".to_owned(),
             NoteKind::Const => "__attribute__((const))".to_owned(),
             NoteKind::Pure => "__attribute__((pure))".to_owned(),
