@@ -6,16 +6,11 @@
 //! run interleaved on one core; a figure is the median over all rounds of the time of a comparison, what
 //! `qsort` itself takes included, with its 95 % interval.
 #![expect(unsafe_code, reason = "grants and calls the C library's `qsort`")]
-#[path = "support/machine.rs"]
-mod machine;
 #[path = "support/prologue.rs"]
 mod prologue;
-#[path = "support/statistics.rs"]
-#[expect(dead_code, reason = "other benchmarks use more of it")]
-mod statistics;
 
+use portcullis::bench::statistics::{Interval, paired};
 use portcullis::host::{Bridge, Natives, Tier};
-use statistics::{Interval, paired};
 use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::process::ExitCode;

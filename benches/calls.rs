@@ -11,21 +11,16 @@
 mod by_hand;
 #[path = "support/contenders.rs"]
 mod contenders;
-#[path = "support/harness.rs"]
-mod harness;
-#[path = "support/machine.rs"]
-mod machine;
 #[path = "../tests/support/native.rs"]
 mod native;
 #[path = "support/rows.rs"]
 mod rows;
-#[path = "support/statistics.rs"]
-mod statistics;
 
 use contenders::{Contender, NAMES, Native};
-use harness::{Effort, Samples};
+use portcullis::bench::harness::{self, Effort, Samples};
+use portcullis::bench::machine;
+use portcullis::bench::statistics::{Interval, Verdict, paired, slope, spread};
 use rows::Row;
-use statistics::{Interval, Verdict, paired, slope, spread};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -9,35 +9,16 @@
 //!
 //! All run on one core, interleaved within one run, net of their own empty loops (see `calls.rs`).
 #![expect(unsafe_code, reason = "calls C functions through their addresses")]
-#[path = "support/harness.rs"]
-mod harness;
-#[path = "support/machine.rs"]
-mod machine;
 #[path = "../tests/support/native.rs"]
 mod native;
-#[expect(dead_code, reason = "slopes are for `calls.rs`")]
-#[path = "support/statistics.rs"]
-mod statistics;
 
-/// What the harness measures.
-mod contenders {
-    /// Makes so many calls, or as many turns of the loop around them.
-    pub type Loop = Box<dyn FnMut(u32)>;
-
-    pub struct Contender {
-        pub name: &'static str,
-        pub run: Loop,
-        pub empty: Loop,
-    }
-}
-
-use contenders::{Contender, Loop};
-use harness::Effort;
 use libffi::low;
 use libffi::middle::{Cif, Type as FfiType};
 use libloading::Library;
+use portcullis::bench::harness::{self, Contender, Effort, Loop};
+use portcullis::bench::machine;
+use portcullis::bench::statistics::{Interval, Verdict, paired, spread};
 use portcullis::ffi::{CallPlan, Closure, Error};
-use statistics::{Interval, Verdict, paired, spread};
 use std::ffi::c_void;
 use std::hint::black_box;
 use std::process::ExitCode;

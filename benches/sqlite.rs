@@ -4,18 +4,13 @@
 //! as native code on the same library. Both run in every round, in an order that changes, on one core; a
 //! figure is the median over all rounds of guest against native within a round, with its 95 % interval.
 #![expect(unsafe_code, reason = "calls the native side")]
-#[path = "support/machine.rs"]
-mod machine;
 #[path = "support/prologue.rs"]
 mod prologue;
-#[path = "support/statistics.rs"]
-#[expect(dead_code, reason = "other benchmarks use more of it")]
-mod statistics;
 
 use libloading::Library;
+use portcullis::bench::statistics::{Interval, paired};
 use portcullis::host::{Bridge, Natives, Tier};
 use portcullis::interfaces;
-use statistics::{Interval, paired};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Instant;

@@ -44,6 +44,8 @@
 //! | [`signature`] | prototypes and interfaces: text, types, annotations, diagnostics |
 //! | `cranelift_backend` | trampolines: machine code for plans (feature `cranelift`) |
 //! | [`plan`] | layouts, assignments, plans, their verifier and interpreter |
+#[cfg(feature = "cli")]
+pub mod bench;
 #[cfg(feature = "cranelift")]
 pub mod cranelift_backend;
 pub mod ffi;

@@ -26,15 +26,7 @@ use wasmtime::{
 pub const NAMES: [&str; 8] =
     ["C", "wrap", "floor", "libffi", "interpreter", "template", "cranelift", "direct"];
 
-/// Makes so many calls, or as many turns of the loop around them.
-pub type Loop = Box<dyn FnMut(u32)>;
-
-/// A way to call the function of one row.
-pub struct Contender {
-    pub name: &'static str,
-    pub run: Loop,
-    pub empty: Loop,
-}
+pub use portcullis::bench::harness::{Contender, Loop};
 
 /// What stores hold: the memory, cached where hand-written glue finds it.
 #[derive(Default)]

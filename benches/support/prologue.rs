@@ -1,5 +1,5 @@
 //! How benchmarks of one table begin: what the command line asks for, one core, what makes numbers weak.
-use crate::machine;
+use portcullis::bench::machine;
 use std::process::ExitCode;
 
 /// How many rounds: `cargo bench` asks for `full`, `-- --quick` for `quick`, `cargo test --benches` for

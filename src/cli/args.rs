@@ -60,6 +60,7 @@ pub enum Command {
     #[cfg(feature = "cranelift")]
     Compile(Compile),
     Explain(Explain),
+    Bench(Bench),
     Check(Check),
     Completions(Completions),
 }
@@ -212,6 +213,65 @@ pub struct Explain {
     /// The host's C ABI, `sysv` on x86-64 and `aapcs64` on 64-bit ARM; default: this machine's
     #[arg(long)]
     pub abi: Option<AbiName>,
+}
+
+/// Measure what calls cost: C, hand-written glue, and every tier, side by side.
+///
+/// Everything runs on one core, in turns, many times. Figures are medians over all rounds, net of the empty loop
+/// around the calls; comparisons are medians of the ratios within each round, with their 95 % interval. Close other
+/// programs first: what disturbs the machine is told as a warning.
+///
+/// C is a loop that calls through a volatile pointer. `wrap` is the host function that an embedder would write
+/// with wasmtime's `Func::wrap`, memory and functions cached.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  portcullis bench --quick
+  portcullis bench --html report.html --json raw.json
+  portcullis bench ints2 buffer
+  portcullis bench --library libm.so.6 --prototype 'double pow(double x, double y)' --args 2.5,3
+  portcullis bench --library libz.so.1 \\
+      --prototype 'unsigned long adler32(unsigned long a, const uint8_t *__counted_by(n) p, unsigned n)'")]
+pub struct Bench {
+    /// Only functions with this in their short name (see --list)
+    pub filter: Vec<String>,
+    /// A few seconds instead of minutes: enough to look at, not to publish
+    #[arg(long)]
+    pub quick: bool,
+    /// Measure on this core; default: the last one of the fastest type
+    #[arg(long, value_name = "NUMBER")]
+    pub core: Option<usize>,
+    /// Say which functions there are, and measure nothing
+    #[arg(long)]
+    pub list: bool,
+    /// Measure a function of your own instead: it is called as this says
+    ///
+    /// A prototype that is not true of the function can do anything to this process.
+    #[arg(long, value_name = "TEXT", requires = "library", conflicts_with = "filter")]
+    pub prototype: Option<String>,
+    /// The library of that function: a path, or a name for the dynamic linker
+    #[arg(long, value_name = "NAME", requires = "prototype")]
+    pub library: Option<String>,
+    /// Its arguments, one a parameter: numbers, text for strings, `_` for what is to be made up
+    ///
+    /// What is made up: 64 for numbers that count something, else 1 and 0.5; strings; memory of zeros.
+    #[arg(
+        long,
+        value_name = "VALUES",
+        value_delimiter = ',',
+        requires = "prototype",
+        allow_hyphen_values = true
+    )]
+    pub args: Vec<String>,
+    /// Write everything that was measured, raw data included, to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+    /// Write the raw data as a table: function, contender, round, nanoseconds a call
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub csv: Option<PathBuf>,
+    /// Write a page with plots, which needs nothing but a browser
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
 }
 
 /// The data models of guests.

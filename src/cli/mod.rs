@@ -7,6 +7,7 @@
 //! imports      what a guest wants
 //! compile      a guest and its calls as machine code
 //! explain      how a C function is called
+//! bench        what calls cost
 //! check        an interface against library and header
 //! completions  scripts for shells
 //! page, table  what commands print
@@ -16,6 +17,7 @@
 //! It is built on the public interface of the library and on nothing else. Nothing here decides
 //! what is safe: that is the business of [`portcullis::host`].
 mod args;
+mod bench;
 mod check;
 #[cfg(feature = "cranelift")]
 mod compile;
@@ -49,6 +51,7 @@ pub fn main() -> Result<Status, Failure> {
         #[cfg(feature = "cranelift")]
         Command::Compile(compile) => compile::compile(&compile),
         Command::Explain(explain) => explain::explain(&explain),
+        Command::Bench(bench) => bench::bench(&bench),
         Command::Check(check) => check::check(&check),
         Command::Completions(completions) => completions::completions(&completions),
     }

@@ -1,4 +1,5 @@
 //! The command-line program, through the real binary: what it prints and the status it exits with.
+mod bench;
 mod callbacks;
 mod check;
 mod check_records;

@@ -1,12 +1,9 @@
 //! The statistics of the benchmarks, on data whose answer is known.
-#[path = "support/rng.rs"]
-#[expect(dead_code, reason = "this test needs a part of it only")]
-mod rng;
-#[path = "../benches/support/statistics.rs"]
-mod statistics;
 
-use rng::Rng;
-use statistics::{Interval, Verdict, median, paired, slope, spread};
+use crate::rng::Rng;
+use portcullis::bench::statistics::{
+    Difference, Interval, Time, Verdict, digits, median, paired, slope, spread,
+};
 
 /// A number in 0..1.
 fn unit(rng: &mut Rng) -> f64 {
@@ -90,4 +87,48 @@ fn a_planted_slope_is_found() {
     let points: Vec<(f64, f64)> =
         (0..13).map(|x| (f64::from(x), 7.0 + 1.25 * f64::from(x) + unit(&mut rng) - 0.5)).collect();
     assert!((slope(&points) - 1.25).abs() < 0.1, "{}", slope(&points));
+}
+
+/// What a full run finds out: 201 rounds, each disturbed, with noise of its own.
+fn difference(rng: &mut Rng, ratio: f64) -> Difference {
+    let (one, other) = rounds(rng, ratio, 0.2, 201);
+    Interval::of(&paired(&one, &other, |one, other| one / other)).difference()
+}
+
+#[test]
+fn a_planted_difference_of_3_percent_is_found() {
+    let mut rng = Rng::new(5);
+    let runs = 200;
+    let slower = (0..runs).filter(|_| difference(&mut rng, 1.03) == Difference::Slower).count();
+    let faster = (0..runs).filter(|_| difference(&mut rng, 0.97) == Difference::Faster).count();
+    assert!(slower >= 190, "{slower} of {runs}");
+    assert!(faster >= 190, "{faster} of {runs}");
+}
+
+#[test]
+fn equal_contenders_are_called_equal() {
+    let mut rng = Rng::new(6);
+    let runs = 400;
+    let equal = (0..runs).filter(|_| difference(&mut rng, 1.0) == Difference::Equal).count();
+    assert!((370..=396).contains(&equal), "{equal} of {runs}: 19 of 20 are expected");
+}
+
+#[test]
+fn times_have_a_unit_and_three_digits() {
+    for (ns, shown) in [
+        (0.0, "0.00 ns"),
+        (2.706, "2.71 ns"),
+        (12.34, "12.3 ns"),
+        (999.4, "999 ns"),
+        (999.6, "1.00 µs"),
+        (23_187.0, "23.2 µs"),
+        (4.2e6, "4.20 ms"),
+        (61e9, "61.0 s"),
+        (-0.31, "-0.31 ns"),
+    ] {
+        assert_eq!(Time(ns).to_string(), shown);
+    }
+    for (value, shown) in [(9.994, "9.99"), (9.996, "10.0"), (99.96, "100"), (1234.5, "1234")] {
+        assert_eq!(digits(value), shown);
+    }
 }

@@ -1,0 +1,91 @@
+//! How long it takes to make machine code of a row's function.
+use super::model::Code;
+use super::row::Row;
+
+/// Times of so many rounds; empty for tiers that do not take it, and without the feature `cranelift`.
+#[cfg(not(feature = "cranelift"))]
+pub(super) fn code(_: &Row, _: usize) -> Vec<Code> {
+    Vec::new()
+}
+
+/// Times of so many rounds; empty for tiers that do not take it.
+#[cfg(feature = "cranelift")]
+pub(super) fn code(row: &Row, rounds: usize) -> Vec<Code> {
+    use crate::cranelift_backend::Trampoline;
+    use crate::cranelift_backend::direct::Direct;
+    let Some(plan) = compiled::plan(row) else { return Vec::new() };
+    let cranelift =
+        timed("cranelift", rounds, || Trampoline::compile(&plan).ok().map(|t| t.size()));
+    let direct = timed("direct", rounds, || Direct::compile(&plan).ok().map(|t| t.size()));
+    cranelift.into_iter().chain(direct).collect()
+}
+
+#[cfg(feature = "cranelift")]
+fn timed(tier: &str, rounds: usize, mut make: impl FnMut() -> Option<usize>) -> Option<Code> {
+    let bytes = make()?;
+    let mut us = Vec::with_capacity(rounds);
+    for _ in 0..rounds {
+        let start = std::time::Instant::now();
+        make()?;
+        us.push((start.elapsed().as_secs_f64() * 1e9).round() / 1e3);
+    }
+    Some(Code { tier: tier.to_owned(), us, bytes })
+}
+
+#[cfg(feature = "cranelift")]
+mod compiled {
+    use super::super::row::{Grant, Row};
+    use crate::plan::abi::Abi;
+    use crate::plan::compile::{Target, compile};
+    use crate::plan::handles::HandleType;
+    use crate::plan::layout::DataModel;
+    use crate::plan::{HandleTypes, Plan};
+    use crate::signature::{Interface, Record, parse_interface};
+    use std::cell::RefCell;
+    use std::sync::Arc;
+
+    /// Numbers handle types by their tags.
+    #[derive(Default)]
+    struct Numbers(RefCell<Vec<Option<Arc<str>>>>);
+
+    impl HandleTypes for Numbers {
+        fn number(&self, record: &Record) -> HandleType {
+            let tag = record.tag.as_ref().map(|tag| Arc::clone(&tag.name));
+            let mut known = self.0.borrow_mut();
+            let at = known.iter().position(|one| *one == tag).unwrap_or_else(|| {
+                known.push(tag);
+                known.len() - 1
+            });
+            HandleType(u32::try_from(at + 1).unwrap_or(u32::MAX))
+        }
+    }
+
+    /// The plan of a row's function, as the bridge makes it.
+    pub(super) fn plan(row: &Row) -> Option<Plan> {
+        let parsed;
+        let interface: &Interface = match &row.grant {
+            Grant::Shipped(shipped) => shipped.interface(),
+            Grant::Text { text, .. } => {
+                parsed = parse_interface("bench.h", text).ok()?;
+                &parsed
+            }
+        };
+        let find = |name: &str| {
+            let grant =
+                interface.grants.iter().find(|grant| *grant.prototype.name.name == *name)?;
+            Some(Arc::clone(&grant.prototype))
+        };
+        let name = row.guest.import.1.as_str();
+        let grant = interface.grants.iter().find(|grant| *grant.prototype.name.name == *name)?;
+        let target = Target {
+            model: DataModel::Ilp32,
+            abi: Abi::host_or_default(),
+            leaf: grant.leaf,
+            scope: &interface.scope,
+            import: None,
+            handle_types: &Numbers::default(),
+            grants: &find,
+        };
+        compile(&grant.prototype, &target).ok()
+    }
+}

@@ -1,0 +1,121 @@
+//! The page, in a browser without a window. Nothing is installed here: `.ci/run` does that.
+use crate::show::known;
+use portcullis::bench::html;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// What the browser is asked, once the page is laid out: of each plot, how many marks and labels have a size and
+/// are inside of the drawing; and whether dark ground is darker than what is written on it.
+const QUESTIONS: &str = r#"<script>
+addEventListener("load", () => {
+  const says = [];
+  for (const svg of document.querySelectorAll("figure.plot svg")) {
+    const all = svg.getBoundingClientRect();
+    const inside = (part) => {
+      const box = part.getBoundingClientRect();
+      return box.width + box.height > 0 && box.left >= all.left - 1 && box.right <= all.right + 1
+        && box.top >= all.top - 1 && box.bottom <= all.bottom + 1;
+    };
+    const count = (kind) => {
+      const parts = [...svg.querySelectorAll(kind)];
+      return parts.filter(inside).length + "/" + parts.length;
+    };
+    says.push([svg.getAttribute("aria-label"), count(".mark"), count("text")].join("; "));
+  }
+  const light = (color) => color.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
+  const body = getComputedStyle(document.body);
+  const contrast = light(body.color) - light(body.backgroundColor);
+  document.body.dataset.says = says.join(" | ");
+  document.body.dataset.ground = contrast > 300 ? "dark" : contrast < -300 ? "light" : "no contrast";
+});
+</script>"#;
+
+/// The browser, if there is one. In continuous integration there must be.
+fn browser() -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "continuous integration has a browser");
+        println!("not looked at: there is no Chromium here");
+    }
+    found
+}
+
+/// The document as the browser has it at last, and what it has logged.
+fn opened(browser: &PathBuf, page: &str, dark: bool) -> (String, String) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("page.html");
+    fs::write(&file, page).expect("a file");
+    let mut command = Command::new(browser);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--dump-dom",
+    ]);
+    command.args(["--window-size=1200,2000", "--no-first-run"]);
+    command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
+    if dark {
+        command.args(["--force-dark-mode", "--blink-settings=preferredColorScheme=0"]);
+    }
+    let output = command.arg(format!("file://{}", file.display())).output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (text(output.stdout), text(output.stderr))
+}
+
+fn said<'d>(document: &'d str, name: &str) -> &'d str {
+    let (_, rest) = document.split_once(&format!("data-{name}=\"")).expect("the page was laid out");
+    rest.split('"').next().unwrap_or_default()
+}
+
+#[test]
+fn the_page_opens_without_errors_and_its_plots_have_marks_and_labels() {
+    let Some(browser) = browser() else { return };
+    // What is looked for is found where it is.
+    let broken = "<!DOCTYPE html><script>console.error('something is wrong')</script>";
+    let (_, log) = opened(&browser, broken, false);
+    assert!(log.contains("CONSOLE") && log.contains("something is wrong"), "{log}");
+
+    let page = html::page(&known()).replace("</body>", &format!("{QUESTIONS}</body>"));
+    let (document, log) = opened(&browser, &page, false);
+    assert!(!log.contains("CONSOLE"), "{log}");
+    let plots: Vec<Vec<&str>> =
+        said(&document, "says").split(" | ").map(|plot| plot.split("; ").collect()).collect();
+    assert_eq!(plots.len(), 4, "{plots:?}");
+    for plot in &plots {
+        let [title, marks, labels] = plot[..] else { panic!("{plot:?}") };
+        for (what, least, counted) in [("marks", 6, marks), ("labels", 8, labels)] {
+            let (inside, all) = counted.split_once('/').expect("two numbers");
+            assert_eq!(
+                inside, all,
+                "{title}: all {what} are inside of the drawing, and have a size"
+            );
+            assert!(all.parse::<u32>().expect("a number") >= least, "{title}: {all} {what}");
+        }
+    }
+    assert_eq!(said(&document, "ground"), "light");
+    // A table beside each plot, and nothing of the guest's or user's text is markup.
+    assert!(document.matches("<table>").count() >= plots.len());
+    assert!(document.contains("too &lt;many&gt; arguments"), "text is escaped");
+
+    let (document, log) = opened(&browser, &page, true);
+    assert!(!log.contains("CONSOLE"), "{log}");
+    assert_eq!(said(&document, "ground"), "dark");
+}
+
+#[test]
+fn the_page_needs_nothing_else() {
+    let page = html::page(&known());
+    for what in ["<script", "src=", "@import", "url(", "<link rel=\"stylesheet\"", "href=\"http"] {
+        assert!(!page.contains(what), "{what}");
+    }
+    let elsewhere =
+        page.matches("http").count() - page.matches("http://www.w3.org/2000/svg").count();
+    assert_eq!(elsewhere, 0, "no address but the name of SVG");
+}
