@@ -5,7 +5,7 @@
 //! ... whatever was there is replaced ...
 //! <!-- end -->
 //! ```
-use super::model::{Measured, Run};
+use super::model::{Measured, Pays, Run};
 use super::plots::plots;
 use super::statistics::{Difference, Interval, Time, digits};
 use super::text::{self, Grid};
@@ -124,10 +124,10 @@ fn against(ratio: Interval, other: &str) -> String {
 }
 
 fn pays(row: &Measured) -> Option<String> {
-    let calls = row.pays_from("direct", text::without_code(row))?;
-    Some(match calls.is_finite() {
-        true => format!("its code has paid after {calls:.0} calls"),
-        false => "its code never pays".to_owned(),
+    Some(match row.pays("direct", text::without_code(row))? {
+        Pays::From(calls) => format!("its code has paid after {calls:.0} calls"),
+        Pays::Undecided => "whether its code pays is undecided".to_owned(),
+        Pays::Never => "its code never pays".to_owned(),
     })
 }
 

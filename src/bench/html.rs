@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 const PAGE: &str = "
 body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+main { max-width: 72rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; } h2 { font-size: 1.3rem; margin: 3rem 0 .5rem; }
 p, dl { max-width: 46rem; } .soft { color: var(--soft); }
 figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; display: block; }
@@ -16,7 +16,7 @@ figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; margin-top:
 details { margin: .75rem 0; } summary { cursor: pointer; font-weight: 600; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; margin: .5rem 0; }
 th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap;
-  font-variant-numeric: tabular-nums; } th:first-child, td:first-child { text-align: left; }
+  font-variant-numeric: tabular-nums; } th:first-child, td:first-child { text-align: left; white-space: normal; }
 tbody tr:hover { background: var(--faint); } caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
 .warn { border-left: 4px solid var(--c5); padding: .1rem 1rem; background: var(--faint); margin: 1.5rem 0; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; font-size: .9rem; }

@@ -278,7 +278,7 @@ fn since() -> Row {
     let bytes = format!("\\{:02x}\\00\\00\\00\\{:02x}", STAMP.sec, STAMP.nsec);
     Row {
         id: "since".to_owned(),
-        title: "struct by pointer, converted: a long is longer on the host".to_owned(),
+        title: "struct by pointer, converted (a long grows)".to_owned(),
         group: "the guest's memory",
         prototype: prototype.to_owned(),
         arguments: None,

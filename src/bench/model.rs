@@ -2,7 +2,7 @@
 //!
 //! Nothing that can be computed is kept. Tables, plots and documents all come from [`Run`], so that a file of
 //! raw data says everything again.
-use super::statistics::{Interval, paired, spread};
+use super::statistics::{Difference, Interval, paired, spread};
 use serde::{Deserialize, Serialize};
 
 /// The name of this shape of file.
@@ -113,6 +113,17 @@ pub struct Code {
     pub bytes: usize,
 }
 
+/// Whether machine code is worth its making.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pays {
+    /// From so many calls on.
+    From(f64),
+    /// No difference was found.
+    Undecided,
+    /// It is slower.
+    Never,
+}
+
 /// Where the time of a call goes, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Split {
@@ -170,10 +181,11 @@ impl Run {
     pub fn split(&self, row: &Measured, name: &str) -> Option<Split> {
         let nothing = self.rows.iter().find(|row| row.arguments == Some(0))?;
         let median = |row: &Measured, name: &str| Some(row.interval(name)?.median);
-        let native = (median(row, "C")? - median(nothing, "C")?).max(0.0);
-        let call = median(nothing, name)?;
-        let marshalling = (median(row, name)? - native - call).max(0.0);
-        Some(Split { native, call, marshalling })
+        let all = median(row, name)?;
+        // What differences of medians leave over for one part, they take from the next.
+        let native = (median(row, "C")? - median(nothing, "C")?).clamp(0.0, all.max(0.0));
+        let call = median(nothing, name)?.clamp(0.0, all.max(0.0) - native);
+        Some(Split { native, call, marshalling: all - native - call })
     }
 }
 
@@ -211,13 +223,16 @@ impl Measured {
         (!code.us.is_empty()).then(|| Interval::of(&code.us))
     }
 
-    /// From how many calls on it pays to make the code of `tier` instead of going on with `slower`; infinite if
-    /// it never does.
+    /// Whether it pays to make the code of `tier` instead of going on with `slower`.
     #[must_use]
-    pub fn pays_from(&self, tier: &str, slower: &str) -> Option<f64> {
+    pub fn pays(&self, tier: &str, slower: &str) -> Option<Pays> {
         let cost = self.code(tier)?.median * 1e3;
         let saved = self.interval(slower)?.median - self.interval(tier)?.median;
-        Some(if saved > 0.0 { (cost / saved).ceil() } else { f64::INFINITY })
+        Some(match self.ratio(tier, slower)?.difference() {
+            Difference::Faster if saved > 0.0 => Pays::From((cost / saved).ceil()),
+            Difference::Slower => Pays::Never,
+            _ => Pays::Undecided,
+        })
     }
 }
 

@@ -1,5 +1,5 @@
 //! The plots of a run. Beside each goes the table that says the same: [`text`](super::text).
-use super::model::{Measured, Run};
+use super::model::{Measured, Pays, Run};
 use super::statistics::{Time, digits};
 use super::svg::{Log, Svg, as_f64, color};
 use super::text::{SPLIT, without_code};
@@ -46,6 +46,15 @@ pub fn plots(run: &Run) -> Vec<Plot> {
     [costs(run), splits(run), break_even(run), arguments(run)].into_iter().flatten().collect()
 }
 
+/// A title that fits into the room at the left.
+fn fitted(title: &str) -> String {
+    const MOST: usize = 48;
+    if title.chars().count() <= MOST {
+        return title.to_owned();
+    }
+    title.chars().take(MOST - 1).chain(['…']).collect()
+}
+
 /// A power of ten as people write it.
 fn power(value: f64) -> String {
     if value >= 1e4 {
@@ -80,7 +89,7 @@ fn costs(run: &Run) -> Option<Plot> {
         if at % 2 == 0 {
             svg.band(y, STEP);
         }
-        svg.words((LEFT - 16.0, y + 17.0), "end", "", &row.title);
+        svg.words((LEFT - 16.0, y + 17.0), "end", "", &fitted(&row.title));
     }
     for value in scale.powers() {
         let x = scale.at(value);
@@ -163,7 +172,7 @@ fn splits(run: &Run) -> Option<Plot> {
     let mut y = TOP + 5.0;
     for (row, splits) in &rows {
         let middle = y + BAR * as_f64(splits.len()) / 2.0 + 4.0;
-        svg.words((LEFT - 16.0, middle), "end", "", &row.title);
+        svg.words((LEFT - 16.0, middle), "end", "", &fitted(&row.title));
         for (name, split) in splits {
             svg.words((left - 8.0, y + BAR - 3.0), "end", "soft", name);
             let parts = [split.native, split.call, split.marshalling];
@@ -240,8 +249,7 @@ fn break_even(run: &Run) -> Option<Plot> {
         }
     }
     for tier in ["cranelift", "direct"] {
-        let calls = row.pays_from(tier, without_code(row)).filter(|calls| calls.is_finite());
-        if let Some(calls) = calls {
+        if let Some(Pays::From(calls)) = row.pays(tier, without_code(row)) {
             let (x, y) = (horizontal.at(calls), vertical.at(total(tier, calls)));
             let told = format!("{tier}: pays from {calls:.0} calls on");
             svg.mark((x, y), tier, &told);

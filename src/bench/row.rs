@@ -69,6 +69,11 @@ pub enum Grant {
     },
 }
 
+/// A guest's function of one `int`.
+pub type Each = TypedFunc<i32, i32>;
+/// A guest's comparison.
+pub type Compare = TypedFunc<(i32, i32), i32>;
+
 /// What stores hold: for glue that is written by hand, what it needs at each call.
 #[derive(Default)]
 pub struct State {
@@ -79,9 +84,9 @@ pub struct State {
     /// The native objects, by the number that the guest knows.
     pub objects: Vec<Address>,
     /// A function that has been taken from the table.
-    pub callback: Option<(u32, TypedFunc<i32, i32>)>,
+    pub callback: Option<(u32, Each)>,
     /// Likewise.
-    pub compare: Option<(u32, TypedFunc<(i32, i32), i32>)>,
+    pub compare: Option<(u32, Compare)>,
     /// What the bridge keeps here.
     pub natives: Natives,
 }

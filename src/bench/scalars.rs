@@ -125,7 +125,6 @@ type Mixed = unsafe extern "C" fn(
     i64, i64, i64, i64, i64, i64, f64, f64, f64, f64, f64, f64, f64, f64, i64, i64, i64, i64,
 ) -> i64;
 #[rustfmt::skip]
-#[expect(clippy::too_many_arguments, reason = "it is what is measured")]
 #[expect(clippy::many_single_char_names, reason = "one a parameter")]
 unsafe extern "C" fn eighteen(
     a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, p: f64, q: f64, r: f64, s: f64, t: f64, u: f64, v: f64, w: f64,

@@ -1,5 +1,5 @@
 //! A run as plain text: tables for the terminal, and raw data as CSV.
-use super::model::{Measured, Run};
+use super::model::{Measured, Pays, Run};
 use super::statistics::{Interval, Time, digits};
 use std::fmt::Write as _;
 
@@ -167,10 +167,11 @@ pub fn break_even(run: &Run) -> Grid {
         for tier in ["cranelift", "direct"] {
             let code = row.code(tier);
             line.push(code.map_or(NOTHING.to_owned(), |code| digits(code.median)));
-            line.push(match row.pays_from(tier, without_code(row)) {
+            line.push(match row.pays(tier, without_code(row)) {
                 None => NOTHING.to_owned(),
-                Some(calls) if calls.is_infinite() => "never".to_owned(),
-                Some(calls) => grouped(calls),
+                Some(Pays::From(calls)) => grouped(calls),
+                Some(Pays::Undecided) => "no difference".to_owned(),
+                Some(Pays::Never) => "never".to_owned(),
             });
         }
         if line[1..].iter().any(|cell| cell != NOTHING) {
