@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "compiled code passes addresses")]
 use crate::plan::StoreBlock;
 use crate::plan::handles::HandleType;
+use crate::plan::interpret::assist::{self, Noted};
 use crate::plan::interpret::{self, text_length};
 use crate::plan::op::Fate;
 use cranelift_codegen::ir::{AbiParam, Signature, types};
@@ -33,10 +34,24 @@ pub(super) enum Helper {
     RemainderUnsigned,
     /// The pointer of a handle; NULL when it is not fit.
     EnterHandle,
+    /// As `EnterHandle`, and notes on it that a call uses it.
+    MarkHandle,
+    /// Takes back what was noted.
+    LeaveHandle,
     /// Reserves handles; 0 when there is no room.
     ReserveHandles,
     /// Where this thread's `errno` is.
     ErrnoLocation,
+    /// The interpreter runs an op before the call; 0 when it fails.
+    Step,
+    /// What ops have taken is given back: the interpreter makes the call.
+    Undo,
+    /// Native code runs next, and may call closures.
+    BeginCall,
+    /// Enters native code through the interpreter's stub.
+    EnterNative,
+    /// It has returned; 0 when something else has happened.
+    EndCall,
 }
 
 impl Helper {
@@ -51,8 +66,15 @@ impl Helper {
             Helper::DivideUnsigned => "divide_unsigned",
             Helper::RemainderUnsigned => "remainder_unsigned",
             Helper::EnterHandle => "enter_handle",
+            Helper::MarkHandle => "mark_handle",
+            Helper::LeaveHandle => "leave_handle",
             Helper::ReserveHandles => "reserve_handles",
             Helper::ErrnoLocation => "errno_location",
+            Helper::Step => "step",
+            Helper::Undo => "undo",
+            Helper::BeginCall => "begin_call",
+            Helper::EnterNative => "enter_native",
+            Helper::EndCall => "end_call",
         }
     }
 
@@ -65,9 +87,16 @@ impl Helper {
             Helper::Remainder => remainder as *const (),
             Helper::DivideUnsigned => divide_unsigned as *const (),
             Helper::RemainderUnsigned => remainder_unsigned as *const (),
-            Helper::EnterHandle => enter_handle as *const (),
+            Helper::EnterHandle => enter_handle::<false> as *const (),
+            Helper::MarkHandle => enter_handle::<true> as *const (),
+            Helper::LeaveHandle => leave_handle as *const (),
             Helper::ReserveHandles => reserve_handles as *const (),
             Helper::ErrnoLocation => libc::__errno_location as *const (),
+            Helper::Step => assist::step as *const (),
+            Helper::Undo => assist::undo as *const (),
+            Helper::BeginCall => assist::begin as *const (),
+            Helper::EnterNative => assist::enter_native as *const (),
+            Helper::EndCall => assist::end as *const (),
         };
         address.expose_provenance() as u64
     }
@@ -77,9 +106,14 @@ impl Helper {
             Helper::TextLength | Helper::TextLength16 | Helper::TextLength32 => (2, 1),
             Helper::Divide | Helper::Remainder => (2, 1),
             Helper::DivideUnsigned | Helper::RemainderUnsigned => (2, 1),
-            Helper::EnterHandle => (4, 1),
+            Helper::EnterHandle | Helper::MarkHandle => (4, 1),
+            Helper::LeaveHandle => (3, 0),
             Helper::ReserveHandles => (2, 1),
             Helper::ErrnoLocation => (0, 1),
+            Helper::Step => (2, 1),
+            Helper::Undo => (2, 0),
+            Helper::BeginCall | Helper::EnterNative => (1, 0),
+            Helper::EndCall => (1, 1),
         };
         let mut signature = Signature::new(CallConv::SystemV);
         signature.params.extend((0..params).map(|_| AbiParam::new(types::I64)));
@@ -114,7 +148,7 @@ extern "C" fn remainder_unsigned(left: u64, right: u64) -> u64 {
 
 /// # Safety
 /// `store` is the block of the store that calls.
-unsafe extern "C" fn enter_handle(
+unsafe extern "C" fn enter_handle<const MARKS: bool>(
     store: *const StoreBlock,
     handle: u64,
     kind: u64,
@@ -126,14 +160,38 @@ unsafe extern "C" fn enter_handle(
         return ptr::null_mut();
     };
     let kind = HandleType(kind);
-    let fate = [Fate::Kept, Fate::Invalidated, Fate::Consumed]
-        .into_iter()
-        .find(|one| *one as u64 == fate)
-        .unwrap_or(Fate::Consumed);
-    // Plans that mark handles have no trampoline.
+    let fate = fate_of(fate);
     let entered =
-        store.with_handles(|handles| interpret::enter_handle(handles, handle, kind, fate, false));
+        store.with_handles(|handles| interpret::enter_handle(handles, handle, kind, fate, MARKS));
     entered.unwrap_or(ptr::null_mut())
+}
+
+fn fate_of(number: u64) -> Fate {
+    let mut fates = [Fate::Kept, Fate::Invalidated, Fate::Consumed].into_iter();
+    fates.find(|one| *one as u64 == number).unwrap_or(Fate::Consumed)
+}
+
+/// Beside the numbers of fates.
+const EXCLUSIVE: u64 = 3;
+
+impl Helper {
+    /// How [`Helper::LeaveHandle`] is told what was noted.
+    pub(super) fn noted(noted: Noted) -> u64 {
+        match noted {
+            Noted::Used(fate) => fate as u64,
+            Noted::Exclusive => EXCLUSIVE,
+        }
+    }
+}
+
+/// # Safety
+/// As [`enter_handle`]; that was noted on the handle, or it is 0.
+unsafe extern "C" fn leave_handle(store: *const StoreBlock, handle: u64, noted: u64) {
+    // SAFETY: the caller's promise.
+    let store = unsafe { &*store };
+    let Ok(handle) = u32::try_from(handle) else { return };
+    let noted = if noted == EXCLUSIVE { Noted::Exclusive } else { Noted::Used(fate_of(noted)) };
+    store.with_handles(|handles| assist::leave(handles, handle, noted));
 }
 
 /// # Safety

@@ -15,6 +15,8 @@
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::interpret::assist::{calls_by_stub, is_assisted, run_assisted};
+use crate::plan::interpret::{self, Guest, Stop};
 use code_memory::Code;
 use machine::Machine;
 use std::mem::transmute;
@@ -54,7 +56,11 @@ unsafe impl Sync for Trampoline {}
 
 /// Where a trampoline is entered: `status f(binding, slots, frame)`.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry(Function);
+pub struct Entry {
+    function: Function,
+    /// It calls out: see [`assist`](interpret::assist).
+    assisted: bool,
+}
 
 type Function = unsafe extern "C" fn(*const Binding, *mut GuestSlot, *mut FrameHead) -> u32;
 
@@ -72,7 +78,8 @@ impl Trampoline {
     fn place(made: &Machine, plan: &Plan) -> Result<Trampoline, Unsupported> {
         let code = made.place(&plan.handle_kinds)?;
         // SAFETY: the code is a function of this type: `lower::trampoline_signature`.
-        let entry = Entry(unsafe { transmute::<*const u8, Function>(code.start()) });
+        let function = unsafe { transmute::<*const u8, Function>(code.start()) };
+        let entry = Entry { function, assisted: is_assisted(plan) };
         Ok(Trampoline { entry, code })
     }
 
@@ -87,12 +94,38 @@ impl Trampoline {
     pub fn size(&self) -> usize {
         self.code.size()
     }
+
+    /// Makes a call, whole.
+    ///
+    /// # Errors
+    /// As [`interpret::run`].
+    ///
+    /// # Safety
+    /// As [`run`], which this is.
+    pub unsafe fn run(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+        guest: &mut dyn Guest,
+    ) -> Result<(), Box<Stop>> {
+        // SAFETY: the caller's promise; it is alive.
+        unsafe { run(self.entry, plan, binding, slots, guest) }
+    }
 }
 
 impl Entry {
+    /// Whether the trampoline calls out to the interpreter, so that it must be entered by [`run`].
+    #[must_use]
+    pub fn is_assisted(self) -> bool {
+        self.assisted
+    }
+
     /// Makes a call, as far as it goes.
     ///
     /// # Safety
+    /// If it [is assisted](Entry::is_assisted), the call is one of
+    /// [`run_assisted`](interpret::assist::run_assisted). Else
     /// As [`interpret::run`](crate::plan::interpret::run), for the plan that the trampoline was made of
     /// or one that [has the same code](same_code); the trampoline is alive. `frame` is as large and as
     /// aligned as that plan's frames, and nothing else uses it.
@@ -104,7 +137,7 @@ impl Entry {
         frame: *mut FrameHead,
     ) -> Status {
         // SAFETY: the code does what the verified plan says; the rest is the caller's promise.
-        match unsafe { (self.0)(binding, slots, frame) } {
+        match unsafe { (self.function)(binding, slots, frame) } {
             0 => Status::Done,
             1 => Status::Redo,
             _ => Status::Resume,
@@ -112,11 +145,47 @@ impl Entry {
     }
 }
 
+/// Makes a call through a trampoline, and goes on where it stops.
+///
+/// # Errors
+/// As [`interpret::run`].
+///
+/// # Safety
+/// As [`interpret::run`], for the plan that the trampoline was made of or one that [has the same
+/// code](same_code); the trampoline is alive.
+#[inline(never)]
+pub unsafe fn run(
+    entry: Entry,
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Box<Stop>> {
+    // SAFETY: the caller's promise. The frame is one of the plan; a trampoline that wants the call
+    // redone has done nothing, or given everything back, and one that wants it resumed has filled the frame.
+    interpret::with_frame(plan, |frame| unsafe {
+        let enter = || entry.enter(binding, slots, frame);
+        let status = if entry.assisted {
+            run_assisted(plan, binding, slots, frame, guest, enter)?
+        } else {
+            enter()
+        };
+        match status {
+            Status::Done => Ok(()),
+            Status::Redo => interpret::run(plan, binding, slots, guest),
+            Status::Resume => interpret::resume(plan, frame, guest),
+        }
+    })
+}
+
 /// The places that a plan's call fills, and those that its result is in.
 ///
 /// # Errors
-/// Why the plan has no trampoline.
+/// Why the plan has no trampoline, or that this does not make the call itself.
 pub fn signature_of(plan: &Plan) -> Result<signature::NativeSignature, Unsupported> {
+    if calls_by_stub(plan) {
+        return Err(Unsupported::ByStub);
+    }
     Ok(compile::compiler()?.lower(plan, lower::Way::Array)?.signature)
 }
 
@@ -145,7 +214,7 @@ pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + std::fmt::Debug + '_
         callees,
         handle_kinds,
         facts,
-        // Plans with any of these are declined.
+        // Only the interpreter's own ops read these, which are given the plan of the call.
         shapes: _,
         roots: _,
         records: _,

@@ -11,6 +11,8 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
+mod assisted;
+
 struct OneType;
 impl HandleTypes for OneType {
     fn number(&self, _: &Record) -> HandleType {

@@ -11,57 +11,41 @@ pub enum Unsupported {
     /// A plan of the `ffi` API.
     #[error("no guest")]
     NoGuest,
-    /// A `long double` argument or result.
-    #[error("a `long double`: Cranelift does not know x87 registers")]
-    X87,
-    /// Vector registers carry arguments of a variadic function.
-    #[error("floating-point arguments of a variadic function: Cranelift cannot count them in al")]
-    VariadicFloat,
-    /// Stack arguments that must be aligned to more than 16 bytes.
-    #[error("stack arguments aligned to {align} bytes")]
+    /// The call is none that Cranelift could make: it has no signature.
+    #[error(
+        "the interpreter's stub makes the call: x87 registers, vectors of a variadic tail, aligned stack"
+    )]
+    ByStub,
+    /// A frame that must be more aligned than contexts of direct calls are.
+    #[error("memory of the call aligned to {align} bytes")]
     StackAlign {
         /// In bytes.
         align: u16,
     },
-    /// A string that native code gets as a copy.
-    #[error("a string that is copied")]
-    Copy,
-    /// A value that the C ABI passes by its address.
-    #[error("a value in memory of the call")]
-    ByAddress,
-    /// A format that is gone through on every call.
-    #[error("a format")]
-    Format,
-    /// An op of [`DeepOp`](crate::plan::op::DeepOp).
-    #[error("data that is copied")]
-    Deep,
-    /// An op of [`CallbackOp`](crate::plan::op::CallbackOp).
-    #[error("a callback")]
-    Callback,
-    /// The function may call back into the guest.
+    /// The function may call back into the guest, or keeps functions of it: not without a host function.
     #[error("a function that may call back")]
     CallsBack,
-    /// An op of [`LifeOp`](crate::plan::op::LifeOp).
-    #[error("something that outlives the call")]
-    Life,
-    /// Handles are marked while the call runs.
-    #[error("handles that are marked while the call runs")]
-    Marks,
+    /// The interpreter does a part of the call, for which it needs what a host function has.
+    #[error("a part of the call that the interpreter does")]
+    CallsOut,
     /// A reference of the guest's, which only the host may look at.
     #[error("an argument or result that is a reference")]
     Reference,
-    /// An op stands where the backend does not expect it.
+    /// An op stands where no verified plan has it: a mistake of the backend.
     #[error("op {op} is out of place")]
     Misplaced {
         /// Its position.
         op: usize,
     },
-    /// An op reads what no op has written.
+    /// An op reads what no op has written, which the verifier refuses: a mistake of the backend.
     #[error("nothing has written the place at {}", at.offset())]
     Place {
         /// The place.
         at: At,
     },
+    /// Something else that no verified plan asks for: a mistake of the backend.
+    #[error("a mistake of the backend: {0}")]
+    Internal(String),
     /// Cranelift would put an argument or result elsewhere than the C ABI does.
     #[error("Cranelift would put a value in {found:?} that belongs in {wanted:?}")]
     Location {

@@ -16,6 +16,7 @@ use super::tier::Runner;
 use super::trampolines::Entry;
 use crate::plan::binding::Strays;
 use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::interpret::assist::run_assisted;
 use crate::plan::interpret::{
     self, Fallback, Guest, Halt, Quick, Status, Stop, has_small_frame, with_small_frame,
 };
@@ -169,6 +170,10 @@ impl Bound {
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         if self.settled.get() && stack::check(self.stack_reserve).is_ok() {
+            if entry.is_assisted() {
+                // SAFETY: the caller's promise.
+                return unsafe { self.call_assisted(entry, caller, slots) };
+            }
             return with_small_frame(|frame| {
                 // SAFETY: as in `Host::run`, and the memory is known well enough: see the module. The
                 // frame is one of the plan, and the overload keeps the trampoline alive.
@@ -188,6 +193,42 @@ impl Bound {
         }
         // SAFETY: the caller's promise.
         unsafe { self.call(caller, slots) }
+    }
+
+    /// As [`Bound::call_compiled`], for trampolines that call out to the interpreter.
+    ///
+    /// # Safety
+    /// As there; the memory is settled, and there is stack.
+    #[inline(never)]
+    unsafe fn call_assisted<T: 'static>(
+        &self,
+        entry: Entry,
+        mut caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        let memory = self.known_memory.get();
+        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
+        let at = slots.as_mut_ptr().cast();
+        let done = with_small_frame(|frame| {
+            // SAFETY: as in `Host::run`, and the memory is known well enough: see the module. The frame is one
+            // of the plan, and the overload keeps the trampoline alive.
+            unsafe {
+                let enter = || entry.enter(&self.binding, at, frame);
+                run_assisted(&self.plan, &self.binding, at, frame, &mut host, enter)
+            }
+        });
+        match done {
+            Ok(Status::Redo) => {
+                // SAFETY: the caller's promise; what was done has been undone.
+                return unsafe { self.fall_back(Fallback::Redo, caller, slots) };
+            }
+            Ok(Status::Done | Status::Resume) => {}
+            Err(stop) => return Err(host.raise(&self.overload, &self.binding, *stop)),
+        }
+        if self.keeps_errno {
+            self.instance.errno.set(self.binding.errno.get());
+        }
+        Ok(())
     }
 
     /// Does the work after a call that a trampoline has made.
@@ -212,9 +253,11 @@ impl Bound {
         Ok(())
     }
 
-    /// Whether the interpreter can make calls quickly: there are no overloads, and the plan is quick.
+    /// Whether the interpreter makes calls, and can make them quickly: there are no overloads, and the plan
+    /// is quick.
     pub(super) fn is_quick(&self) -> bool {
-        self.other_bindings.is_empty() && self.overload.quick.is_some()
+        let compiled = matches!(self.overload.choice.runner, Runner::Compiled(_));
+        !compiled && self.other_bindings.is_empty() && self.overload.quick.is_some()
     }
 
     /// Calls the native function through the interpreter.

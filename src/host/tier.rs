@@ -1,9 +1,9 @@
 //! Which way a plan is run. This is the one place where that is chosen.
 #![expect(unsafe_code, reason = "runs plans")]
 use super::hot::{Hot, Jobs};
-use super::trampolines::{Compiled, CompiledDirect, Entry, Trampolines};
+use super::trampolines::{self, Compiled, CompiledDirect, Trampolines};
 use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::{self, Fallback, Guest, Status, Stop};
+use crate::plan::interpret::{self, Fallback, Guest, Stop};
 use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
 use std::fmt;
@@ -160,34 +160,11 @@ impl Runner {
                     Err(fallback) => fall_back(fallback, plan, binding, slots, guest),
                 },
                 Runner::Compiled(compiled) => {
-                    run_compiled(compiled.entry(), plan, binding, slots, guest)
+                    trampolines::run(compiled.entry(), plan, binding, slots, guest)
                 }
             }
         }
     }
-}
-
-/// Makes a call through a trampoline, and goes on where it stops. Apart, as is the interpreter.
-///
-/// # Safety
-/// As [`Runner::run`]; the trampoline is that of the plan, and alive.
-#[inline(never)]
-unsafe fn run_compiled(
-    entry: Entry,
-    plan: &Plan,
-    binding: &Binding,
-    slots: *mut GuestSlot,
-    guest: &mut dyn Guest,
-) -> Result<(), Box<Stop>> {
-    // SAFETY: the caller's promise. The frame is one of the plan; a trampoline that wants the call
-    // redone has done nothing, and one that wants it resumed has filled the frame.
-    interpret::with_frame(plan, |frame| unsafe {
-        match entry.enter(binding, slots, frame) {
-            Status::Done => Ok(()),
-            Status::Redo => interpret(plan, binding, slots, guest),
-            Status::Resume => interpret::resume(plan, frame, guest),
-        }
-    })
 }
 
 /// Goes on where a template has stopped. Apart, so that templates need no room for a frame.

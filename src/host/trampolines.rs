@@ -1,8 +1,8 @@
 //! The trampolines of a bridge: one for all functions and instances whose plans need the same code.
 //!
 //! Not here: making one (`cranelift_backend`), and when one is made (`tier`).
-pub(super) use crate::cranelift_backend::Entry;
 use crate::cranelift_backend::direct::{self, Direct};
+pub(super) use crate::cranelift_backend::{Entry, run};
 use crate::cranelift_backend::{Stock, Trampoline, identity, same_code};
 use crate::plan::Plan;
 use rustc_hash::FxBuildHasher;

@@ -1,6 +1,6 @@
 //! No trampolines: the crate was built without the feature `cranelift`.
 use crate::plan::frame::{FrameHead, GuestSlot};
-use crate::plan::interpret::Status;
+use crate::plan::interpret::{self, Guest, Status, Stop};
 use crate::plan::{Binding, Plan};
 use std::sync::Arc;
 
@@ -41,6 +41,31 @@ impl Entry {
     pub(super) unsafe fn enter(self, _: &Binding, _: *mut GuestSlot, _: *mut FrameHead) -> Status {
         Status::Redo
     }
+}
+
+impl Entry {
+    pub(super) fn is_assisted(self) -> bool {
+        true
+    }
+}
+
+/// Makes the call in the interpreter.
+///
+/// # Errors
+/// As there.
+///
+/// # Safety
+/// As there.
+#[expect(unsafe_code, reason = "as the one that there is with the feature")]
+pub(super) unsafe fn run(
+    _: Entry,
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Box<Stop>> {
+    // SAFETY: the caller's promise.
+    unsafe { interpret::run(plan, binding, slots, guest) }
 }
 
 /// See the module.

@@ -35,7 +35,9 @@ fn file() -> &'static str {
 pub fn builder(engine: &Engine) -> BridgeBuilder {
     let interface = INTERFACE.replace("@LIBRARY@", file());
     // SAFETY: the interface is true of the library.
-    let builder = unsafe { Bridge::builder(engine).grant_interface("library.h", &interface) };
+    let builder = unsafe {
+        Bridge::builder(engine).max_tier(crate::MOST).grant_interface("library.h", &interface)
+    };
     builder.unwrap_or_else(|error| panic!("{error}"))
 }
 

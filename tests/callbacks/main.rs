@@ -14,3 +14,6 @@ mod native;
 #[path = "../support/rng.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod rng;
+
+/// The tier that calls use where they can; `callbacks_compiled` has another.
+const MOST: portcullis::host::Tier = portcullis::host::Tier::Template;

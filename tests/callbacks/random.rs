@@ -204,7 +204,9 @@ fn random_callbacks_get_what_c_passes() {
     );
     let engine = Engine::default();
     // SAFETY: the library was compiled for these prototypes.
-    let builder = unsafe { Bridge::builder(&engine).grant_interface("random.h", &interface) };
+    let builder = unsafe {
+        Bridge::builder(&engine).max_tier(crate::MOST).grant_interface("random.h", &interface)
+    };
     let bridge = builder.unwrap_or_else(|error| panic!("{error}")).build().expect("valid");
     let mut called = 0;
     for (first, imports, functions, elements) in batches {

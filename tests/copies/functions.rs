@@ -83,7 +83,7 @@ fn library() -> &'static PathBuf {
 
 fn both(test: impl Fn(&mut World)) {
     for wide in [false, true] {
-        let builder = Bridge::builder(&Engine::default());
+        let builder = Bridge::builder(&Engine::default()).max_tier(crate::MOST);
         let builder = builder.library("libfunctions.so", library()).expect("an absolute path");
         // SAFETY: the interface is true of the library.
         let builder =

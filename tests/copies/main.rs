@@ -8,3 +8,6 @@ mod real;
 mod shared;
 mod taken;
 mod world;
+
+/// The tier that calls use where they can; `copies_compiled` has another.
+const MOST: portcullis::host::Tier = portcullis::host::Tier::Template;

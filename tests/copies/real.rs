@@ -19,7 +19,7 @@ const DATES: &[(&str, &str, &str)] = &[
 ];
 
 fn dates(wide: bool) -> World {
-    let builder = Bridge::builder(&Engine::default());
+    let builder = Bridge::builder(&Engine::default()).max_tier(crate::MOST);
     // SAFETY: the interface is the one that ships, true of the C library.
     let builder = unsafe { builder.grant_interface("datetime.h", INTERFACE) };
     let bridge = builder.unwrap_or_else(|error| panic!("{error}")).build();
@@ -114,7 +114,7 @@ ssize_t writev(int fd, const struct iovec *__counted_by(n) iov, int n);
 #[test]
 fn vectors_of_buffers_go_through_a_pipe() {
     for wide in [false, true] {
-        let builder = Bridge::builder(&Engine::default());
+        let builder = Bridge::builder(&Engine::default()).max_tier(crate::MOST);
         // SAFETY: both prototypes are those of POSIX.
         let builder = unsafe { builder.grant_interface("vectors.h", VECTORS) };
         let bridge = builder.unwrap_or_else(|error| panic!("{error}")).build();

@@ -127,7 +127,7 @@ pub fn guest(module: &str, declared: &[(&str, &str, &str)], wide: bool) -> Strin
 /// A bridge that grants the library.
 pub fn bridge(limits: Limits) -> Bridge {
     let engine = Engine::default();
-    let builder = Bridge::builder(&engine).limits(limits);
+    let builder = Bridge::builder(&engine).max_tier(crate::MOST).limits(limits);
     let builder = builder.library("libcopies.so", &library().path).expect("an absolute path");
     // SAFETY: the interface is true of the library.
     let builder = unsafe { builder.grant_interface("library.h", INTERFACE) };

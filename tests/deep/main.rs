@@ -1,5 +1,5 @@
 //! Differential test: random nested structures behind pointers, through callees compiled by gcc that
-//! walk, change and report them.
+//! walk, change and report them; in the interpreter, and by the plan's trampoline.
 //!
 //! Each case is a type (`types`), random data of it in a guest's memory, and what a model that was
 //! written apart (`model`) says of it: the digest that C must report, and every byte of the memory
@@ -15,6 +15,8 @@ mod types;
 
 use libloading::Library;
 use model::{Model, answer};
+#[cfg(feature = "cranelift")]
+use portcullis::cranelift_backend::Trampoline;
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::{Target, compile};
 use portcullis::plan::frame::GuestSlot;
@@ -269,6 +271,7 @@ impl Coverage {
 fn try_case(
     case: &Case,
     plan: &Plan,
+    trampoline: Option<&Trampoline>,
     target: *const c_void,
     things: *mut u32,
     rng: &mut Rng,
@@ -303,53 +306,108 @@ fn try_case(
         model.structure(&case.ty, at + index * size, !case.constant);
     }
     let Model { before, after, digest, calls, .. } = model;
-    // As aligned as a memory's start is.
-    let mut memory = vec![0_u128; MEMORY / 16];
-    let start = memory.as_mut_ptr().cast::<u8>();
-    // SAFETY: both are that large.
-    unsafe { start.copy_from_nonoverlapping(before.as_ptr(), MEMORY) };
-    let binding = Binding {
-        target,
-        store: &raw const *store,
-        memory_base: Cell::new(start),
-        memory_len: Cell::new(MEMORY as u64),
-        callees: [].as_ptr(),
-        instance: 0,
-        errno: Cell::new(0),
-    };
-    let low = |value: usize| GuestSlot { low: value as u64, high: 0 };
-    let mut slots = vec![low(at), low(elements)];
-    let mut guest = Functions::default();
-    // SAFETY: the plan was verified, the function is the one of its prototype, the memory is the
-    // test's.
-    let done = unsafe { run(plan, &binding, slots.as_mut_ptr(), &mut guest) };
-    if let Err(stop) = done {
-        return Err(match *stop {
-            Stop::Error { problem, .. } => problem.to_string(),
-            Stop::Guest => "guest code ran".to_owned(),
+    let seen = Seen { target, arguments: [at, elements], before, after, digest, calls };
+    seen.check(plan, &store, &mut |binding, slots, guest| {
+        // SAFETY: the plan was verified, the function is the one of its prototype, the memory is the
+        // test's.
+        unsafe { run(plan, binding, slots, guest) }
+    })?;
+    if let Some(trampoline) = trampoline {
+        let entered = seen.check(plan, &store, &mut |binding, slots, guest| {
+            // SAFETY: likewise; the trampoline was made of the plan.
+            unsafe { trampoline.run(plan, binding, slots, guest) }
         });
-    }
-    if slots[0].low != digest {
-        return Err(format!("C saw {:#x}, not {digest:#x}", slots[0].low));
-    }
-    // SAFETY: the memory is that large, and native code has returned.
-    let found = unsafe { std::slice::from_raw_parts(start, MEMORY) };
-    if guest.calls != calls {
-        return Err(format!("C called the guest {} times, not {calls}", guest.calls));
-    }
-    if found == after {
-        return Ok(calls);
-    }
-    if let Some(wrong) = (0..MEMORY).find(|at| found[*at] != after[*at]) {
-        let near = wrong & !7..(wrong & !7) + 16;
-        return Err(format!(
-            "at {wrong:#x}: {:02x?}, not {:02x?}, was {:02x?}",
-            &found[near.clone()],
-            &after[near.clone()],
-            &before[near]
-        ));
+        entered.map_err(|difference| format!("its trampoline: {difference}"))?;
     }
     Ok(calls)
+}
+
+/// What a call must do.
+struct Seen {
+    target: *const c_void,
+    arguments: [usize; 2],
+    before: Vec<u8>,
+    after: Vec<u8>,
+    digest: u64,
+    calls: u64,
+}
+
+type Way<'w> = &'w mut dyn FnMut(&Binding, *mut GuestSlot, &mut Functions) -> Result<(), Box<Stop>>;
+
+impl Seen {
+    /// Makes the call; what is not as it must be.
+    fn check(&self, plan: &Plan, store: &StoreBlock, call: Way<'_>) -> Result<(), String> {
+        // As aligned as a memory's start is.
+        let mut memory = vec![0_u128; MEMORY / 16];
+        let start = memory.as_mut_ptr().cast::<u8>();
+        // SAFETY: both are that large.
+        unsafe { start.copy_from_nonoverlapping(self.before.as_ptr(), MEMORY) };
+        let binding = Binding {
+            target: self.target,
+            store: &raw const *store,
+            memory_base: Cell::new(start),
+            memory_len: Cell::new(MEMORY as u64),
+            callees: [].as_ptr(),
+            instance: 0,
+            errno: Cell::new(0),
+        };
+        let low = |value: usize| GuestSlot { low: value as u64, high: 0 };
+        let mut slots = self.arguments.map(low);
+        assert!(slots.len() >= plan.lowering.params.len());
+        let mut guest = Functions::default();
+        let done = call(&binding, slots.as_mut_ptr(), &mut guest);
+        if let Err(stop) = done {
+            return Err(match *stop {
+                Stop::Error { problem, .. } => problem.to_string(),
+                Stop::Guest => "guest code ran".to_owned(),
+            });
+        }
+        if slots[0].low != self.digest {
+            return Err(format!("C saw {:#x}, not {:#x}", slots[0].low, self.digest));
+        }
+        // SAFETY: the memory is that large, and native code has returned.
+        let found = unsafe { std::slice::from_raw_parts(start, MEMORY) };
+        if guest.calls != self.calls {
+            return Err(format!("C called the guest {} times, not {}", guest.calls, self.calls));
+        }
+        let Some(wrong) = (0..MEMORY).find(|at| found[*at] != self.after[*at]) else {
+            return Ok(());
+        };
+        let near = wrong & !7..(wrong & !7) + 16;
+        Err(format!(
+            "at {wrong:#x}: {:02x?}, not {:02x?}, was {:02x?}",
+            &found[near.clone()],
+            &self.after[near.clone()],
+            &self.before[near]
+        ))
+    }
+}
+
+/// Machine code for the plan, where there is any.
+#[cfg(feature = "cranelift")]
+fn trampoline(plan: &Plan) -> Option<Trampoline> {
+    Some(Trampoline::compile(plan).unwrap_or_else(|why| panic!("{}: {why}", plan.prototype)))
+}
+
+#[cfg(not(feature = "cranelift"))]
+struct Trampoline;
+
+#[cfg(not(feature = "cranelift"))]
+fn trampoline(_: &Plan) -> Option<Trampoline> {
+    None
+}
+
+#[cfg(not(feature = "cranelift"))]
+impl Trampoline {
+    unsafe fn run(
+        &self,
+        _: &Plan,
+        _: &Binding,
+        _: *mut GuestSlot,
+        _: &mut dyn Guest,
+    ) -> Result<(), Box<Stop>> {
+        Ok(())
+    }
 }
 
 #[test]
@@ -376,9 +434,10 @@ fn c_sees_and_leaves_what_the_model_says() {
             let target = symbol(&format!("c{number}"));
             for model in [DataModel::Ilp32, DataModel::Lp64] {
                 let plan = case.plan(model);
+                let code = trampoline(&plan);
                 for _ in 0..VALUES {
                     coverage.add(case, model == DataModel::Lp64);
-                    let tried = try_case(case, &plan, target, things, &mut rng);
+                    let tried = try_case(case, &plan, code.as_ref(), target, things, &mut rng);
                     match tried {
                         Ok(calls) => coverage.calls += calls,
                         Err(difference) => {

@@ -84,7 +84,9 @@ impl World {
 
     fn in_folder(folder: tempfile::TempDir) -> World {
         let engine = Engine::default();
-        let builder = Bridge::builder(&engine).library("libboxed.so", World::library(&folder));
+        let builder = Bridge::builder(&engine)
+            .max_tier(crate::MOST)
+            .library("libboxed.so", World::library(&folder));
         let builder = builder.expect("an absolute path");
         // SAFETY: the interface is true of the library.
         let builder = unsafe { builder.grant_interface("boxed.h", include_str!("boxed.h")) };

@@ -18,3 +18,6 @@ mod nested;
 mod remembered;
 mod teardown;
 mod world;
+
+/// The tier that calls use where they can; `lifetimes_compiled` has another.
+const MOST: portcullis::host::Tier = portcullis::host::Tier::Template;

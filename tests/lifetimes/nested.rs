@@ -80,7 +80,10 @@ impl World {
         let path =
             native::compile(folder.path(), "libnested.so", include_str!("nested.c"), &["-O1"]);
         let engine = Engine::default();
-        let builder = Bridge::builder(&engine).library("libnested.so", path).expect("absolute");
+        let builder = Bridge::builder(&engine)
+            .max_tier(crate::MOST)
+            .library("libnested.so", path)
+            .expect("absolute");
         // SAFETY: the interface is true of the library.
         let builder = unsafe { builder.grant_interface("nested.h", include_str!("nested.h")) };
         let bridge = builder.and_then(|builder| builder.build());

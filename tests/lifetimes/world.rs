@@ -108,7 +108,7 @@ impl World {
 
     fn with_guest(limits: Limits, guest: &str) -> World {
         let engine = Engine::default();
-        let builder = Bridge::builder(&engine).limits(limits);
+        let builder = Bridge::builder(&engine).max_tier(crate::MOST).limits(limits);
         let builder = builder.library("libkeep.so", &keep().path).expect("an absolute path");
         // SAFETY: the interface is true of the library.
         let builder = unsafe { builder.grant_interface("keep.h", INTERFACE) };

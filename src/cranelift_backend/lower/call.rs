@@ -1,14 +1,14 @@
 //! The call: words into registers and onto the stack, and results back.
 use super::places::{Word, is_vector_image};
-use super::{After, Lower};
+use super::{After, Lower, internal};
 use crate::cranelift_backend::helpers::Helper;
 use crate::cranelift_backend::signature::{INTEGERS, VECTORS};
 use crate::cranelift_backend::{Status, Unsupported};
 use crate::plan::Binding;
 use crate::plan::abi::Location;
 use crate::plan::frame::{CallRecord, FrameHead, FrameLayout};
+use crate::plan::interpret::assist::calls_by_stub;
 use crate::plan::op::{At, Datum, Returns, Stub};
-use crate::signature::Variadic;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, Endianness, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
@@ -18,46 +18,44 @@ const ERRNO: usize = RECORD + offset_of!(CallRecord, errno);
 
 impl Lower<'_> {
     pub(super) fn call(&mut self, stub: Stub, returns: Returns) -> Result<(), Unsupported> {
-        match stub {
-            Stub::Integers | Stub::Registers | Stub::Stack | Stub::Whole { x87: 0 } => {}
-            Stub::Whole { .. } => return Err(Unsupported::X87),
-            Stub::Data(datum) => {
-                self.read_data(datum)?;
-                return self.give(returns);
-            }
-        }
-        if self.plan.frame.stack_align > 16 {
-            return Err(Unsupported::StackAlign { align: self.plan.frame.stack_align });
+        if let Stub::Data(datum) = stub {
+            self.read_data(datum)?;
+            return self.give(returns);
         }
         let errno = self.plan.facts.errno.then(|| self.ask(Helper::ErrnoLocation, &[]));
-        let arguments = self.arguments()?;
+        let by_stub = calls_by_stub(self.plan);
+        let arguments = if by_stub { Vec::new() } else { self.arguments()? };
         (self.signature.integer_results, self.signature.vector_results) =
             self.after.results(self.plan, returns);
         let signature = self.signature.clif()?;
         if errno.is_none() && self.can_jump(returns) {
             return self.jump_to_native(signature, &arguments);
         }
-        let signature = self.b.import_signature(signature);
-        let target = self.binding(types::I64, offset_of!(Binding, target));
+        let target = if by_stub {
+            None
+        } else {
+            let signature = self.b.import_signature(signature);
+            Some((signature, self.binding(types::I64, offset_of!(Binding, target))))
+        };
+        self.begin_call();
         if let Some(errno) = errno {
             let zero = self.b.ins().iconst(types::I32, 0);
             self.store(zero, errno, 0);
         }
-        let call = self.b.ins().call_indirect(signature, target, &arguments);
-        let results = self.b.inst_results(call).to_vec();
+        let results = match target {
+            Some((signature, target)) => {
+                let call = self.b.ins().call_indirect(signature, target, &arguments);
+                self.b.inst_results(call).to_vec()
+            }
+            None => {
+                let frame = self.frame;
+                self.help(Helper::EnterNative, &[frame]);
+                Vec::new()
+            }
+        };
         let errno = errno.map(|errno| self.load(types::I32, errno, 0));
         self.places.forget_lent();
-        let places: Vec<Location> = self.signature.result_places().collect();
-        for (place, result) in places.into_iter().zip(results) {
-            let Some(at) = FrameLayout::result_register(place) else { continue };
-            let word = match self.b.func.dfg.value_type(result) {
-                types::I64 => Word::integer(result),
-                types::F32 => Word::Float32(result),
-                types::F64 => Word::Float64(result),
-                _ => Word::Vector(result),
-            };
-            self.place(at, word);
-        }
+        self.take_results(results, by_stub);
         if let Some(errno) = errno {
             match self.after {
                 // The interpreter tells the binding when the call is over.
@@ -68,7 +66,40 @@ impl Lower<'_> {
                 }
             }
         }
+        if let Some(fine) = self.end_call()
+            && self.after != After::Interpreted
+        {
+            self.check_after(super::values::Known::If(fine));
+            // Guest code may have run.
+            self.load_memory();
+        }
         self.give(returns)
+    }
+
+    /// Puts what native code has returned into its places; a stub has put it into the frame's memory.
+    fn take_results(&mut self, results: Vec<Value>, by_stub: bool) {
+        if by_stub && self.after == After::Interpreted {
+            return;
+        }
+        let places: Vec<Location> = self.signature.result_places().collect();
+        let vectors = self.signature.vector_results.clone();
+        let integers = usize::from(self.signature.integer_results);
+        for (number, place) in places.into_iter().enumerate() {
+            let Some(at) = FrameLayout::result_register(place) else { continue };
+            let result = if by_stub {
+                let ty = number.checked_sub(integers).and_then(|vector| vectors.get(vector));
+                self.load(ty.copied().unwrap_or(types::I64), self.frame, at.offset())
+            } else {
+                results[number]
+            };
+            let word = match self.b.func.dfg.value_type(result) {
+                types::I64 => Word::integer(result),
+                types::F32 => Word::Float32(result),
+                types::F64 => Word::Float64(result),
+                _ => Word::Vector(result),
+            };
+            self.place(at, word);
+        }
     }
 
     /// What is read instead of a call.
@@ -83,7 +114,7 @@ impl Lower<'_> {
             Datum::Vector(bytes) => (FrameLayout::result_vector(), bytes),
         };
         let Some(ty) = super::places::integer(bytes.into()) else {
-            return Err(Unsupported::Codegen(format!("data of {bytes} bytes")));
+            return Err(internal(&format!("data of {bytes} bytes")));
         };
         // One load of an aligned object, as an atomic one is on this processor.
         let low = self.load(ty, target, 0);
@@ -105,9 +136,6 @@ impl Lower<'_> {
         let (integer_count, vector_count) = (used(INTEGERS, &integers), used(VECTORS, &vectors));
         self.signature.integers = integer_count;
         self.signature.stack = self.plan.frame.stack / 8;
-        if vector_count > 0 && self.is_variadic() {
-            return Err(Unsupported::VariadicFloat);
-        }
         let mut arguments = Vec::new();
         for number in 0..self.signature.passed_integers() {
             arguments.push(self.argument_word(integers(number))?);
@@ -121,13 +149,6 @@ impl Lower<'_> {
             arguments.push(self.argument_word(FrameLayout::STACK + 8 * slot)?);
         }
         Ok(arguments)
-    }
-
-    fn is_variadic(&self) -> bool {
-        match &self.plan.prototype.function.variadic {
-            Variadic::No => false,
-            Variadic::Typed(_) | Variadic::Untyped(_) => true,
-        }
     }
 
     /// A word, or zero where the function reads nothing.
@@ -251,7 +272,10 @@ impl Lower<'_> {
     pub(super) fn end(&mut self) -> Result<(), Unsupported> {
         match self.after {
             _ if self.jumped => {}
-            After::None | After::Compiled => self.leave(Status::Done),
+            After::None | After::Compiled => {
+                self.leave_handles();
+                self.leave(Status::Done);
+            }
             After::Interpreted => {
                 self.write_head();
                 self.leave(Status::Resume);

@@ -1,6 +1,6 @@
 //! Memory of the call that native code gets the address of: cells, and room for results.
-use super::Lower;
 use super::places::Word;
+use super::{Lower, internal};
 use crate::cranelift_backend::Unsupported;
 use crate::plan::op::{At, Direction, Null, Width};
 use cranelift_codegen::ir::{InstBuilder, Value, types};
@@ -47,7 +47,7 @@ impl Lower<'_> {
     /// An integer of the guest's memory, extended to 64 bits.
     fn guest_integer(&mut self, at: Value, width: Width) -> Result<Value, Unsupported> {
         let Some(ty) = super::places::integer(width.bytes()) else {
-            return Err(Unsupported::Codegen("a cell of 16 bytes".to_owned()));
+            return Err(internal("a cell of 16 bytes"));
         };
         let low = self.load_guest(ty, at, 0);
         Ok(match (ty == types::I64, width.is_signed()) {
@@ -115,7 +115,8 @@ impl Lower<'_> {
     pub(super) fn address(&mut self, of: At, to: At, zeroed: u16) -> Result<(), Unsupported> {
         let zeroed = usize::from(zeroed);
         if zeroed == 0 {
-            return Err(Unsupported::ByAddress);
+            // What is passed by address has been put there; on this processor nothing is.
+            return Err(internal("a value that is passed by its address"));
         }
         let zero = self.constant(0);
         let mut at = 0;

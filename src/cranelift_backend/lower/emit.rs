@@ -62,7 +62,7 @@ impl Lower<'_> {
 
     /// The guest's memory.
     pub(super) fn memory(&self) -> Result<Memory, Unsupported> {
-        let none = || Unsupported::Codegen("the plan does not say that it needs memory".to_owned());
+        let none = || super::internal("the plan does not say that it needs memory");
         self.memory.ok_or_else(none)
     }
 
@@ -117,6 +117,13 @@ impl Lower<'_> {
             match exit {
                 Exit::Redo => {
                     self.notes.block(block, "redo: the interpreter makes the call");
+                    self.leave(Status::Redo);
+                }
+                Exit::Undo { until } => {
+                    self.notes.block(block, "redo, when what the call has taken is given back");
+                    let until = self.constant(until as u64);
+                    let frame = self.frame;
+                    self.help(Helper::Undo, &[frame, until]);
                     self.leave(Status::Redo);
                 }
             }

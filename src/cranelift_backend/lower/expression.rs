@@ -13,9 +13,10 @@
 //!
 //! Not here: the operations themselves (`arithmetic`).
 use super::Lower;
+use super::internal;
 use crate::cranelift_backend::Unsupported;
 use crate::plan::expression::{Expression, Step};
-use crate::plan::op::Width;
+use crate::plan::op::{At, Width};
 use crate::plan::{Binding, Purpose};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, Signature, Value, types};
@@ -86,7 +87,10 @@ impl Lower<'_> {
                     let bits = self.constant(value);
                     stack.push(Exact::within(bits, (value.into(), value.into())));
                 }
-                Step::Field { .. } | Step::Behind { .. } => return Err(Unsupported::Deep),
+                Step::Field { .. } => return Err(internal("an expression of an op reads a field")),
+                Step::Behind { at, offset, width } => {
+                    stack.push(self.behind(at, offset, width)?);
+                }
                 Step::Load(operand) => stack.push(self.integer(operand)?),
                 Step::Unary(op) => {
                     let value = pop(&mut stack)?;
@@ -183,12 +187,28 @@ impl Lower<'_> {
         (target.block, stack.iter().map(|one| one.value).collect())
     }
 
+    /// An integer of a copy, whose address is at `at`. There is none behind NULL, as the interpreter
+    /// says.
+    fn behind(&mut self, at: At, offset: u32, width: Width) -> Result<Exact, Unsupported> {
+        let copy = self.word_bits(at.offset())?.0;
+        self.check(copy);
+        let ty = super::places::integer(width.bytes());
+        let ty = ty.ok_or_else(|| internal("an integer of 16 bytes in a copy"))?;
+        let raw = self.load_guest(ty, copy, offset);
+        let value = match (ty == types::I64, width.is_signed()) {
+            (true, _) => raw,
+            (false, true) => self.b.ins().sextend(types::I64, raw),
+            (false, false) => self.b.ins().uextend(types::I64, raw),
+        };
+        Ok(Exact::of(value, width))
+    }
+
     /// Calls a pure function of the library.
     fn pure_call(&mut self, callee: u16, arguments: &[Exact]) -> Result<Exact, Unsupported> {
         let plan = self.plan;
         let found = plan.callees.get(usize::from(callee)).map(|callee| &callee.purpose);
         let Some(Purpose::Pure { params, result }) = found else {
-            return Err(Unsupported::Codegen("an expression calls what is not pure".to_owned()));
+            return Err(internal("an expression calls what is not pure"));
         };
         let mut signature = Signature::new(CallConv::SystemV);
         let mut values = Vec::new();
@@ -224,5 +244,5 @@ impl Lower<'_> {
 }
 
 fn pop(stack: &mut Vec<Exact>) -> Result<Exact, Unsupported> {
-    stack.pop().ok_or_else(|| Unsupported::Codegen("an expression has too few values".to_owned()))
+    stack.pop().ok_or_else(|| internal("an expression has too few values"))
 }

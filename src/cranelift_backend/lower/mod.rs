@@ -32,11 +32,13 @@ use super::machine::Outside;
 use super::signature::NativeSignature;
 use super::{Unsupported, direct};
 use crate::plan::binding::Binding;
+use crate::plan::interpret::assist::{Noted, calls_out, is_assisted, is_called_out, runs_closures};
 use crate::plan::op::Op;
 use crate::plan::{Kind, Plan};
 use cranelift_codegen::ir::{AbiParam, Block, FuncRef, Function, Signature, Value, types};
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use out::Left;
 use places::Places;
 use std::mem::offset_of;
 
@@ -48,6 +50,7 @@ mod emit;
 mod expression;
 mod handles;
 mod moves;
+mod out;
 mod places;
 mod pointers;
 mod scalars;
@@ -104,6 +107,12 @@ struct Lower<'a> {
     helpers: Vec<(Helper, FuncRef)>,
     /// The call was a jump: there is nothing behind it.
     jumped: bool,
+    /// Ops before the call are called out for.
+    calls_out: bool,
+    /// Where checks go that fail now, something is given back.
+    undoes: bool,
+    /// What was noted on handles, until the call is over.
+    noted: Vec<(Value, Noted)>,
 }
 
 /// A way out of a trampoline whose checks have failed before the call.
@@ -111,6 +120,8 @@ struct Lower<'a> {
 enum Exit {
     /// Back to the interpreter.
     Redo,
+    /// Likewise, when what the ops before that one have taken is given back.
+    Undo { until: usize },
 }
 
 /// The guest's memory: it stays as it is until guest code runs.
@@ -146,15 +157,10 @@ pub(super) fn lower(
 ) -> Result<Lowered, Unsupported> {
     match plan.kind {
         Kind::Import => {}
-        Kind::Call | Kind::Closure => return Err(Unsupported::NoGuest),
-        Kind::Callback => return Err(Unsupported::Callback),
+        Kind::Call | Kind::Closure | Kind::Callback => return Err(Unsupported::NoGuest),
     }
-    if plan.facts.marks {
-        return Err(Unsupported::Marks);
-    }
-    if !plan.facts.leaf || !plan.callbacks.is_empty() {
-        // The interpreter says under which call closures may enter the guest.
-        return Err(Unsupported::CallsBack);
+    if way == Way::Direct {
+        may_be_direct(plan)?;
     }
     let after = After::of(plan)?;
     let mut function = Function::new();
@@ -184,13 +190,12 @@ pub(super) fn lower(
         notes: Notes::default(),
         helpers: Vec::new(),
         jumped: false,
+        calls_out: calls_out(plan),
+        undoes: false,
+        noted: Vec::new(),
     };
     lower.pass_gate();
-    if plan.facts.memory {
-        let base = lower.binding(types::I64, offset_of!(Binding, memory_base));
-        let len = lower.binding(types::I64, offset_of!(Binding, memory_len));
-        lower.memory = Some(Memory { base, len });
-    }
+    lower.load_memory();
     for (index, op) in plan.ops.iter().enumerate() {
         lower.note_op(index);
         if index < usize::from(plan.call) {
@@ -212,7 +217,36 @@ pub(super) fn lower(
     Ok(Lowered { function, signature, notes, resumes })
 }
 
+/// Whether the guest's code may enter a trampoline of the plan by itself: it calls out for nothing that needs
+/// the call's host function.
+///
+/// # Errors
+/// Why not.
+pub(super) fn may_be_direct(plan: &Plan) -> Result<(), Unsupported> {
+    if runs_closures(plan) {
+        return Err(Unsupported::CallsBack);
+    }
+    if is_assisted(plan) {
+        return Err(Unsupported::CallsOut);
+    }
+    Ok(())
+}
+
+/// What no verified plan leads to.
+fn internal(what: &str) -> Unsupported {
+    Unsupported::Internal(what.to_owned())
+}
+
 impl Lower<'_> {
+    /// Base and length of the guest's memory, as they are now.
+    fn load_memory(&mut self) {
+        if self.plan.facts.memory {
+            let base = self.binding(types::I64, offset_of!(Binding, memory_base));
+            let len = self.binding(types::I64, offset_of!(Binding, memory_len));
+            self.memory = Some(Memory { base, len });
+        }
+    }
+
     /// One op of the *before* section.
     fn before(&mut self, index: usize, op: &Op) -> Result<(), Unsupported> {
         match *op {
@@ -228,7 +262,8 @@ impl Lower<'_> {
             Op::Float64 { slot, to } => self.float(slot, to, types::F64),
             Op::Pair { slot, to } => self.pair(slot, to),
             Op::Vector { slot, to } => self.vector(slot, to),
-            Op::Extended { .. } => return Err(Unsupported::X87),
+            // The frame's memory has it; only the stub reads it.
+            Op::Extended { .. } => self.call_out(index, &[]),
             Op::Range { value, set, param: _ } => self.range(value, set)?,
             Op::Evaluate { expr, to, param: _ } => self.evaluate(expr, to)?,
             Op::Require { expr, of: _ } => self.require(expr)?,
@@ -237,11 +272,14 @@ impl Lower<'_> {
                 let bytes = self.extent(count, size)?;
                 self.buffer(slot, to, bytes, align, null, extent)?;
             }
-            Op::Text { copy: true, .. } => return Err(Unsupported::Copy),
+            Op::Text { to, extent, copy: true, .. } => {
+                self.call_out(index, &[Left::Word(to), Left::Word(extent)]);
+            }
             Op::Text { slot, to, unit, null, copy: false, extent } => {
                 let guest = self.pointer(slot);
                 self.text(guest, to, unit, null, extent)?;
             }
+            Op::Object { .. } if is_called_out(self.plan, op) => self.call_out(index, &[]),
             Op::Object { slot, size, moves } => self.object(slot, size, moves)?,
             Op::Address { of, to, zeroed } => self.address(of, to, zeroed)?,
             Op::Room { slot, size } => {
@@ -249,7 +287,7 @@ impl Lower<'_> {
                 self.inside(guest, size.into())?;
                 self.checked.push((slot, size.into()));
             }
-            Op::Format { .. } => return Err(Unsupported::Format),
+            Op::Format { .. } => self.call_out(index, &[]),
             Op::Cell { slot, to, cell, guest, host: _, direction, null } => {
                 self.cell(slot, to, cell, guest, direction, null)?;
             }
@@ -259,15 +297,17 @@ impl Lower<'_> {
             Op::TextCell { slot, to, cell, null, extent } => {
                 self.text_cell(slot, to, cell, null, extent)?;
             }
-            Op::Handle { slot, to, kind, null, fate } => self.handle(slot, to, kind, null, fate),
+            Op::Handle { slot, to, kind, null, fate } => {
+                self.handle(index, (slot, to), kind, null, fate);
+            }
             Op::Apart { text, text_extent, buffer, buffer_extent } => {
                 self.apart([text, text_extent, buffer, buffer_extent])?;
             }
             Op::Reserve { handles } => self.reserve(handles),
             Op::Native(_) | Op::Upcall(_) => return Err(Unsupported::NoGuest),
-            Op::Deep(_) => return Err(Unsupported::Deep),
-            Op::Callback(_) => return Err(Unsupported::Callback),
-            Op::Life(_) => return Err(Unsupported::Life),
+            Op::Deep(op) => self.deep(index, op)?,
+            Op::Callback(op) => self.callback(index, op)?,
+            Op::Life(op) => self.life(index, op)?,
             Op::Call { .. }
             | Op::Consume { .. }
             | Op::EndLoans { .. }

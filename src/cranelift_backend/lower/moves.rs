@@ -1,8 +1,8 @@
 //! Values that are no scalars: taken apart into words, put together from words.
-use super::Lower;
 use super::emit::ANY;
 use super::places::{Word, integer, is_vector_image};
 use super::values::Known;
+use super::{Lower, internal};
 use crate::cranelift_backend::Unsupported;
 use crate::plan::moves::{Move, MoveKind};
 use crate::plan::op::Width;
@@ -18,7 +18,7 @@ impl Lower<'_> {
         for one in plan.moves.get(usize::from(moves)).map_or(&[][..], |moves| moves) {
             let frame = one.frame.offset();
             if frame >= usize::from(plan.frame.locals) {
-                return Err(Unsupported::ByAddress);
+                return Err(internal("a value that is passed by its address"));
             }
             self.take_apart(at, one, frame)?;
         }
@@ -85,7 +85,7 @@ impl Lower<'_> {
                     self.insert(run, part, 8 * run.bytes);
                 }
             }
-            MoveKind::Extended => return Err(Unsupported::X87),
+            MoveKind::Extended => return Err(internal("an x87 format")),
         }
         Ok(())
     }
@@ -230,7 +230,7 @@ impl Lower<'_> {
                     let value = self.bytes_at(frame, 4)?;
                     self.store_bytes(value, at, one.memory, 4);
                 }
-                MoveKind::Extended => return Err(Unsupported::X87),
+                MoveKind::Extended => return Err(internal("an x87 format")),
             }
         }
         Ok(())

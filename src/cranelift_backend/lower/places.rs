@@ -10,8 +10,8 @@
 //! cells, memory for results            memory of the frame: native code has their address
 //! ```
 //!
-//! When the interpreter will do the work after the call, everything is written to the frame's
-//! memory too, because it reads it there.
+//! When the interpreter will do the work after the call, or an op before it, everything is written to the
+//! frame's memory too, because it reads it there.
 use super::expression::Exact;
 use super::{After, Lower};
 use crate::cranelift_backend::Unsupported;
@@ -62,6 +62,12 @@ impl Places {
         self.words.insert(at.offset(), word);
     }
 
+    /// What an expression, or the interpreter, has computed and memory has already.
+    pub(super) fn set_exact(&mut self, at: At, exact: Exact) {
+        self.exact.insert(at.offset(), exact);
+        self.words.insert(at.offset(), Word::integer(exact.value));
+    }
+
     /// Native code will have the address of these bytes: from the call on only memory knows them.
     pub(super) fn lend(&mut self, at: At, bytes: usize) {
         self.lent.push((at.offset(), bytes));
@@ -92,7 +98,7 @@ pub(super) fn is_vector_image(offset: usize) -> bool {
 impl Lower<'_> {
     /// Whether all places are written to memory, too.
     fn keeps(&self) -> bool {
-        self.after == After::Interpreted
+        self.after == After::Interpreted || self.calls_out
     }
 
     /// Puts a word there.
@@ -127,8 +133,7 @@ impl Lower<'_> {
 
     /// Puts what an expression has computed there.
     pub(super) fn place_exact(&mut self, to: At, exact: Exact) {
-        self.places.exact.insert(to.offset(), exact);
-        self.places.words.insert(to.offset(), Word::integer(exact.value));
+        self.places.set_exact(to, exact);
         if self.keeps() {
             let high = if exact.is_negative_possible() {
                 let sign = self.constant(63);

@@ -172,6 +172,32 @@ impl Running {
         self.kept.is_some() || self.memory.is_some()
     }
 
+    /// What the call has copied so far.
+    pub(super) fn memory_mut(&mut self) -> &mut Option<Box<CallMemory>> {
+        &mut self.memory
+    }
+
+    /// Whether a callback has stopped.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Guest code may have made the memory larger.
+    ///
+    /// # Safety
+    /// Native code has returned, and nobody else uses the host's side now.
+    pub(super) unsafe fn refresh_if_entered(&mut self) {
+        if self.entered {
+            // SAFETY: both live as long as the call; the caller's promise.
+            unsafe { (*self.guest).refresh(&*self.binding) };
+        }
+    }
+
+    /// What was copied, and why a callback has stopped.
+    pub(super) fn take_all(&mut self) -> (Option<Box<CallMemory>>, Option<Kept>) {
+        (self.memory.take(), self.kept.take())
+    }
+
     /// What the end of the call must know: what was copied, and why it must not end well.
     pub(super) fn take(
         &mut self,
@@ -211,6 +237,7 @@ impl From<Kept> for Failure {
 }
 
 /// The call is the thread's current one for as long as this lives.
+#[derive(Debug)]
 pub(super) struct Now {
     outer: *mut Running,
 }
@@ -291,7 +318,7 @@ pub(super) unsafe fn run_in(
 }
 
 /// What becomes of a call during which, or before which, so many closures were called that must not be.
-fn strays(calls: u32) -> Option<Kept> {
+pub(super) fn strays(calls: u32) -> Option<Kept> {
     if calls == 0 {
         return None;
     }
@@ -303,7 +330,7 @@ fn strays(calls: u32) -> Option<Kept> {
 ///
 /// # Safety
 /// These ops have run in this frame.
-unsafe fn let_go(plan: &Plan, frame: *mut FrameHead, until: usize) {
+pub(super) unsafe fn let_go(plan: &Plan, frame: *mut FrameHead, until: usize) {
     if plan.callbacks.is_empty() {
         return;
     }

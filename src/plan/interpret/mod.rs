@@ -20,6 +20,7 @@ use std::mem::offset_of;
 use std::ptr::NonNull;
 
 mod after;
+pub mod assist;
 mod before;
 mod boxed;
 pub mod callback;
