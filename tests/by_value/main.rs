@@ -77,7 +77,7 @@ struct Coverage {
     hollow: Hollow,
     /// Cases that ran as compiled code too.
     compiled: usize,
-    /// Cases that could not, by the reason.
+    /// Cases that did not, by the reason.
     declined: BTreeMap<String, usize>,
 }
 
@@ -437,6 +437,7 @@ fn gcc_receives_and_returns_what_the_guest_has() {
     let refused: usize = coverage.refused.values().sum();
     assert!(refused < coverage.cases, "{refused} signatures were refused");
     if cfg!(feature = "cranelift") {
+        assert!(coverage.declined.is_empty(), "{:?}", coverage.declined);
         assert!(coverage.compiled >= 14_500, "{} were compiled", coverage.compiled);
     }
     assert!(coverage.objects >= 50_000 && coverage.hidden >= 15_000 && coverage.whole >= 8_000);
@@ -446,7 +447,7 @@ fn gcc_receives_and_returns_what_the_guest_has() {
     coverage.hollow.assert(5_000);
 }
 
-/// What is declined has a reason that is known: x87 registers, vectors of a variadic tail, stack
+/// But where the interpreter's stub makes the call: x87 registers, vectors of a variadic tail, stack
 /// arguments aligned to more than 16 bytes.
 #[cfg(feature = "cranelift")]
 #[test]
@@ -464,7 +465,5 @@ fn compiled_code_passes_every_value_where_the_abi_wants_it() {
     println!("{:#?}", places.declined);
     assert!(places.tried.len() >= 1000, "{} signatures", places.tried.len());
     assert!(20 * declined <= 9 * places.plans, "{declined} of {} declined", places.plans);
-    let known = ["x87", "al", "aligned"];
-    let unknown = places.declined.keys().find(|why| !known.iter().any(|part| why.contains(part)));
-    assert_eq!(unknown, None);
+    assert!(places.declined.keys().all(|why| why.contains("stub")), "{:?}", places.declined);
 }

@@ -47,8 +47,8 @@ const THREADS: usize = 2;
 static ENGINES: [&dyn Engine; 4] = [
     &BridgeTier { tier: Tier::Interpreter, floor: 100 },
     &BridgeTier { tier: Tier::Template, floor: 10 },
+    &BridgeTier { tier: Tier::Cranelift, floor: if cfg!(feature = "cranelift") { 100 } else { 0 } },
     // Declined are the few that copy a string.
-    &BridgeTier { tier: Tier::Cranelift, floor: if cfg!(feature = "cranelift") { 99 } else { 0 } },
     &BridgeTier { tier: Tier::Direct, floor: if cfg!(feature = "cranelift") { 99 } else { 0 } },
 ];
 
@@ -142,10 +142,8 @@ fn compiled_code_passes_every_value_where_the_abi_wants_it() {
     }
     println!("{} plans, {} signatures tried", places.plans, places.tried.len());
     assert!(places.plans >= 10_000 && places.tried.len() >= 300, "{}", places.tried.len());
-    // Strings are copied where a call may write to one and to something else.
-    let copies = ["a string that is copied", "data that is copied"];
-    assert!(places.declined.keys().all(|why| copies.contains(&&**why)), "{:?}", places.declined);
-    assert!(places.declined.values().sum::<usize>() <= 100, "{:?}", places.declined);
+    // Those whose floats are behind three dots are called by the interpreter's stub.
+    assert!(places.declined.keys().all(|why| why.contains("stub")), "{:?}", places.declined);
 }
 
 /// Runs one batch on every engine.

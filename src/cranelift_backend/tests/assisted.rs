@@ -56,7 +56,8 @@ const CASE: Case = Case {
 struct Traces {
     outcome: Result<u64, Box<Stop>>,
     calls: u32,
-    memory: Vec<u8>,
+    /// The bytes that are not zero, and where.
+    memory: Vec<(usize, u8)>,
     /// Of both handles: uses, and whether it lives.
     handles: [(u32, bool); 2],
     live: u32,
@@ -116,7 +117,7 @@ fn traces(
     store.look_at_handles(|table| Traces {
         outcome: done.map(|()| result),
         calls: CALLS.get(),
-        memory: world.memory.clone(),
+        memory: world.memory.iter().copied().enumerate().filter(|(_, byte)| *byte != 0).collect(),
         handles: handles.map(|handle| (table.busy(handle), table.is_live(handle))),
         live: table.live(),
         captured: (table.captures(), table.captured_bytes()),

@@ -179,7 +179,7 @@ pub unsafe fn run_assisted(
             runs_closures(plan).then(|| strays((*binding.store).strays.take())).flatten()
         });
         let kept = kept.map(Failure::from);
-        if memory.is_none() && kept.is_none() {
+        if kept.is_none() && (memory.is_none() || !plan.facts.after) {
             resume(plan, frame, guest)?;
         } else {
             let ended = after::run(plan, binding, frame, memory, guest, kept);
