@@ -219,14 +219,16 @@ pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + std::fmt::Debug + '_
         roots: _,
         records: _,
         names: _,
-        callbacks: _,
+        // Whether there are any decides what stands around the call.
+        callbacks,
     } = plan;
+    let closures = !callbacks.is_empty();
     let variadic = prototype.function.variadic != Variadic::No;
     let purposes: Vec<_> = callees.iter().map(|callee| &callee.purpose).collect();
     let kinds: Vec<_> = handle_kinds.iter().map(|kind| (kind.id, kind.drop)).collect();
     let steps: Vec<_> = expressions.iter().map(|expression| &expression.steps).collect();
     let code = (ops, *call, *frame, steps, ranges, moves);
-    (code, *kind, passed, purposes, kinds, *facts, variadic)
+    (code, *kind, passed, purposes, kinds, *facts, (variadic, closures))
 }
 
 #[cfg(test)]

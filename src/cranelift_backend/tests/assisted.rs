@@ -415,3 +415,15 @@ fn both_ways_leave_the_same_behind() {
     ];
     cases.iter().for_each(check);
 }
+
+/// Shapes are no part of what code depends on, but functions in them are: the thread must know of the call.
+#[test]
+fn code_is_shared_by_plans_with_other_data_and_not_with_functions_in_it() {
+    let plan = |text| plan_of(&Case { text, ..CASE });
+    let one = plan("int f(const struct { long n; } *s)");
+    let other = plan("int g(const struct { const char *name; } *s)");
+    let function = plan("int h(const struct { int (*f)(int); } *s)");
+    assert_eq!(one.ops, function.ops);
+    assert!(same_code(&one, &other));
+    assert!(!same_code(&one, &function));
+}
