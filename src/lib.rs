@@ -42,11 +42,11 @@
 //! | [`interfaces`] | the interfaces that ship |
 //! | [`ffi`] | calls and closures on plain C values, without WebAssembly |
 //! | [`signature`] | prototypes and interfaces: text, types, annotations, diagnostics |
-//! | `cranelift_backend` | trampolines: machine code for plans (feature `cranelift`) |
+//! | `cranelift_backend` | trampolines: machine code for plans (features `cranelift` and `trampolines`) |
 //! | [`plan`] | layouts, assignments, plans, their verifier and interpreter |
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", feature = "cranelift"))]
 pub mod bench;
-#[cfg(feature = "cranelift")]
+#[cfg(feature = "trampolines")]
 pub mod cranelift_backend;
 pub mod ffi;
 pub mod host;

@@ -60,6 +60,7 @@ pub enum Command {
     #[cfg(feature = "cranelift")]
     Compile(Compile),
     Explain(Explain),
+    #[cfg(feature = "cranelift")]
     Bench(Bench),
     Check(Check),
     Completions(Completions),
@@ -86,20 +87,19 @@ pub struct Permissions {
     /// Load this file where the library NAME is meant
     #[arg(long, value_name = "NAME=PATH", value_parser = name_and_value)]
     pub library: Vec<(String, String)>,
-    /// The fastest way to make a call that may be used; without it `template`, and trampolines that were made
-    /// ahead of time
-    #[arg(long, value_name = "TIER")]
-    pub tier: Option<Tier>,
+    /// The fastest way to make a call that may be used
+    #[arg(long, value_name = "TIER", default_value = "auto")]
+    pub tier: Tier,
 }
 
 /// The ways to make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Tier {
-    /// Without machine code at first; direct calls for what is called often.
+    /// As `template` at first; machine code for what is called often, made while the guest runs.
     Auto,
     /// Step by step; for every function.
     Interpreter,
-    /// Ready-made code for popular signatures, the interpreter for the others.
+    /// Ready-made code for popular signatures, the interpreter for the others: no machine code is made.
     Template,
     /// Machine code made for each function, where that is possible.
     Cranelift,
@@ -138,7 +138,6 @@ pub struct Run {
     ///
     /// No code is made then. Such a file can do anything that this program can: run those that you have
     /// compiled yourself. What it may call must be granted as it was when it was compiled.
-    #[cfg(feature = "cranelift")]
     #[arg(long)]
     pub allow_precompiled: bool,
     /// Let the guest see this directory, under its own name or as GUEST
@@ -167,14 +166,18 @@ pub struct Imports {
     /// The guest, .wasm or .wat
     #[arg(value_hint = ValueHint::FilePath)]
     pub guest: PathBuf,
+    /// The guest is a file of `portcullis compile`
+    #[arg(long)]
+    pub allow_precompiled: bool,
     #[command(flatten)]
     pub permissions: Permissions,
 }
 
 /// Compile a guest and the calls that it makes ahead of time.
 ///
-/// The file has the guest's machine code and trampolines for what it may call; `run --allow-precompiled`
-/// runs it on this kind of machine without making any code. Grant it the same interfaces then.
+/// The file has the guest's machine code and trampolines for what it may call, of the tiers that --tier allows;
+/// `run --allow-precompiled` runs it on this kind of machine without making any code. Grant it the same
+/// interfaces then.
 #[cfg(feature = "cranelift")]
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -223,6 +226,7 @@ pub struct Explain {
 ///
 /// C is a loop that calls through a volatile pointer. `wrap` is the host function that an embedder would write
 /// with wasmtime's `Func::wrap`, memory and functions cached.
+#[cfg(feature = "cranelift")]
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:

@@ -21,18 +21,23 @@ pub fn compile(typed: &args::Compile) -> Result<Status, Failure> {
     fs::write(&typed.output, &bytes)
         .with_context(|| format!("cannot write {}", typed.output.display()))?;
     let imports = compiled.imports();
-    let declined: Vec<_> = imports.iter().filter(|import| import.declined.is_some()).collect();
+    let direct = imports.iter().filter(|import| import.not_direct.is_none()).count();
+    let none = imports.iter().filter(|one| one.declined.is_some() && one.not_direct.is_some());
     let mut page = Page::default();
     page.line(format_args!(
-        "{}: {} bytes, with trampolines for {} of {}",
+        "{}: {} bytes, with trampolines for {} of {}, {direct} of them direct",
         typed.output.display(),
         bytes.len(),
-        imports.len() - declined.len(),
+        imports.len() - none.count(),
         counted(imports.len(), "native import"),
     ));
-    for import in declined {
-        let why = import.declined.as_deref().unwrap_or_default();
-        page.line(format_args!("  {}.{}: {why}", import.module, import.name));
+    for import in imports {
+        let (what, why) = match (&import.declined, &import.not_direct) {
+            (Some(why), Some(_)) => ("no trampoline", why),
+            (None, Some(why)) if direct > 0 => ("not direct", why),
+            _ => continue,
+        };
+        page.line(format_args!("  {}.{}: {what}: {why}", import.module, import.name));
     }
     page.show()?;
     Ok(Status::Good)

@@ -9,10 +9,8 @@ use wasmtime::{Engine, Module};
 /// Prints a line an import.
 pub fn imports(typed: &args::Imports) -> Result<Status, Failure> {
     let permissions = meant::Permissions::read(&typed.permissions)?;
-    let engine = meant::engine()?;
-    let module = meant::module(&engine, &typed.guest)?;
-    let bridge = permissions.bridge(&engine)?;
-    let linked_elsewhere = Elsewhere::of(&engine, &module)?;
+    let (bridge, module) = permissions.guest(&typed.guest, typed.allow_precompiled)?;
+    let linked_elsewhere = Elsewhere::of(bridge.engine(), &module)?;
     let reports = bridge.describe(&module);
     let mut page = Page::default();
     if reports.is_empty() {

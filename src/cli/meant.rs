@@ -3,18 +3,13 @@ use super::args;
 use super::page::complain;
 use super::report::{WARNING, from_wasmtime};
 use anyhow::{Context as _, Result, bail};
-#[cfg(feature = "cranelift")]
-use portcullis::host::Precompiled;
-use portcullis::host::{Bridge, BridgeBuilder, Tier};
+use portcullis::host::{Bridge, BridgeBuilder, Precompiled, Tier};
 use portcullis::interfaces::{self, Shipped};
 use portcullis::signature::{Interface, parse_interface};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use wasmtime::{Config, Engine, Module};
-
-/// So many calls make a function hot: what its code costs is saved soon afterwards.
-const HOT: u32 = 2000;
 
 /// Stack of the thread that guests run on. Only what is used costs memory.
 pub const STACK: usize = 256 << 20;
@@ -25,7 +20,17 @@ const WASM_STACK: usize = 64 << 20;
 
 /// The engine that guests are compiled for.
 pub fn engine() -> Result<Engine> {
+    engine_of(Config::new())
+}
+
+/// The engine that runs guests which were compiled ahead of time: where they are in their files.
+pub fn engine_in_place() -> Result<Engine> {
     let mut config = Config::new();
+    Precompiled::run_in_place(&mut config);
+    engine_of(config)
+}
+
+fn engine_of(mut config: Config) -> Result<Engine> {
     config.max_wasm_stack(WASM_STACK);
     // No guest runs on a fiber, but the sizes must be consistent.
     config.async_stack_size(STACK);
@@ -36,7 +41,6 @@ pub fn engine() -> Result<Engine> {
 pub fn module(engine: &Engine, path: &Path) -> Result<Module> {
     // Of a file that is not there the compiler would not say what it was meant to be.
     fs::metadata(path).with_context(|| format!("cannot read the guest {}", path.display()))?;
-    #[cfg(feature = "cranelift")]
     if Precompiled::is_one(path).unwrap_or(false) {
         bail!(
             "{} was compiled ahead of time: it is machine code, which `run` runs only with \
@@ -44,13 +48,26 @@ pub fn module(engine: &Engine, path: &Path) -> Result<Module> {
             path.display()
         );
     }
+    compiled(engine, path)
+}
+
+#[cfg(feature = "cranelift")]
+fn compiled(engine: &Engine, path: &Path) -> Result<Module> {
     Module::from_file(engine, path)
         .map_err(from_wasmtime)
         .with_context(|| format!("{} is not a WebAssembly module that can be run", path.display()))
 }
 
+#[cfg(not(feature = "cranelift"))]
+fn compiled(_: &Engine, path: &Path) -> Result<Module> {
+    bail!(
+        "{} must be compiled ahead of time, because this program was built without a compiler (feature \
+         `cranelift`): use `portcullis compile` of one that has it, and then --allow-precompiled",
+        path.display()
+    )
+}
+
 /// Opens a guest that was compiled ahead of time.
-#[cfg(feature = "cranelift")]
 #[expect(unsafe_code, reason = "whoever types --allow-precompiled vouches for the file")]
 pub fn precompiled(path: &Path) -> Result<Precompiled> {
     // SAFETY: the user says that the file may be run; `--help` says what that means.
@@ -108,12 +125,8 @@ pub struct Permissions {
     grants: Vec<Source>,
     trusted: Vec<String>,
     libraries: Vec<(String, PathBuf)>,
-    tier: Tier,
-    /// Nobody has asked for a tier.
-    #[cfg(feature = "cranelift")]
-    automatic: bool,
-    /// Machine code is made after so many calls.
-    when_hot: Option<u32>,
+    /// `None`: automatic.
+    tier: Option<Tier>,
 }
 
 impl Permissions {
@@ -130,39 +143,45 @@ impl Permissions {
             grants,
             trusted: typed.trust_signatures.clone(),
             libraries: libraries(&typed.library)?,
-            when_hot: (typed.tier == Some(args::Tier::Auto)).then_some(HOT),
-            tier: match typed.tier.unwrap_or(args::Tier::Template) {
-                args::Tier::Interpreter => Tier::Interpreter,
-                args::Tier::Template => Tier::Template,
-                args::Tier::Cranelift => Tier::Cranelift,
-                args::Tier::Auto | args::Tier::Direct => Tier::Direct,
+            tier: match typed.tier {
+                args::Tier::Auto => None,
+                args::Tier::Interpreter => Some(Tier::Interpreter),
+                args::Tier::Template => Some(Tier::Template),
+                args::Tier::Cranelift => Some(Tier::Cranelift),
+                args::Tier::Direct => Some(Tier::Direct),
             },
-            #[cfg(feature = "cranelift")]
-            automatic: matches!(typed.tier, None | Some(args::Tier::Auto)),
         })
     }
 
     /// The bridge that allows this and no more.
     pub fn bridge(&self, engine: &Engine) -> Result<Bridge> {
-        let builder = self.builder(engine)?;
-        let builder = match self.when_hot {
-            Some(calls) => builder.when_hot(calls),
-            None => builder,
-        };
-        Ok(builder.build()?)
+        Ok(self.builder(engine)?.build()?)
+    }
+
+    /// A guest, and the bridge that it calls.
+    pub fn guest(&self, path: &Path, precompiled_too: bool) -> Result<(Bridge, Module)> {
+        if !precompiled_too {
+            let engine = engine()?;
+            return Ok((self.bridge(&engine)?, module(&engine, path)?));
+        }
+        let engine = engine_in_place()?;
+        let guest = precompiled(path)?;
+        let bridge = self.bridge_for(&engine, &guest)?;
+        let module = bridge.load(&guest).map_err(from_wasmtime);
+        Ok((bridge, module.with_context(|| format!("cannot run {}", path.display()))?))
     }
 
     /// The same, with the trampolines of a guest that was compiled ahead of time; it makes no code.
-    #[cfg(feature = "cranelift")]
-    pub fn bridge_for(&self, engine: &Engine, guest: &Precompiled) -> Result<Bridge> {
-        let tier = if self.automatic { Tier::Cranelift } else { self.tier };
-        let builder = self.builder(engine)?.max_tier(tier).make_code(false);
-        Ok(builder.precompiled(guest).build()?)
+    fn bridge_for(&self, engine: &Engine, guest: &Precompiled) -> Result<Bridge> {
+        Ok(self.builder(engine)?.make_code(false).precompiled(guest).build()?)
     }
 
     #[expect(unsafe_code, reason = "whoever types --grant or --trust-signatures makes the promise")]
     fn builder(&self, engine: &Engine) -> Result<BridgeBuilder> {
-        let mut builder = Bridge::builder(engine).max_tier(self.tier);
+        let mut builder = Bridge::builder(engine);
+        if let Some(tier) = self.tier {
+            builder = builder.max_tier(tier);
+        }
         for (name, path) in &self.libraries {
             builder = builder.library(name, path)?;
         }

@@ -17,6 +17,7 @@
 //! It is built on the public interface of the library and on nothing else. Nothing here decides
 //! what is safe: that is the business of [`portcullis::host`].
 mod args;
+#[cfg(feature = "cranelift")]
 mod bench;
 mod check;
 #[cfg(feature = "cranelift")]
@@ -51,6 +52,7 @@ pub fn main() -> Result<Status, Failure> {
         #[cfg(feature = "cranelift")]
         Command::Compile(compile) => compile::compile(&compile),
         Command::Explain(explain) => explain::explain(&explain),
+        #[cfg(feature = "cranelift")]
         Command::Bench(bench) => bench::bench(&bench),
         Command::Check(check) => check::check(&check),
         Command::Completions(completions) => completions::completions(&completions),

@@ -4,7 +4,7 @@ use super::report::{Failure, Status, from_wasmtime};
 use super::table::counted;
 use super::{args, invoke, meant};
 use anyhow::{Context as _, anyhow};
-use portcullis::host::{Bridge, ImportReport, ImportStatus, LinkError, Natives};
+use portcullis::host::{ImportReport, ImportStatus, LinkError, Natives};
 use portcullis::plan::CallError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,6 @@ struct Run {
     permissions: meant::Permissions,
     directories: Vec<(PathBuf, String)>,
     variables: Vec<(String, String)>,
-    #[cfg(feature = "cranelift")]
     precompiled: bool,
 }
 
@@ -77,15 +76,14 @@ impl Run {
                 .map(|variable| meant::variable(variable).map_err(usage))
                 .collect::<Result<_, _>>()?,
             permissions: meant::Permissions::read(&typed.permissions)?,
-            #[cfg(feature = "cranelift")]
             precompiled: typed.allow_precompiled,
         })
     }
 
     fn run(self) -> Result<Status, Failure> {
         let wasi = self.wasi()?;
-        let engine = meant::engine()?;
-        let (bridge, module) = self.permitted(&engine)?;
+        let (bridge, module) = self.permissions.guest(&self.guest, self.precompiled)?;
+        let engine = bridge.engine().clone();
         // Before anything of the guest runs, its start function included.
         let export = self.invoke.as_deref().map(|name| Export::meant(&module, name, &self.args));
         let export = export.transpose()?;
@@ -109,19 +107,6 @@ impl Run {
             },
             other => other,
         }
-    }
-
-    /// The guest, and what it may call.
-    fn permitted(&self, engine: &Engine) -> Result<(Bridge, Module), Failure> {
-        #[cfg(feature = "cranelift")]
-        if self.precompiled {
-            let guest = meant::precompiled(&self.guest)?;
-            let bridge = self.permissions.bridge_for(engine, &guest)?;
-            let module = bridge.load(&guest).map_err(from_wasmtime);
-            let module = module.with_context(|| format!("cannot run {}", self.guest.display()))?;
-            return Ok((bridge, module));
-        }
-        Ok((self.permissions.bridge(engine)?, meant::module(engine, &self.guest)?))
     }
 
     /// What the guest sees of the system.

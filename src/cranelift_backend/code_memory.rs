@@ -130,7 +130,8 @@ impl Arena {
     }
 }
 
-fn memory_file() -> io::Result<File> {
+/// A file without a name, which may be mapped to be executed.
+pub(crate) fn memory_file() -> io::Result<File> {
     let name = c"portcullis".as_ptr();
     // Kernels that do not know `MFD_EXEC` make files that may be executed anyway.
     for flags in [libc::MFD_CLOEXEC | libc::MFD_EXEC, libc::MFD_CLOEXEC] {

@@ -15,21 +15,23 @@
 #![expect(unsafe_code, reason = "says what may be sent between threads")]
 use super::Unsupported;
 use super::code_memory::Code;
-use super::jump::Jump;
-use super::lower::Way;
+use super::machine::MadeDirect;
+use super::registers::{INTEGERS, VECTORS};
 use crate::plan::abi::Location;
 use crate::plan::binding::Gate;
 use crate::plan::{Binding, Plan, WasmType};
-use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
-use cranelift_codegen::isa::CallConv;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::OnceLock;
 use wasmtime_environ::{HostPtr, PtrSize};
 
+#[cfg(feature = "cranelift")]
+mod clif;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "direct_stubs_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "direct_stubs_unsupported.rs")]
 mod stubs;
+#[cfg(feature = "cranelift")]
+pub(super) use clif::signature;
 pub use stubs::{first_entry, host_entry};
 
 /// Code that goes wherever the [`Context`] in the first argument says: what guests enter whose trampolines
@@ -137,13 +139,12 @@ impl Direct {
     /// # Errors
     /// Why it has none.
     pub fn compile(plan: &Plan) -> Result<Direct, Unsupported> {
-        // Asked for first: without a compiler whose calls have been tried there is no code at all.
-        let compiler = super::compile::compiler()?;
-        if let Some(Jump { machine, .. }) = super::jump::jump(plan) {
-            return Ok(Direct { code: machine.place(&[])?, resumes: false });
-        }
-        let (code, resumes) = compiler.compile(plan, Way::Direct)?;
-        Ok(Direct { code: code.place(&plan.handle_kinds)?, resumes })
+        Direct::place(&super::make::direct(plan)?, plan)
+    }
+
+    /// Gives code that was made of such a plan a place.
+    pub(super) fn place(made: &MadeDirect, plan: &Plan) -> Result<Direct, Unsupported> {
+        Ok(Direct { code: made.machine.place(&plan.handle_kinds)?, resumes: made.resumes })
     }
 
     /// Where guests enter it, as long as it lives.
@@ -171,49 +172,30 @@ pub fn same_code(one: &Plan, other: &Plan) -> bool {
     one.lowering == other.lowering && super::same_code(one, other)
 }
 
-fn type_of(ty: WasmType) -> Result<Type, Unsupported> {
-    match ty {
-        WasmType::I32 => Ok(types::I32),
-        WasmType::I64 => Ok(types::I64),
-        WasmType::F32 => Ok(types::F32),
-        WasmType::F64 => Ok(types::F64),
-        WasmType::V128 => Ok(types::I8X16),
-        WasmType::FuncRef | WasmType::ExternRef => Err(Unsupported::Reference),
-    }
-}
-
-/// The type of a plan's direct trampoline: that of the import, behind the two contexts.
-pub(super) fn signature(plan: &Plan) -> Result<Signature, Unsupported> {
-    let word = AbiParam::new(types::I64);
-    let mut signature = Signature::new(CallConv::Tail);
-    signature.params.extend([word, word]);
-    for param in &plan.lowering.params {
-        signature.params.push(AbiParam::new(type_of(*param)?));
-    }
-    for result in &plan.lowering.results {
-        signature.returns.push(AbiParam::new(type_of(*result)?));
-    }
-    if usize::from(plan.frame.align) > Context::ALIGN {
-        return Err(Unsupported::StackAlign { align: plan.frame.align });
-    }
-    Ok(signature)
-}
-
 /// Where the guest's code passes each of an import's parameters: behind the two contexts, as C would.
 ///
 /// # Errors
 /// When there are references among them.
 pub fn places_of(params: &[WasmType]) -> Result<Vec<Location>, Unsupported> {
-    let mut signature = Signature::new(CallConv::Tail);
-    signature.params.extend([AbiParam::new(types::I64); 2]);
-    for param in params {
-        let ty = type_of(*param)?;
-        // Both take a whole register, or a slot.
-        let ty = if ty == types::I32 { types::I64 } else { ty };
-        signature.params.push(AbiParam::new(ty));
-    }
-    let places = super::signature::locations(&signature).into_iter().skip(2);
-    places.collect::<Option<Vec<_>>>().ok_or(Unsupported::Reference)
+    let (mut integers, mut vectors, mut stack) = (2, 0, 0_u32);
+    let mut place = |ty: &WasmType| {
+        type Register = fn(u8) -> Location;
+        let (next, most, register, size): (&mut u8, u8, Register, u32) = match ty {
+            // Both take a whole register, or a slot.
+            WasmType::I32 | WasmType::I64 => (&mut integers, INTEGERS, Location::Integer, 8),
+            WasmType::F32 | WasmType::F64 => (&mut vectors, VECTORS, Location::Vector, 8),
+            WasmType::V128 => (&mut vectors, VECTORS, Location::Vector, 16),
+            WasmType::FuncRef | WasmType::ExternRef => return Err(Unsupported::Reference),
+        };
+        if *next < most {
+            *next += 1;
+            return Ok(register(*next - 1));
+        }
+        let at = stack.next_multiple_of(size);
+        stack = at + size;
+        Ok(Location::Stack(at))
+    };
+    params.iter().map(&mut place).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use crate::plan::handles::HandleType;
 use crate::plan::interpret::assist::{self, Noted};
 use crate::plan::interpret::{self, text_length};
 use crate::plan::op::Fate;
+#[cfg(feature = "cranelift")]
 use cranelift_codegen::ir::{AbiParam, Signature, types};
+#[cfg(feature = "cranelift")]
 use cranelift_codegen::isa::CallConv;
 use serde::{Deserialize, Serialize};
 use std::ffi::c_void;
@@ -56,6 +58,7 @@ pub(super) enum Helper {
 
 impl Helper {
     /// What readers of CLIF see instead of an address.
+    #[cfg(feature = "cranelift")]
     pub(super) fn name(self) -> &'static str {
         match self {
             Helper::TextLength => "text_length",
@@ -101,6 +104,7 @@ impl Helper {
         address.expose_provenance() as u64
     }
 
+    #[cfg(feature = "cranelift")]
     pub(super) fn signature(self) -> Signature {
         let (params, results) = match self {
             Helper::TextLength | Helper::TextLength16 | Helper::TextLength32 => (2, 1),

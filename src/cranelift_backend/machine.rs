@@ -21,6 +21,14 @@ pub(super) struct Machine {
     pub table: Option<Table>,
 }
 
+/// The code of a direct trampoline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MadeDirect {
+    pub machine: Machine,
+    /// Whether it may leave work after the call to be done.
+    pub resumes: bool,
+}
+
 /// Eight bytes that depend on the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Patch {
@@ -40,6 +48,7 @@ pub(super) enum Outside {
 
 impl Outside {
     /// What readers see of it.
+    #[cfg(feature = "cranelift")]
     pub(super) fn name(self) -> String {
         match self {
             Outside::Helper(helper) => helper.name().to_owned(),

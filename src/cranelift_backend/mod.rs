@@ -9,8 +9,10 @@
 //! inline. It never makes an error: what fails goes back to the interpreter through one of two doors
 //! (see [`Status`]), and native code is called once, whichever way a call goes.
 //!
-//! Not here: who has which trampoline and when one is made (`host`), and wasm's own calling
-//! convention: trampolines are entered from an ordinary host function.
+//! With the feature `trampolines` alone there is everything but the compiler: code that was made ahead of time
+//! ([`Stock`]) gets its place and is entered. The feature `cranelift` is what makes code.
+//!
+//! Not here: who has which trampoline and when one is made (`host`).
 #![expect(unsafe_code, reason = "enters compiled code")]
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
@@ -22,22 +24,33 @@ use machine::Machine;
 use std::mem::transmute;
 
 mod code_memory;
+#[cfg(feature = "cranelift")]
 mod compile;
 pub mod direct;
 mod helpers;
+#[cfg(feature = "cranelift")]
 mod jump;
+#[cfg(feature = "cranelift")]
 mod lower;
 mod machine;
+#[cfg_attr(not(feature = "cranelift"), path = "make_absent.rs")]
+mod make;
+#[cfg(feature = "cranelift")]
 mod print;
+#[cfg(feature = "cranelift")]
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "probe_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "probe_unsupported.rs")]
 pub mod probe;
+mod registers;
+#[cfg(feature = "cranelift")]
 pub mod signature;
 mod stock;
 mod unsupported;
 mod unwind;
 
 pub use crate::plan::interpret::Status;
+pub(crate) use code_memory::memory_file;
+#[cfg(feature = "cranelift")]
 pub use print::{Listing, direct_listing, listing};
 pub use stock::{Stock, StockError};
 pub use unsupported::Unsupported;
@@ -70,8 +83,7 @@ impl Trampoline {
     /// # Errors
     /// Why it has none.
     pub fn compile(plan: &Plan) -> Result<Trampoline, Unsupported> {
-        let (code, _) = compile::compiler()?.compile(plan, lower::Way::Array)?;
-        Trampoline::place(&code, plan)
+        Trampoline::place(&make::array(plan)?, plan)
     }
 
     /// Gives code that was made of such a plan a place.
@@ -182,6 +194,7 @@ pub unsafe fn run(
 ///
 /// # Errors
 /// Why the plan has no trampoline, or that this does not make the call itself.
+#[cfg(feature = "cranelift")]
 pub fn signature_of(plan: &Plan) -> Result<signature::NativeSignature, Unsupported> {
     if calls_by_stub(plan) {
         return Err(Unsupported::ByStub);
@@ -231,5 +244,5 @@ pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + std::fmt::Debug + '_
     (code, *kind, passed, purposes, kinds, *facts, (variadic, closures))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cranelift"))]
 mod tests;

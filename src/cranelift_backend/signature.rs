@@ -22,12 +22,7 @@ use crate::plan::abi::Location;
 use cranelift_codegen::ir::{AbiParam, Signature, Type, types};
 use cranelift_codegen::isa::CallConv;
 
-/// Registers that carry integers: rdi rsi rdx rcx r8 r9.
-pub const INTEGERS: u8 = 6;
-/// Registers that carry floating-point values and vectors: xmm0 to xmm7.
-pub const VECTORS: u8 = 8;
-/// rax rdx, and xmm0 xmm1.
-pub const RESULTS: u8 = 2;
+pub use super::registers::{INTEGERS, RESULTS, VECTORS};
 
 /// The places that a call fills, and those that it leaves results in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -7,13 +7,14 @@
 //!
 //! Bytes of a stock are code. Who hands them in vouches for them; what is checked here is that they fit
 //! this program and this processor.
-use super::lower::Way;
-use super::machine::Machine;
-use super::{Trampoline, Unsupported, identity};
+use super::direct::{Context, Direct, FuncRef, stack_limit, store_context};
+use super::machine::{Machine, MadeDirect};
+use super::{Trampoline, Unsupported, identity, make};
 use crate::plan::Plan;
-use crate::plan::binding::{Binding, StoreBlock};
+use crate::plan::binding::{Binding, Gate, StoreBlock};
 use crate::plan::frame::{CallRecord, FrameHead, GuestSlot};
 use crate::plan::handles::HandleType;
+use crate::plan::op::Fate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -22,7 +23,16 @@ use std::mem::offset_of;
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Stock {
-    code: BTreeMap<Box<str>, Machine>,
+    code: Code,
+}
+
+/// By what it is for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Code {
+    /// What ordinary host functions enter.
+    array: BTreeMap<Box<str>, Machine>,
+    /// What guests enter by themselves.
+    direct: BTreeMap<Box<str>, MadeDirect>,
 }
 
 /// A stock as it is written.
@@ -31,7 +41,7 @@ struct Written {
     made_by: Box<str>,
     layout: Vec<u64>,
     features: Vec<Box<str>>,
-    code: BTreeMap<Box<str>, Machine>,
+    code: Code,
 }
 
 /// Why a stock is of no use here.
@@ -43,7 +53,8 @@ pub enum StockError {
     Unreadable(String),
     /// Another version wrote them.
     #[error(
-        "its trampolines were made by {found}, and this is {THIS_PROGRAM}: compile the guest with this one"
+        "its trampolines were made by {found}, and this is {}: compile the guest with this one",
+        this_program()
     )]
     Version {
         /// Who made them.
@@ -51,7 +62,8 @@ pub enum StockError {
     },
     /// The version is right, but not the structures that code works on.
     #[error(
-        "its trampolines were made by another build of {THIS_PROGRAM}: compile the guest with this one"
+        "its trampolines were made by another build of {}: compile the guest with this one",
+        this_program()
     )]
     Layout,
     /// The processor lacks something.
@@ -61,11 +73,18 @@ pub enum StockError {
     Feature(Box<str>),
 }
 
-/// Who makes stocks.
-const THIS_PROGRAM: &str =
-    concat!("portcullis ", env!("CARGO_PKG_VERSION"), " with Cranelift 0.135");
+/// Who makes stocks: versions, and what `build.rs` makes of the sources. Code knows routines and steps of plans by
+/// numbers that mean something in these sources only.
+fn this_program() -> String {
+    format!(
+        "portcullis {} ({}) with Cranelift 0.135 for wasmtime {}",
+        env!("CARGO_PKG_VERSION"),
+        env!("PORTCULLIS_SOURCES"),
+        wasmtime_environ::VERSION,
+    )
+}
 
-/// Where code finds things, and how large they are: what two builds of one version may differ in.
+/// Where code finds things, and how large they are: what two builds of the same sources may differ in.
 fn layout() -> Vec<u64> {
     let words = [
         size_of::<GuestSlot>(),
@@ -91,6 +110,20 @@ fn layout() -> Vec<u64> {
         offset_of!(StoreBlock, limits),
         StoreBlock::HANDLE_ENTRIES,
         StoreBlock::HANDLE_COUNT,
+        Fate::Kept as usize,
+        Fate::Invalidated as usize,
+        Fate::Consumed as usize,
+        Context::FRAME,
+        offset_of!(Context, gate),
+        offset_of!(Context, redo),
+        offset_of!(Context, resume),
+        offset_of!(Context, binding),
+        Gate::LOW,
+        Gate::SPAN,
+        store_context(),
+        stack_limit(),
+        offset_of!(FuncRef, wasm_call),
+        offset_of!(FuncRef, vmctx),
     ];
     words.map(|word| word as u64).to_vec()
 }
@@ -102,39 +135,50 @@ impl Stock {
         Stock::default()
     }
 
-    /// How many trampolines it has.
+    /// How many trampolines it has, in both ways of entering them.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.code.len()
+        self.code.array.len() + self.code.direct.len()
     }
 
     /// Whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.code.is_empty()
+        self.len() == 0
     }
 
-    /// Makes code for a plan, unless there is some already.
+    /// Whether some of its code is for guests that enter it by themselves.
+    #[must_use]
+    pub fn has_direct(&self) -> bool {
+        !self.code.direct.is_empty()
+    }
+
+    /// Makes code for a plan that an ordinary host function enters, unless there is some already.
     ///
     /// # Errors
     /// Why the plan has no trampoline.
     pub fn add(&mut self, plan: &Plan) -> Result<(), Unsupported> {
-        if let Entry::Vacant(place) = self.code.entry(words(plan)) {
-            let (made, _) = super::compile::compiler()?.compile(plan, Way::Array)?;
-            place.insert(made);
+        if let Entry::Vacant(place) = self.code.array.entry(words(plan)) {
+            place.insert(make::array(plan)?);
+        }
+        Ok(())
+    }
+
+    /// Likewise, code that guests enter by themselves.
+    ///
+    /// # Errors
+    /// Why the plan has no direct trampoline.
+    pub fn add_direct(&mut self, plan: &Plan) -> Result<(), Unsupported> {
+        if let Entry::Vacant(place) = self.code.direct.entry(direct_words(plan)) {
+            place.insert(make::direct(plan)?);
         }
         Ok(())
     }
 
     /// Everything of another one too.
     pub fn extend(&mut self, other: Stock) {
-        self.code.extend(other.code);
-    }
-
-    /// Whether it has the code of a plan.
-    #[must_use]
-    pub fn has(&self, plan: &Plan) -> bool {
-        self.code.contains_key(&words(plan))
+        self.code.array.extend(other.code.array);
+        self.code.direct.extend(other.code.direct);
     }
 
     /// The trampoline of a plan, if the stock has it: given a place, not made.
@@ -142,23 +186,35 @@ impl Stock {
     /// # Errors
     /// When there is no memory for code.
     pub fn trampoline(&self, plan: &Plan) -> Result<Option<Trampoline>, Unsupported> {
-        // Most bridges have no stock, and finding the words of a plan takes a while.
-        if self.is_empty() {
+        // Most bridges have no stock, and words cost as much as a plan.
+        if self.code.array.is_empty() {
             return Ok(None);
         }
-        let Some(made) = self.code.get(&words(plan)) else { return Ok(None) };
+        let Some(made) = self.code.array.get(&words(plan)) else { return Ok(None) };
         Trampoline::place(made, plan).map(Some)
+    }
+
+    /// The direct trampoline of a plan, likewise.
+    ///
+    /// # Errors
+    /// When there is no memory for code.
+    pub fn direct(&self, plan: &Plan) -> Result<Option<Direct>, Unsupported> {
+        if self.code.direct.is_empty() {
+            return Ok(None);
+        }
+        let Some(made) = self.code.direct.get(&direct_words(plan)) else { return Ok(None) };
+        Direct::place(made, plan).map(Some)
     }
 
     /// The stock as bytes.
     ///
     /// # Errors
-    /// When Cranelift does not know this machine.
+    /// When Cranelift does not know this machine, and the stock has code.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Unsupported> {
         let written = Written {
-            made_by: THIS_PROGRAM.into(),
+            made_by: this_program().into(),
             layout: layout(),
-            features: super::compile::compiler()?.features(),
+            features: if self.is_empty() { Vec::new() } else { make::features()? },
             code: self.code.clone(),
         };
         postcard::to_allocvec(&written).map_err(|error| Unsupported::Codegen(error.to_string()))
@@ -175,7 +231,7 @@ impl Stock {
         let unreadable = |error: postcard::Error| StockError::Unreadable(error.to_string());
         // Who made it comes first, because all that follows depends on that.
         let (made_by, _) = postcard::take_from_bytes::<Box<str>>(bytes).map_err(unreadable)?;
-        if *made_by != *THIS_PROGRAM {
+        if *made_by != *this_program() {
             return Err(StockError::Version { found: made_by });
         }
         let written = postcard::from_bytes::<Written>(bytes).map_err(unreadable)?;
@@ -194,9 +250,18 @@ impl Stock {
 fn words(plan: &Plan) -> Box<str> {
     let mut plan = plan.clone();
     for kind in &mut plan.handle_kinds {
+        let alone = kind.id.is_alone();
         kind.id = HandleType(0);
+        if alone {
+            kind.id = kind.id.alone();
+        }
     }
     format!("{:?}", identity(&plan)).into()
+}
+
+/// Of a direct trampoline, which has the guest's type too.
+fn direct_words(plan: &Plan) -> Box<str> {
+    format!("{}\n{:?}", words(plan), plan.lowering).into()
 }
 
 /// Whether this processor has what Cranelift calls so.
@@ -354,6 +419,6 @@ mod tests {
         assert_eq!(read(&bytes(&parts)).expect_err("another frame"), StockError::Layout);
         parts.made_by = "portcullis 0.0".into();
         let error = read(&bytes(&parts)).expect_err("another version").to_string();
-        assert!(error.contains("portcullis 0.0") && error.contains(THIS_PROGRAM), "{error}");
+        assert!(error.contains("portcullis 0.0") && error.contains(&this_program()), "{error}");
     }
 }

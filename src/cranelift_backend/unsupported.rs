@@ -8,6 +8,9 @@ pub enum Unsupported {
     /// Trampolines are for x86-64 with the System V ABI.
     #[error("no trampolines on this processor")]
     Machine,
+    /// The crate was built without the feature `cranelift`.
+    #[error("built without a compiler (feature `cranelift`)")]
+    NoCompiler,
     /// A plan of the `ffi` API.
     #[error("no guest")]
     NoGuest,

@@ -1,46 +1,55 @@
 //! Guests that are compiled ahead of time, with the trampolines of their imports.
 //!
 //! ```text
-//! | the module, as wasmtime writes it (ELF) | trampolines and what they are for | its length | MAGIC |
+//! | the module (ELF) | the guest of a trial (ELF) | trampolines, imports | its length | checksum | MAGIC |
 //! ```
 //!
 //! Most of what a guest calls is known before it runs. For hosts that forbid new machine code while a
-//! program runs, everything is made here: the guest's code by wasmtime, that of its imports by Cranelift.
+//! program runs, everything is made here: the guest's code by wasmtime, that of its imports by Cranelift, and the
+//! small guest with which direct calls are tried.
 //! Running such a file makes no code at all; plans are compiled all the same, from what is granted *then*,
 //! and a trampoline is used only if it was made for exactly that plan.
+//!
+//! The checksum is for accidents: a file is machine code, and whoever writes one on purpose can do anything.
 use super::bridge::{Bridge, Resolved};
+use super::direct::Trial;
 use super::link::{CallerOf, Link};
 use super::module_view::ModuleView;
+#[cfg(feature = "cranelift")]
+use super::tier::Tier;
 use crate::cranelift_backend::{Stock, StockError};
+use crate::plan::abi::Abi;
+use crate::plan::disassemble::disassemble;
+use file::Whole;
 use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
-use wasmtime::{Engine, Module};
+use std::sync::Arc;
+use wasmtime::{Config, Engine, Module};
 
-/// What such a file ends with.
-const MAGIC: [u8; 8] = *b"PRTCLLS1";
-/// Length of the trampolines, and the magic.
-const TAIL: u64 = 16;
+mod file;
+mod in_place;
 
 /// A guest with the trampolines of its imports. See [`Bridge::precompile`].
 #[derive(Debug)]
 pub struct Precompiled {
-    module: Source,
+    source: Source,
     stock: Stock,
     imports: Vec<PrecompiledImport>,
 }
 
 #[derive(Debug)]
 enum Source {
-    /// Just compiled.
-    Bytes(Vec<u8>),
+    /// Just compiled: the guest, and the guest of a trial.
+    #[cfg_attr(not(feature = "cranelift"), expect(dead_code, reason = "nothing is compiled"))]
+    Bytes { module: Vec<u8>, trial: Option<Arc<[u8]>> },
     /// In a file, which wasmtime maps.
-    File(PathBuf),
+    File(Arc<Whole>),
 }
 
 /// What became of an import of a guest that was compiled ahead of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PrecompiledImport {
     /// The import's module.
     pub module: String,
@@ -48,6 +57,10 @@ pub struct PrecompiledImport {
     pub name: String,
     /// Why there is no trampoline for it: templates or the interpreter make its calls.
     pub declined: Option<String>,
+    /// Why guests cannot enter one by themselves.
+    pub not_direct: Option<String>,
+    /// Its plans, to be read.
+    plans: Vec<String>,
 }
 
 /// Why a guest that was compiled ahead of time cannot be run.
@@ -66,6 +79,12 @@ pub enum PrecompiledError {
     /// The file is something else.
     #[error("{} is no guest that was compiled ahead of time: `portcullis compile` writes those", path.display())]
     Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not what was written.
+    #[error("{} is damaged: compile the guest again", path.display())]
+    Damaged {
         /// The file.
         path: PathBuf,
     },
@@ -94,11 +113,11 @@ pub enum PrecompiledError {
 
 impl Bridge {
     /// Compiles a guest ahead of time: its own code and the trampolines of those imports that are granted
-    /// and can have one. Nothing is run, but libraries are loaded.
+    /// and can have one, of the tiers that this bridge may use. Nothing is run, but libraries are loaded.
     ///
     /// ```no_run
     /// # fn main() -> wasmtime::Result<()> {
-    /// use portcullis::host::{Bridge, Precompiled, Tier};
+    /// use portcullis::host::{Bridge, Precompiled};
     /// use portcullis::interfaces;
     ///
     /// let engine = wasmtime::Engine::default();
@@ -110,7 +129,7 @@ impl Bridge {
     /// // SAFETY: we have written the file, and nobody else can.
     /// let guest = unsafe { Precompiled::open("guest.ready") }?;
     /// let builder = Bridge::builder(&engine).grant(interfaces::zlib())?;
-    /// let bridge = builder.precompiled(&guest).max_tier(Tier::Cranelift).make_code(false).build()?;
+    /// let bridge = builder.precompiled(&guest).make_code(false).build()?;
     /// let module = bridge.load(&guest)?;
     /// # Ok(())
     /// # }
@@ -118,6 +137,7 @@ impl Bridge {
     ///
     /// # Errors
     /// When the module is not valid, or one of its imports is denied or cannot be linked.
+    #[cfg(feature = "cranelift")]
     pub fn precompile(&self, wasm: &[u8]) -> wasmtime::Result<Precompiled> {
         let module = Module::new(self.engine(), wasm)?;
         let view = ModuleView::new(&module);
@@ -132,13 +152,39 @@ impl Bridge {
                 continue;
             };
             if let Resolved::Native(link) = resolved {
-                let added = plans(&link).try_for_each(|plan| stock.add(plan));
-                let declined = added.err().map(|why| why.to_string());
-                let (module, name) = (import.module().to_owned(), import.name().to_owned());
-                imports.push(PrecompiledImport { module, name, declined });
+                let (declined, not_direct) = self.stock_up(&link, &mut stock);
+                imports.push(PrecompiledImport {
+                    module: import.module().to_owned(),
+                    name: import.name().to_owned(),
+                    declined,
+                    not_direct,
+                    plans: plans_of(&link),
+                });
             }
         }
-        Ok(Precompiled { module: Source::Bytes(module.serialize()?), stock, imports })
+        let direct = self.shared.max_tier >= Tier::Direct;
+        let trial = if direct { super::direct::guest_ahead(self.engine())? } else { None };
+        let source = Source::Bytes { module: module.serialize()?, trial: trial.map(Arc::from) };
+        Ok(Precompiled { source, stock, imports })
+    }
+
+    /// Makes the trampolines of an import. Why it has none, and why none of the direct kind.
+    #[cfg(feature = "cranelift")]
+    fn stock_up(&self, link: &Link, stock: &mut Stock) -> (Option<String>, Option<String>) {
+        let not_allowed = |tier| {
+            let why = "`max_tier` does not allow it";
+            (self.shared.max_tier < tier).then(|| why.to_owned())
+        };
+        let (mut declined, mut not_direct) =
+            (not_allowed(Tier::Cranelift), not_allowed(Tier::Direct));
+        for overload in &link.overloads {
+            let (plan, why) = (&overload.plan, overload.choice.not_direct());
+            not_direct = not_direct
+                .or_else(|| why.map(str::to_owned))
+                .or_else(|| stock.add_direct(plan).err().map(|why| why.to_string()));
+            declined = declined.or_else(|| stock.add(plan).err().map(|why| why.to_string()));
+        }
+        (declined, not_direct)
     }
 
     /// The module of a guest that was compiled ahead of time, if all that it calls is granted as it was
@@ -159,7 +205,7 @@ impl Bridge {
             else {
                 return Err(self.shared.unknown(&import).into());
             };
-            if known.declined.is_none() && !plans(&link).all(|plan| guest.stock.has(plan)) {
+            if known.plans != plans_of(&link) {
                 let (module, name) = (from.to_owned(), name.to_owned());
                 return Err(PrecompiledError::Changed { module, name }.into());
             }
@@ -168,13 +214,17 @@ impl Bridge {
     }
 }
 
-fn plans(link: &Link) -> impl Iterator<Item = &crate::plan::Plan> {
-    link.overloads.iter().map(|overload| &*overload.plan)
+/// What an import means: prototypes, steps and data, all that a changed interface changes.
+fn plans_of(link: &Link) -> Vec<String> {
+    let plans = link.overloads.iter().map(|overload| &overload.plan);
+    plans.map(|plan| disassemble(plan, Abi::host_or_default())).collect()
 }
 
-/// What is written behind the module.
+/// What is written behind the modules.
 #[derive(Serialize, Deserialize)]
 struct Behind {
+    /// Where the guest of the trial is, and how long; its length is 0 if there is none.
+    trial: (u64, u64),
     stock: Vec<u8>,
     imports: Vec<PrecompiledImport>,
 }
@@ -183,25 +233,25 @@ impl Precompiled {
     /// A guest that [`Precompiled::to_bytes`] was written to a file of.
     ///
     /// # Errors
-    /// When the file cannot be read, or its trampolines do not fit this program or processor.
+    /// When the file cannot be read, is damaged, or its trampolines do not fit this program or processor.
     ///
     /// # Safety
-    /// The file has what that function has returned, unchanged, and stays so while any module of it is
-    /// in use: it is machine code, of which wasmtime maps a part and runs it.
+    /// The file has what that function has returned, and stays so while any module of it is
+    /// in use: it is machine code, of which wasmtime maps a part and runs it. A checksum finds accidents, not
+    /// attacks.
     #[expect(unsafe_code, reason = "takes the file's word for code")]
     pub unsafe fn open(path: impl AsRef<Path>) -> Result<Precompiled, PrecompiledError> {
         let path = path.as_ref();
         let of = || path.to_owned();
-        let behind =
-            read_behind(path).map_err(|error| PrecompiledError::Unread { path: of(), error });
-        let behind = behind?.ok_or_else(|| PrecompiledError::Foreign { path: of() })?;
-        let Ok(Behind { stock, imports }) = postcard::from_bytes(&behind) else {
-            return Err(PrecompiledError::Foreign { path: of() });
+        let (mut whole, behind) = Whole::open(path)?;
+        let Ok(Behind { trial, stock, imports }) = postcard::from_bytes(&behind) else {
+            return Err(PrecompiledError::Damaged { path: of() });
         };
+        whole.trial = trial;
         // SAFETY: the caller's promise.
         let stock = unsafe { Stock::from_bytes(&stock) };
         let stock = stock.map_err(|error| PrecompiledError::Stock { path: of(), error })?;
-        Ok(Precompiled { module: Source::File(of()), stock, imports })
+        Ok(Precompiled { source: Source::File(Arc::new(whole)), stock, imports })
     }
 
     /// Whether a file ends as such files do.
@@ -209,7 +259,16 @@ impl Precompiled {
     /// # Errors
     /// When it cannot be read.
     pub fn is_one(path: impl AsRef<Path>) -> io::Result<bool> {
-        read_behind(path.as_ref()).map(|behind| behind.is_some())
+        file::is_one(path.as_ref())
+    }
+
+    /// Has an engine run code of such files where it is: mapped to be executed from the start, as the dynamic linker
+    /// does it with libraries. Without this, wasmtime maps a file to be read and then asks for its code to be
+    /// executable (`mprotect`), which some hosts forbid (`PR_SET_MDWE`, systemd's `MemoryDenyWriteExecute`).
+    ///
+    /// What was mapped so stays mapped until the process ends.
+    pub fn run_in_place(config: &mut Config) {
+        in_place::configure(config);
     }
 
     /// What to write to a file.
@@ -217,16 +276,21 @@ impl Precompiled {
     /// # Errors
     /// When the guest itself was read from a file, and that cannot be read any more.
     pub fn to_bytes(&self) -> wasmtime::Result<Vec<u8>> {
-        let mut bytes = match &self.module {
-            Source::Bytes(bytes) => bytes.clone(),
+        let (module, trial) = match &self.source {
+            Source::Bytes { module, trial } => (module, trial),
             // All of it: what is behind the module is what would be written again.
-            Source::File(path) => return Ok(std::fs::read(path)?),
+            Source::File(whole) => return Ok(whole.bytes()?),
         };
-        let stock = self.stock.to_bytes()?;
-        let behind = postcard::to_allocvec(&Behind { stock, imports: self.imports.clone() })?;
-        bytes.extend_from_slice(&behind);
-        bytes.extend_from_slice(&(behind.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(&MAGIC);
+        let trial = trial.as_deref().unwrap_or_default();
+        let mut bytes = module.clone();
+        bytes.resize(bytes.len().next_multiple_of(file::PAGE), 0);
+        let behind = Behind {
+            trial: (bytes.len() as u64, trial.len() as u64),
+            stock: self.stock.to_bytes()?,
+            imports: self.imports.clone(),
+        };
+        bytes.extend_from_slice(trial);
+        file::finish(&mut bytes, &postcard::to_allocvec(&behind)?);
         Ok(bytes)
     }
 
@@ -241,35 +305,30 @@ impl Precompiled {
         &self.stock
     }
 
-    #[expect(unsafe_code, reason = "whoever opened the file vouches for it")]
-    fn module(&self, engine: &Engine) -> wasmtime::Result<Module> {
-        match &self.module {
-            // SAFETY: wasmtime has just written these.
-            Source::Bytes(bytes) => unsafe { Module::deserialize(engine, bytes) },
-            // SAFETY: the promise of `Precompiled::open`. The module is at the start of the file, and
-            // says itself how long it is.
-            Source::File(path) => unsafe { Module::deserialize_file(engine, path) },
+    /// The guest of trial calls.
+    #[expect(unsafe_code, reason = "wasmtime has just written it")]
+    pub(super) fn trial(&self) -> Option<Trial> {
+        match &self.source {
+            Source::Bytes { trial, .. } => {
+                let trial = Arc::clone(trial.as_ref()?);
+                // SAFETY: wasmtime has just written it.
+                let load = move |engine: &Engine| unsafe { Module::deserialize(engine, &trial) };
+                Some(Trial(Arc::new(load)))
+            }
+            Source::File(whole) if whole.trial.1 > 0 => {
+                let whole = Arc::clone(whole);
+                Some(Trial(Arc::new(move |engine| in_place::trial(engine, &whole))))
+            }
+            Source::File(_) => None,
         }
     }
-}
 
-/// What is behind the module of such a file; `None` of others.
-fn read_behind(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    if size < TAIL {
-        return Ok(None);
+    #[expect(unsafe_code, reason = "whoever opened the file vouches for it")]
+    fn module(&self, engine: &Engine) -> wasmtime::Result<Module> {
+        match &self.source {
+            // SAFETY: wasmtime has just written these.
+            Source::Bytes { module, .. } => unsafe { Module::deserialize(engine, module) },
+            Source::File(whole) => in_place::module(engine, whole),
+        }
     }
-    let mut tail = [0; TAIL as usize];
-    file.seek(SeekFrom::End(-(TAIL as i64)))?;
-    file.read_exact(&mut tail)?;
-    let (length, magic) = tail.split_at(8);
-    let length = length.try_into().map(u64::from_le_bytes).unwrap_or(u64::MAX);
-    if magic != MAGIC || length > size - TAIL {
-        return Ok(None);
-    }
-    file.seek(SeekFrom::Start(size - TAIL - length))?;
-    let mut behind = Vec::new();
-    file.take(length).read_to_end(&mut behind)?;
-    Ok(Some(behind))
 }

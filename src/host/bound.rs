@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "hands unchecked wasm values and native addresses to the runner")]
 use super::call::{Host, check_stack, no_memory, select, told_strays};
 use super::export::Export;
+use super::hot::Hot;
 use super::instance::InstanceState;
 use super::link::{Link, Overload};
 use super::memory::{GuestMemory, Place};
@@ -155,6 +156,49 @@ impl Bound {
             | Runner::Compiled(_)
             | Runner::Direct(_)
             | Runner::Hot(_) => None,
+        }
+    }
+
+    /// What may become hot and cannot be called directly, when it alone can make calls.
+    pub(super) fn hot_here(&self) -> Option<Arc<Hot>> {
+        match &self.overload.choice.runner {
+            Runner::Hot(hot) if self.other_bindings.is_empty() => Some(Arc::clone(hot)),
+            Runner::Hot(_)
+            | Runner::Template(_)
+            | Runner::Interpreter
+            | Runner::Compiled(_)
+            | Runner::Direct(_) => None,
+        }
+    }
+
+    /// Calls the native function as it can be called now, and counts calls until there is code.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; `hot` is what runs the only overload.
+    #[inline]
+    pub(super) unsafe fn call_hot<T: 'static>(
+        &self,
+        hot: &Arc<Hot>,
+        caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        // SAFETY: the caller's promise. Code that is there now stays as long as the overload; what is called in the
+        // end counts by itself.
+        unsafe {
+            match (hot.entry(), &hot.template) {
+                (Some(entry), _) if has_small_frame(&self.plan) => {
+                    self.call_compiled(entry, caller, slots)
+                }
+                (None, Some(template)) => {
+                    hot.count();
+                    self.call_template(template, caller, slots)
+                }
+                (None, None) if self.overload.quick.is_some() => {
+                    hot.count();
+                    self.call_quickly(caller, slots)
+                }
+                _ => self.call(caller, slots),
+            }
         }
     }
 
@@ -412,7 +456,9 @@ impl Bound {
             if let Some(quick) = &overload.quick
                 && !self.other_bindings.is_empty()
                 && !quick.is_held()
+                && overload.choice.runner.entry().is_none()
             {
+                overload.choice.runner.count();
                 // SAFETY: as below; the overload is the one of these arguments.
                 match unsafe { quick.run(&overload.plan, binding, slots) } {
                     Ok(()) => return Ok(()),

@@ -67,6 +67,8 @@ pub(super) struct Shared {
     /// Code is made after so many calls of a function; `None`: when it is linked.
     pub hot_after: Option<u32>,
     pub jobs: Arc<Jobs>,
+    /// The guest of the trial calls, if it was made ahead of time.
+    pub trial: Option<direct::Trial>,
     /// Why there are no direct calls. Found out when somebody wants one.
     pub not_direct: OnceLock<Option<NotDirect>>,
     pub handle_numbers: HandleNumbers,
@@ -130,6 +132,20 @@ impl Bridge {
         revoked
     }
 
+    /// The fastest tier that calls of this bridge can reach. One that [makes no code](Bridge::makes_code) reaches what was
+    /// made ahead of time for it, else templates.
+    #[must_use]
+    pub fn max_tier(&self) -> Tier {
+        let most = self.shared.max_tier;
+        if self.makes_code() { most } else { most.min(self.shared.trampolines.ready_tier()) }
+    }
+
+    /// Whether it may make machine code while the program runs.
+    #[must_use]
+    pub fn makes_code(&self) -> bool {
+        self.shared.max_tier >= Tier::Cranelift && self.shared.trampolines.makes_code()
+    }
+
     /// The bounds on what one store's guests may use.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -158,7 +174,7 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(super) fn not_direct(&self) -> Option<NotDirect> {
         let found = self.not_direct.get_or_init(|| {
-            let why = direct::check(&self.engine).err();
+            let why = direct::check(&self.engine, self.trial.as_ref()).err();
             if let Some(why) = &why {
                 tracing::info!(%why, "no direct calls");
             }

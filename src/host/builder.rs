@@ -1,17 +1,18 @@
 //! Building a bridge: grants, libraries, limits.
 #![expect(unsafe_code, reason = "functions that make a promise about native code are unsafe")]
-#[cfg(feature = "cranelift")]
+#[cfg(feature = "trampolines")]
 use super::ahead::Precompiled;
 use super::bridge::{Bridge, Shared};
+use super::direct;
 use super::error::BuildError;
 use super::grants::Grants;
-use super::hot::Jobs;
+use super::hot::{self, Jobs};
 use super::library::{Libraries, NativeAddress, check_name};
 use super::not_direct::NotDirect;
 use super::policy::{Calling, Linking, Rules};
 use super::tier::Tier;
 use super::trampolines::Trampolines;
-#[cfg(feature = "cranelift")]
+#[cfg(feature = "trampolines")]
 use crate::cranelift_backend::Stock;
 use crate::interfaces::Shipped;
 use crate::plan::Limits;
@@ -29,12 +30,14 @@ pub struct BridgeBuilder {
     libraries: Libraries,
     limits: Limits,
     rules: Rules,
-    max_tier: Tier,
+    /// `None`: automatic.
+    max_tier: Option<Tier>,
     hot_after: Option<u32>,
     /// To do without direct calls.
     told: bool,
-    #[cfg(feature = "cranelift")]
+    #[cfg(feature = "trampolines")]
     stock: Stock,
+    trial: Option<direct::Trial>,
     makes_code: bool,
 }
 
@@ -46,11 +49,12 @@ impl BridgeBuilder {
             libraries: Libraries::default(),
             limits: Limits::default(),
             rules: Rules::default(),
-            max_tier: Tier::default(),
+            max_tier: None,
             hot_after: None,
             told: false,
-            #[cfg(feature = "cranelift")]
+            #[cfg(feature = "trampolines")]
             stock: Stock::new(),
+            trial: None,
             makes_code: true,
         }
     }
@@ -216,17 +220,20 @@ impl BridgeBuilder {
     }
 
     /// The fastest way to run calls that may be chosen. From [`Tier::Cranelift`] on machine code is made
-    /// when a function is linked; with less the bridge never makes any. [`Tier::Direct`] is not for stores
-    /// with call hooks, which direct calls do not run.
+    /// when a function is linked, unless [`when_hot`](BridgeBuilder::when_hot) says otherwise; with less the bridge never
+    /// makes any. [`Tier::Direct`] is not for stores with call hooks, which direct calls do not run.
+    ///
+    /// Without this the bridge chooses by itself (`--tier auto` on the command line): calls begin with templates and the
+    /// interpreter, and what is called often becomes machine code while the guest runs, up to [`Tier::Direct`].
     #[must_use]
     pub fn max_tier(mut self, tier: Tier) -> BridgeBuilder {
-        self.max_tier = tier;
+        self.max_tier = Some(tier);
         self
     }
 
-    /// With [`Tier::Direct`]: code is not made when a function is linked but when it has been called so often, on
-    /// a thread of its own. Until then, and where direct calls are not possible, templates and the interpreter
-    /// run it.
+    /// Code is not made when a function is linked but when it has been called so often, on
+    /// a thread of its own. Until then templates and the interpreter run it. A bridge that chooses by itself has a number
+    /// for this that was measured.
     #[must_use]
     pub fn when_hot(mut self, calls: u32) -> BridgeBuilder {
         self.hot_after = Some(calls);
@@ -243,7 +250,8 @@ impl BridgeBuilder {
 
     /// Whether the bridge may make machine code while the program runs (it may, unless told otherwise).
     /// Without it, calls are made by the trampolines of [`precompiled`](BridgeBuilder::precompiled) guests,
-    /// by templates and by the interpreter.
+    /// by templates and by the interpreter: [`Bridge::max_tier`] says which tier can be reached,
+    /// [`Bridge::describe`] which one each import has. Closures beyond the first 1024 of a process need code too.
     #[must_use]
     pub fn make_code(mut self, allowed: bool) -> BridgeBuilder {
         self.makes_code = allowed;
@@ -252,10 +260,11 @@ impl BridgeBuilder {
 
     /// Uses the trampolines that were made ahead of time for this guest, as far as `max_tier` allows
     /// trampolines at all. Several guests may be given.
-    #[cfg(feature = "cranelift")]
+    #[cfg(feature = "trampolines")]
     #[must_use]
     pub fn precompiled(mut self, guest: &Precompiled) -> BridgeBuilder {
         self.stock.extend(guest.stock().clone());
+        self.trial = guest.trial().or(self.trial);
         self
     }
 
@@ -275,19 +284,26 @@ impl BridgeBuilder {
             max_tier,
             hot_after,
             told,
+            trial,
             makes_code,
             ..
         } = self;
-        #[cfg(feature = "cranelift")]
-        let trampolines = Trampolines::new(self.stock, makes_code);
-        #[cfg(not(feature = "cranelift"))]
-        let trampolines = Trampolines::new(makes_code);
         if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
             let (arch, os) = (std::env::consts::ARCH, std::env::consts::OS);
             return Err(BuildError::UnsupportedHost { arch, os });
         }
         rules.check(&grants)?;
         check_fibers(&engine, limits.stack_reserve)?;
+        let makes_code = makes_code && cfg!(feature = "cranelift");
+        let (max_tier, hot_after) = match (max_tier, hot_after) {
+            (None, _) if !cfg!(feature = "trampolines") => (Tier::Template, None),
+            (None, calls) => (Tier::Direct, Some(calls.unwrap_or(hot::CALLS))),
+            (Some(tier), calls) => (tier, calls),
+        };
+        #[cfg(feature = "trampolines")]
+        let trampolines = Trampolines::new(self.stock, makes_code);
+        #[cfg(not(feature = "trampolines"))]
+        let trampolines = Trampolines::new(makes_code);
         let trampolines = Arc::new(trampolines);
         let shared = Shared {
             engine,
@@ -301,11 +317,12 @@ impl BridgeBuilder {
             trampolines,
             // What is not made need not be waited for.
             hot_after: hot_after.filter(|_| makes_code),
-            not_direct: match (told, makes_code) {
+            not_direct: match (told, makes_code || trial.is_some()) {
                 (true, _) => OnceLock::from(Some(NotDirect::Told)),
                 (false, false) => OnceLock::from(Some(NotDirect::MakesNoCode)),
                 (false, true) => OnceLock::new(),
             },
+            trial,
             handle_numbers: Default::default(),
             links: Default::default(),
         };

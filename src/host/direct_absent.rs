@@ -1,4 +1,4 @@
-//! No direct calls: the crate was built without the feature `cranelift`.
+//! No direct calls: the crate was built without the feature `trampolines`.
 use super::bound::Bound;
 use super::not_direct::NotDirect;
 use std::sync::Arc;
@@ -14,9 +14,13 @@ impl Import {
     }
 }
 
+/// Nobody makes trial calls.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Trial {}
+
 /// # Errors
 /// Always.
-pub(super) fn check(_: &Engine) -> Result<(), NotDirect> {
+pub(super) fn check(_: &Engine, _: Option<&Trial>) -> Result<(), NotDirect> {
     Err(NotDirect::Built)
 }
 

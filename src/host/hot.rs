@@ -6,15 +6,21 @@
 //!                      └─ once there is code: the direct trampoline
 //! ```
 //!
+//! Where guests cannot enter it by themselves, the ordinary function is called as ever, and enters the trampoline
+//! that is made for that.
+//!
 //! The code is made on a thread of its own, so that nobody waits for it. Each import looks for it in each
 //! of its ordinary calls, also in a loop that never ends, and has the next one go there.
-use super::trampolines::{CompiledDirect, Trampolines};
+use super::trampolines::{Compiled, CompiledDirect, Entry, Trampolines};
 use crate::plan::Plan;
 use crate::plan::template::Template;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// So many calls make a function hot where nobody says otherwise.
+pub(super) const CALLS: u32 = 2000;
 
 /// A plan that may become hot, of one function.
 pub(super) struct Hot {
@@ -24,8 +30,22 @@ pub(super) struct Hot {
     calls: AtomicU32,
     /// It is hot after so many.
     after: u32,
-    code: OnceLock<Result<CompiledDirect, String>>,
+    /// Why guests may not enter its code by themselves.
+    not_direct: Option<String>,
+    code: OnceLock<Result<HotCode, String>>,
     jobs: Arc<Jobs>,
+}
+
+/// What a hot plan has become.
+pub(super) enum HotCode {
+    /// Guests enter it by themselves.
+    Direct(CompiledDirect),
+    /// The ordinary function enters it, because guests cannot.
+    Array {
+        code: Compiled,
+        /// Why they cannot.
+        not_direct: Option<String>,
+    },
 }
 
 impl fmt::Debug for Hot {
@@ -35,25 +55,49 @@ impl fmt::Debug for Hot {
 }
 
 impl Hot {
-    pub(super) fn new(plan: &Arc<Plan>, after: u32, jobs: &Arc<Jobs>) -> Arc<Hot> {
+    pub(super) fn new(
+        plan: &Arc<Plan>,
+        after: u32,
+        not_direct: Option<String>,
+        jobs: &Arc<Jobs>,
+    ) -> Arc<Hot> {
         Arc::new(Hot {
             plan: Arc::clone(plan),
             template: Template::of(plan).ok(),
             calls: AtomicU32::new(0),
             after: after.max(1),
+            not_direct,
             code: OnceLock::new(),
             jobs: Arc::clone(jobs),
         })
     }
 
     /// The code, or why there is none. `None` as long as nobody knows.
-    pub(super) fn code(&self) -> Option<Result<&CompiledDirect, &str>> {
+    pub(super) fn code(&self) -> Option<Result<&HotCode, &str>> {
         Some(self.code.get()?.as_ref().map_err(String::as_str))
     }
 
-    /// So many calls make it hot.
-    pub(super) fn after(&self) -> u32 {
-        self.after
+    /// Where ordinary functions enter the code, if it is for them.
+    #[inline]
+    pub(super) fn entry(&self) -> Option<Entry> {
+        match self.code.get()? {
+            Ok(HotCode::Array { code, .. }) => Some(code.entry()),
+            Ok(HotCode::Direct(_)) | Err(_) => None,
+        }
+    }
+
+    /// Whether guests may enter its code by themselves, once there is some.
+    pub(super) fn may_be_direct(&self) -> bool {
+        self.not_direct.is_none()
+    }
+
+    /// What will become of it.
+    pub(super) fn outlook(&self) -> String {
+        let calls = self.after;
+        match &self.not_direct {
+            None => format!("direct after {calls} calls, if that is possible"),
+            Some(why) => format!("cranelift after {calls} calls, if that is possible; {why}"),
+        }
     }
 
     /// One more call. The one that makes it hot has the code made.
@@ -66,7 +110,17 @@ impl Hot {
     }
 
     fn compile(&self, trampolines: &Trampolines) {
-        let code = self.code.get_or_init(|| trampolines.direct_of(&self.plan));
+        let code = self.code.get_or_init(|| {
+            let direct = match &self.not_direct {
+                Some(why) => Err(why.clone()),
+                None => trampolines.direct_of(&self.plan).map(HotCode::Direct),
+            };
+            direct.or_else(|not_direct| match trampolines.of(&self.plan) {
+                Ok(code) => Ok(HotCode::Array { code, not_direct: Some(not_direct) }),
+                Err(why) if why == not_direct => Err(why),
+                Err(why) => Err(format!("{not_direct}; no trampoline either: {why}")),
+            })
+        });
         let symbol = &self.plan.prototype.name;
         match code {
             Ok(_) => tracing::debug!(%symbol, "made a trampoline of a hot plan"),

@@ -195,6 +195,16 @@ fn make<T: 'static>(
                         },
                     );
                 }
+                if let Some(hot) = bound.hot_here() {
+                    return Func::new_unchecked(
+                        store,
+                        ty,
+                        move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call_hot(&hot, caller, slots)?;
+                            bound.told_strays()
+                        },
+                    );
+                }
                 match bound.template() {
                     Some(template) => Func::new_unchecked(
                         store,

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Not here: the language of prototypes (`signature`), what a call does with its arguments (`plan`).
-#[cfg(feature = "cranelift")]
+#[cfg(feature = "trampolines")]
 mod ahead;
 mod allocator;
 mod bound;
@@ -24,16 +24,16 @@ mod callbacks;
 mod check;
 mod data;
 mod denial;
-#[cfg_attr(not(feature = "cranelift"), path = "direct_absent.rs")]
+#[cfg_attr(not(feature = "trampolines"), path = "direct_absent.rs")]
 mod direct;
 mod errno;
 mod error;
 mod export;
-#[cfg_attr(not(feature = "cranelift"), expect(dead_code, reason = "nothing is called directly"))]
+#[cfg_attr(not(feature = "trampolines"), expect(dead_code, reason = "nothing is called directly"))]
 mod gates;
 mod grants;
 mod guard;
-#[cfg_attr(not(feature = "cranelift"), expect(dead_code, reason = "nothing is called directly"))]
+#[cfg_attr(not(feature = "trampolines"), expect(dead_code, reason = "nothing is called directly"))]
 mod hot;
 mod instance;
 mod instantiate;
@@ -53,11 +53,11 @@ mod stack;
 mod store_block;
 mod sys;
 mod tier;
-#[cfg_attr(not(feature = "cranelift"), path = "trampolines_absent.rs")]
+#[cfg_attr(not(feature = "trampolines"), path = "trampolines_absent.rs")]
 mod trampolines;
 mod wasm_type;
 
-#[cfg(feature = "cranelift")]
+#[cfg(feature = "trampolines")]
 pub use ahead::{Precompiled, PrecompiledError, PrecompiledImport};
 pub use bridge::Bridge;
 pub use builder::BridgeBuilder;

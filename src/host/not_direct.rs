@@ -6,8 +6,8 @@ use thiserror::Error;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NotDirect {
-    /// The crate was built without the feature `cranelift`.
-    #[error("built without the feature `cranelift`")]
+    /// The crate was built without the feature `trampolines`.
+    #[error("built without the feature `trampolines`")]
     Built,
     /// wasmtime's interpreter runs the guests.
     #[error("the engine runs guests in its interpreter (Pulley)")]

@@ -1,7 +1,7 @@
 //! Which way a plan is run. This is the one place where that is chosen.
 #![expect(unsafe_code, reason = "runs plans")]
-use super::hot::{Hot, Jobs};
-use super::trampolines::{self, Compiled, CompiledDirect, Trampolines};
+use super::hot::{Hot, HotCode, Jobs};
+use super::trampolines::{self, Compiled, CompiledDirect, Entry, Trampolines};
 use crate::plan::frame::GuestSlot;
 use crate::plan::interpret::{self, Fallback, Guest, Stop};
 use crate::plan::template::Template;
@@ -44,7 +44,7 @@ pub(super) enum Runner {
     Compiled(Compiled),
     /// Guests enter it by themselves; what it leaves to the host the interpreter does.
     Direct(CompiledDirect),
-    /// What runs it until it is called often, and then a direct trampoline.
+    /// What runs it until it is called often, and then a trampoline.
     Hot(Arc<Hot>),
 }
 
@@ -54,6 +54,12 @@ pub(super) struct Choice {
     pub runner: Runner,
     /// Why there is no trampoline, if one was asked for.
     declined: Option<String>,
+    /// Why guests may not call the function directly, whatever its plan is.
+    #[cfg_attr(
+        not(feature = "cranelift"),
+        expect(dead_code, reason = "asked when code is made ahead of time")
+    )]
+    not_direct: Option<String>,
 }
 
 impl Choice {
@@ -66,45 +72,25 @@ impl Choice {
         trampolines: &Trampolines,
         when_hot: Option<(u32, &Arc<Jobs>)>,
     ) -> Choice {
-        let mut declined = None;
-        if most >= Tier::Direct
-            && let Some((after, jobs)) = when_hot
-        {
-            if not_direct.is_none() {
-                let runner = Runner::Hot(Hot::new(plan, after, jobs));
-                return Choice { runner, declined };
-            }
-            declined = not_direct;
-        } else if most >= Tier::Direct {
-            let direct = not_direct.map_or_else(|| trampolines.direct_of(plan), Err);
-            match direct {
-                Ok(compiled) => return Choice { runner: Runner::Direct(compiled), declined },
-                Err(why) => declined = Some(why),
-            }
-        }
-        if most >= Tier::Cranelift && when_hot.is_none() {
-            match trampolines.of(plan) {
-                Ok(compiled) => return Choice { runner: Runner::Compiled(compiled), declined },
-                Err(why) => declined = Some(why),
-            }
-        }
-        if most >= Tier::Template
-            && let Ok(template) = Template::of(plan)
-        {
-            return Choice { runner: Runner::Template(template), declined };
-        }
-        Choice { runner: Runner::Interpreter, declined }
+        let (runner, declined) = choose(plan, most, not_direct.as_deref(), trampolines, when_hot);
+        Choice { runner, declined, not_direct }
+    }
+
+    /// Why guests may not call the function directly, whatever its plan is; `None` if they may.
+    #[cfg(feature = "cranelift")]
+    pub(super) fn not_direct(&self) -> Option<&str> {
+        self.not_direct.as_deref()
     }
 
     /// Why no faster tier runs this plan; `None` when there is no faster one.
     pub(super) fn why_no_faster(&self, plan: &Plan) -> Option<String> {
-        const ALLOWED: &str = "`max_tier` allows no faster one";
         match (&self.runner, &self.declined) {
             (Runner::Direct(_), _) => None,
             (Runner::Hot(hot), _) => match hot.code() {
-                Some(Ok(_)) => None,
+                Some(Ok(HotCode::Direct(_))) => None,
+                Some(Ok(HotCode::Array { not_direct, .. })) => not_direct.clone(),
                 Some(Err(why)) => Some(why.to_owned()),
-                None => Some(format!("direct after {} calls, if that is possible", hot.after())),
+                None => Some(hot.outlook()),
             },
             (Runner::Compiled(_), Some(why)) => Some(why.clone()),
             (Runner::Compiled(_), None) => Some(ALLOWED.to_owned()),
@@ -119,7 +105,74 @@ impl Choice {
     }
 }
 
+/// See [`Choice::new`]; also why there is no trampoline, if one was asked for.
+fn choose(
+    plan: &Arc<Plan>,
+    most: Tier,
+    not_direct: Option<&str>,
+    trampolines: &Trampolines,
+    when_hot: Option<(u32, &Arc<Jobs>)>,
+) -> (Runner, Option<String>) {
+    let mut declined = None;
+    let why_not = || not_direct.map(str::to_owned);
+    if most >= Tier::Cranelift
+        && let Some((after, jobs)) = when_hot
+    {
+        let not_direct = match most {
+            Tier::Direct => why_not(),
+            _ => Some(ALLOWED.to_owned()),
+        };
+        // What was made ahead of time is there at once.
+        if not_direct.is_none()
+            && let Some(compiled) = trampolines.ready_direct(plan)
+        {
+            return (Runner::Direct(compiled), None);
+        }
+        return (Runner::Hot(Hot::new(plan, after, not_direct, jobs)), None);
+    }
+    if most >= Tier::Direct {
+        match why_not().map_or_else(|| trampolines.direct_of(plan), Err) {
+            Ok(compiled) => return (Runner::Direct(compiled), declined),
+            Err(why) => declined = Some(why),
+        }
+    }
+    if most >= Tier::Cranelift {
+        match trampolines.of(plan) {
+            Ok(compiled) => return (Runner::Compiled(compiled), declined),
+            Err(why) => declined = Some(why),
+        }
+    }
+    if most >= Tier::Template
+        && let Ok(template) = Template::of(plan)
+    {
+        return (Runner::Template(template), declined);
+    }
+    (Runner::Interpreter, declined)
+}
+
+const ALLOWED: &str = "`max_tier` allows no faster one";
+
 impl Runner {
+    /// Where the trampoline of the host's calls is entered, if there is one now.
+    #[inline]
+    pub(super) fn entry(&self) -> Option<Entry> {
+        match self {
+            Runner::Compiled(compiled) => Some(compiled.entry()),
+            Runner::Hot(hot) => hot.entry(),
+            Runner::Interpreter | Runner::Template(_) | Runner::Direct(_) => None,
+        }
+    }
+
+    /// One more call that something else than [`Runner::run`] makes.
+    #[inline]
+    pub(super) fn count(&self) {
+        match self {
+            Runner::Hot(hot) => hot.count(),
+            Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) | Runner::Direct(_) => {
+            }
+        }
+    }
+
     pub(super) fn tier(&self) -> Tier {
         match self {
             Runner::Interpreter => Tier::Interpreter,
@@ -127,7 +180,8 @@ impl Runner {
             Runner::Compiled(_) => Tier::Cranelift,
             Runner::Direct(_) => Tier::Direct,
             Runner::Hot(hot) => match (hot.code(), &hot.template) {
-                (Some(Ok(_)), _) => Tier::Direct,
+                (Some(Ok(HotCode::Direct(_))), _) => Tier::Direct,
+                (Some(Ok(HotCode::Array { .. })), _) => Tier::Cranelift,
                 (_, Some(_)) => Tier::Template,
                 (_, None) => Tier::Interpreter,
             },
@@ -152,17 +206,43 @@ impl Runner {
         // SAFETY: the caller's promise.
         unsafe {
             match self {
-                Runner::Interpreter | Runner::Direct(_) | Runner::Hot(_) => {
-                    interpret(plan, binding, slots, guest)
-                }
-                Runner::Template(template) => match template.run(binding, slots) {
-                    Ok(()) => Ok(()),
-                    Err(fallback) => fall_back(fallback, plan, binding, slots, guest),
+                Runner::Interpreter | Runner::Direct(_) => interpret(plan, binding, slots, guest),
+                Runner::Template(template) => run_template(template, plan, binding, slots, guest),
+                Runner::Hot(hot) => match (hot.entry(), &hot.template) {
+                    (Some(entry), _) => trampolines::run(entry, plan, binding, slots, guest),
+                    (None, template) => {
+                        hot.count();
+                        match template {
+                            Some(template) => run_template(template, plan, binding, slots, guest),
+                            None => interpret(plan, binding, slots, guest),
+                        }
+                    }
                 },
                 Runner::Compiled(compiled) => {
                     trampolines::run(compiled.entry(), plan, binding, slots, guest)
                 }
             }
+        }
+    }
+}
+
+/// Makes a call through a template.
+///
+/// # Safety
+/// As [`Runner::run`]; the template is that of the plan.
+#[inline]
+unsafe fn run_template(
+    template: &Template,
+    plan: &Plan,
+    binding: &Binding,
+    slots: *mut GuestSlot,
+    guest: &mut dyn Guest,
+) -> Result<(), Box<Stop>> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match template.run(binding, slots) {
+            Ok(()) => Ok(()),
+            Err(fallback) => fall_back(fallback, plan, binding, slots, guest),
         }
     }
 }

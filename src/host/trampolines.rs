@@ -1,6 +1,7 @@
 //! The trampolines of a bridge: one for all functions and instances whose plans need the same code.
 //!
 //! Not here: making one (`cranelift_backend`), and when one is made (`tier`).
+use super::tier::Tier;
 use crate::cranelift_backend::direct::{self, Direct};
 pub(super) use crate::cranelift_backend::{Entry, run};
 use crate::cranelift_backend::{Stock, Trampoline, identity, same_code};
@@ -75,6 +76,8 @@ impl<C> Default for Shelf<C> {
     }
 }
 
+/// Why there is none where none may be made.
+const NONE_MADE: &str = "none was made ahead of time, and the bridge makes no code";
 /// So many that nobody uses any more may be remembered beside as many as are in use.
 const UNUSED: usize = 64;
 
@@ -84,14 +87,48 @@ impl Trampolines {
         Trampolines { array: Shelf::default(), direct: Shelf::default(), stock, makes_code }
     }
 
+    /// Whether what is not there may be made.
+    pub(super) fn makes_code(&self) -> bool {
+        self.makes_code
+    }
+
+    /// The fastest tier that there is something ready for.
+    pub(super) fn ready_tier(&self) -> Tier {
+        match (self.stock.is_empty(), self.stock.has_direct()) {
+            (_, true) => Tier::Direct,
+            (false, false) => Tier::Cranelift,
+            (true, false) => Tier::Template,
+        }
+    }
+
     /// A trampoline that nobody has yet.
     fn make(&self, plan: &Plan) -> Result<Trampoline, String> {
         match self.stock.trampoline(plan) {
             Ok(Some(ready)) => Ok(ready),
             Ok(None) if self.makes_code => Trampoline::compile(plan).map_err(|why| why.to_string()),
-            Ok(None) => Err("none was made ahead of time, and the bridge makes no code".to_owned()),
+            Ok(None) => Err(NONE_MADE.to_owned()),
             Err(why) => Err(why.to_string()),
         }
+    }
+
+    /// Likewise, one that guests enter by themselves.
+    fn make_direct(&self, plan: &Plan) -> Result<Direct, String> {
+        match self.stock.direct(plan) {
+            Ok(Some(ready)) => Ok(ready),
+            Ok(None) if self.makes_code => Direct::compile(plan).map_err(|why| why.to_string()),
+            Ok(None) => Err(NONE_MADE.to_owned()),
+            Err(why) => Err(why.to_string()),
+        }
+    }
+
+    /// The direct trampoline of a plan, if it was made ahead of time.
+    pub(super) fn ready_direct(&self, plan: &Arc<Plan>) -> Option<CompiledDirect> {
+        let none = || NONE_MADE.to_owned();
+        let ready = |plan: &Plan| self.stock.direct(plan).ok().flatten().ok_or_else(none);
+        if self.stock.is_empty() {
+            return None;
+        }
+        self.direct.of(plan, direct::same_code, ready).ok().map(CompiledDirect)
     }
 
     /// The trampoline of a plan.
@@ -107,8 +144,7 @@ impl Trampolines {
     /// # Errors
     /// Why it has none.
     pub(super) fn direct_of(&self, plan: &Arc<Plan>) -> Result<CompiledDirect, String> {
-        let compile = |plan: &Plan| Direct::compile(plan).map_err(|why| why.to_string());
-        self.direct.of(plan, direct::same_code, compile).map(CompiledDirect)
+        self.direct.of(plan, direct::same_code, |plan| self.make_direct(plan)).map(CompiledDirect)
     }
 }
 

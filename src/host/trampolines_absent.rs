@@ -1,4 +1,5 @@
-//! No trampolines: the crate was built without the feature `cranelift`.
+//! No trampolines: the crate was built without the feature `trampolines`.
+use super::tier::Tier;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::{self, Guest, Status, Stop};
 use crate::plan::{Binding, Plan};
@@ -77,11 +78,29 @@ impl Trampolines {
         Trampolines
     }
 
+    /// Never.
+    #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]
+    pub(super) fn makes_code(&self) -> bool {
+        false
+    }
+
+    /// There is nothing ready.
+    #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]
+    pub(super) fn ready_tier(&self) -> Tier {
+        Tier::Template
+    }
+
+    /// Never.
+    #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]
+    pub(super) fn ready_direct(&self, _: &Arc<Plan>) -> Option<CompiledDirect> {
+        None
+    }
+
     /// # Errors
     /// Always.
     #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]
     pub(super) fn of(&self, _: &Arc<Plan>) -> Result<Compiled, String> {
-        Err("built without the feature `cranelift`".to_owned())
+        Err("built without the feature `trampolines`".to_owned())
     }
 
     /// # Errors

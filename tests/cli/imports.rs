@@ -13,9 +13,14 @@ fn imports_lists_what_is_wanted_and_fails_when_something_is_denied() {
     assert!(cos.contains("granted") && cos.contains("libm.so.6"), "{cos}");
     assert!(cos.contains("(func (param f64) (result f64))"), "{cos}");
     assert!(cos.contains("template"), "{cos}");
-    assert!(line("int compress").contains("interpreter (work after the call)"), "{out}");
+    let compress = line("int compress");
+    assert!(compress.contains("interpreter (direct after 2000 calls"), "{compress}");
     assert!(line("fd_write").contains("WASI"));
     assert!(!out.contains("denied"), "{out}");
+
+    let slow = ["imports", "--tier", "template", "--grant", "zlib", "--grant", "libm", guest];
+    let (slow, _) = portcullis(&slow).with(0);
+    assert!(slow.contains("interpreter (work after the call)"), "{slow}");
 
     let (out, _) = portcullis(&["imports", "--grant", "libm", guest]).with(1);
     assert!(out.contains("denied") && out.contains("--grant zlib"), "{out}");

@@ -23,12 +23,15 @@ impl Bound {
         match &self.overload.choice.runner {
             Runner::Direct(code) => Some((code.start(), code.resumes())),
             // Nobody knows yet; a door too many does no harm.
-            Runner::Hot(_) => Some((swappable_stub()?, true)),
-            Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) => None,
+            Runner::Hot(hot) if hot.may_be_direct() => Some((swappable_stub()?, true)),
+            Runner::Hot(_) | Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) => {
+                None
+            }
         }
     }
 
     /// What may become hot, with what runs it until then.
+    #[inline]
     pub(in crate::host) fn hot(&self) -> Option<&Arc<Hot>> {
         match &self.overload.choice.runner {
             Runner::Hot(hot) => Some(hot),

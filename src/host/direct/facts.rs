@@ -12,7 +12,10 @@
 //! | results come in rax or xmm0 | two functions that return marks there |
 //! | a guest's context leads to the store's, and that has the stack limit | values of both, during a call |
 //! | the words that wasmtime fills are there before a guest runs | the recorder goes on in them |
+//!
+//! Where no code is made, the guest of the trial has been made ahead of time ([`Trial`]).
 #![expect(unsafe_code, reason = "makes functions of wasmtime by hand, and reads its structures")]
+use super::Trial;
 use super::recorder::{Held, INTEGER, NUMBER, Record, functions};
 use crate::cranelift_backend::direct::{FuncRef, places_of, stack_limit, store_context};
 use crate::host::not_direct::NotDirect;
@@ -21,8 +24,7 @@ use crate::plan::abi::Location;
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::{
-    AsContextMut, Caller, Enabled, Engine, Extern, Func, FuncType, Instance, Module, Store, ValRaw,
-    ValType,
+    AsContextMut, Caller, Enabled, Engine, Extern, Func, FuncType, Instance, Store, ValRaw, ValType,
 };
 use wasmtime_environ::{HostPtr, PtrSize, VM_ARRAY_CALL_HOST_FUNC_MAGIC, VMCONTEXT_MAGIC};
 
@@ -30,27 +32,41 @@ use wasmtime_environ::{HostPtr, PtrSize, VM_ARRAY_CALL_HOST_FUNC_MAGIC, VMCONTEX
 const PARAMS: [WasmType; 19] =
     [I32, I64, F32, F64, I32, I64, F64, F64, F32, F64, F64, F64, I32, I64, F64, F32, F64, I32, F64];
 
+#[cfg_attr(not(feature = "cranelift"), path = "facts/guest_absent.rs")]
+mod guest;
+
 /// Whether an engine's guests may call directly.
 ///
 /// # Errors
 /// Why not.
-pub(in crate::host) fn check(engine: &Engine) -> Result<(), NotDirect> {
-    ask(engine)?;
+pub(in crate::host) fn check(engine: &Engine, trial: Option<&Trial>) -> Result<(), NotDirect> {
+    ask(engine, trial.is_some())?;
     for (part, found, expected) in FuncRef::layout() {
         if found != expected {
             return Err(NotDirect::Layout { part, expected, found });
         }
     }
-    try_calls(engine)
+    try_calls(engine, trial)
 }
 
-/// What wasmtime says of itself.
-fn ask(engine: &Engine) -> Result<(), NotDirect> {
+/// The guest of the trial as wasmtime writes it, for engines that cannot make it; `None` if there are no direct calls
+/// anyway.
+///
+/// # Errors
+/// When wasmtime cannot compile it.
+#[cfg(feature = "cranelift")]
+pub(in crate::host) fn guest_ahead(engine: &Engine) -> wasmtime::Result<Option<Vec<u8>>> {
+    ask(engine, false).is_ok().then(|| guest::compiled(engine)?.serialize()).transpose()
+}
+
+/// What wasmtime says of itself. An engine that has no compiler may run a guest of a trial that Cranelift has made.
+fn ask(engine: &Engine, ahead: bool) -> Result<(), NotDirect> {
     if engine.is_pulley() {
         return Err(NotDirect::Pulley);
     }
     match engine.get_strategy() {
         Some(wasmtime::Strategy::Cranelift | wasmtime::Strategy::Auto) => {}
+        None if ahead => {}
         found => {
             let found = found.map_or("no compiler".to_owned(), |found| format!("{found:?}"));
             return Err(NotDirect::Strategy { found });
@@ -98,14 +114,17 @@ fn mark(number: usize, ty: WasmType) -> u64 {
 /// What the ordinary function behind the recorder returns.
 const RETURNED: u64 = 0x0fed_cba9_8765_4321;
 
-fn try_calls(engine: &Engine) -> Result<(), NotDirect> {
-    judge(&make_calls(engine).map_err(|error| NotDirect::NoTrial(error.to_string()))?)
+fn try_calls(engine: &Engine, trial: Option<&Trial>) -> Result<(), NotDirect> {
+    judge(&make_calls(engine, trial).map_err(|error| NotDirect::NoTrial(error.to_string()))?)
 }
 
 /// Makes the trial calls.
-fn make_calls(engine: &Engine) -> wasmtime::Result<Seen> {
+fn make_calls(engine: &Engine, trial: Option<&Trial>) -> wasmtime::Result<Seen> {
     let held = Held::new();
-    let module = Module::from_binary(engine, &guest())?;
+    let module = match trial {
+        Some(trial) => trial.module(engine)?,
+        None => guest::compiled(engine)?,
+    };
     let seen = Arc::new(Mutex::new(None));
     // Alive as long as the store, which has their addresses.
     let mut made: Vec<Box<FuncRef>> = Vec::new();
@@ -254,103 +273,17 @@ fn judge(seen: &Seen) -> Result<(), NotDirect> {
     same("a floating-point result", NUMBER, results[2])
 }
 
-/// The guest: three imports, and exports `0`, `1`, `2` that call them.
-fn guest() -> Vec<u8> {
-    let code_of = |ty: WasmType| match ty {
-        I32 => 0x7f_u8,
-        F32 => 0x7d,
-        F64 => 0x7c,
-        _ => 0x7e,
-    };
-    let ty = |params: &[WasmType], result: WasmType| {
-        let mut bytes = vec![0x60];
-        list(&mut bytes, params.iter().map(|ty| vec![code_of(*ty)]).collect());
-        list(&mut bytes, vec![vec![code_of(result)]]);
-        bytes
-    };
-    let types = vec![ty(&PARAMS, I64), ty(&[], I64), ty(&[], F64), ty(&[], I64)];
-    let imports = (0..3).map(|number| vec![1, b't', 1, b'0' + number, 0, number]).collect();
-    // Exports have the types of results.
-    let functions = vec![vec![3], vec![1], vec![2]];
-    let exports = (0..3).map(|number| vec![1, b'0' + number, 0, 3 + number]).collect();
-    let mut calls = Vec::new();
-    for import in 0..3_u8 {
-        // No locals.
-        let mut body = vec![0];
-        if import == 0 {
-            for (number, ty) in PARAMS.into_iter().enumerate() {
-                constant(&mut body, ty, mark(number, ty));
-            }
-        }
-        body.extend([0x10, import, 0x0b]);
-        let mut sized = Vec::new();
-        unsigned(&mut sized, body.len());
-        sized.extend(body);
-        calls.push(sized);
-    }
-    let mut module = b"\0asm\x01\0\0\0".to_vec();
-    let sections = [(1, types), (2, imports), (3, functions), (7, exports), (10, calls)];
-    for (number, items) in sections {
-        let mut section = Vec::new();
-        list(&mut section, items);
-        module.push(number);
-        unsigned(&mut module, section.len());
-        module.extend(section);
-    }
-    module
-}
-
-fn list(to: &mut Vec<u8>, items: Vec<Vec<u8>>) {
-    unsigned(to, items.len());
-    to.extend(items.into_iter().flatten());
-}
-
-fn unsigned(to: &mut Vec<u8>, mut value: usize) {
-    while value >= 0x80 {
-        to.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    to.push(value as u8);
-}
-
-fn constant(to: &mut Vec<u8>, ty: WasmType, bits: u64) {
-    match ty {
-        F32 => {
-            to.push(0x43);
-            to.extend((bits as u32).to_le_bytes());
-        }
-        F64 => {
-            to.push(0x44);
-            to.extend(bits.to_le_bytes());
-        }
-        _ => {
-            to.push(if ty == I32 { 0x41 } else { 0x42 });
-            let mut value =
-                if ty == I32 { i64::from((bits as u32).cast_signed()) } else { bits.cast_signed() };
-            loop {
-                let low = (value & 0x7f) as u8;
-                value >>= 7;
-                let done = value == if low & 0x40 == 0 { 0 } else { -1 };
-                to.push(if done { low } else { low | 0x80 });
-                if done {
-                    break;
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn seen() -> Seen {
-        make_calls(&Engine::default()).expect("a trial")
+        make_calls(&Engine::default(), None).expect("a trial")
     }
 
     #[test]
     fn this_wasmtime_is_as_expected() {
-        assert_eq!(check(&Engine::default()), Ok(()));
+        assert_eq!(check(&Engine::default(), None), Ok(()));
         judge(&seen()).expect("it was before");
     }
 
@@ -396,7 +329,7 @@ mod tests {
     #[test]
     fn trials_on_many_threads_do_not_disturb_each_other() {
         let threads: Vec<_> =
-            (0..4).map(|_| std::thread::spawn(|| check(&Engine::default()))).collect();
+            (0..4).map(|_| std::thread::spawn(|| check(&Engine::default(), None))).collect();
         for thread in threads {
             assert_eq!(thread.join().expect("it does not panic"), Ok(()));
         }

@@ -18,16 +18,17 @@
 #![expect(unsafe_code, reason = "makes functions of wasmtime by hand")]
 use super::bound::Bound;
 use super::gates;
-use super::hot::Hot;
+use super::hot::{Hot, HotCode};
 use crate::cranelift_backend::direct::{Context, FuncRef, first_entry, host_entry};
 use crate::plan::binding::Gate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::{Cell, OnceCell};
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use wasmtime::{AsContextMut, Caller, Func, FuncType, ValRaw};
+use wasmtime::{AsContextMut, Caller, Engine, Func, FuncType, Module, ValRaw};
 
 mod facts;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "recorder_x86_64.rs")]
@@ -36,6 +37,26 @@ mod recorder;
 
 pub(super) use crate::cranelift_backend::direct::swappable_stub;
 pub(super) use facts::check;
+#[cfg(feature = "cranelift")]
+pub(super) use facts::guest_ahead;
+
+/// The guest of the trial calls, for engines that do not make code.
+#[derive(Clone)]
+pub(super) struct Trial(pub Arc<Load>);
+
+type Load = dyn Fn(&Engine) -> wasmtime::Result<Module> + Send + Sync;
+
+impl Trial {
+    fn module(&self, engine: &Engine) -> wasmtime::Result<Module> {
+        (self.0)(engine)
+    }
+}
+
+impl fmt::Debug for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Trial")
+    }
+}
 
 /// Through which no call goes.
 static CLOSED: Gate = Gate::closed();
@@ -120,9 +141,9 @@ impl Import {
         if let Some(hot) = hot {
             self.look_for_code(hot);
         }
-        let called = match hot.and_then(|hot| hot.template.as_ref()) {
-            // SAFETY: the caller's promise; the template is that of the only overload.
-            Some(template) => unsafe { self.bound.call_template(template, caller, slots) },
+        let called = match hot {
+            // SAFETY: the caller's promise; it is what runs the only overload.
+            Some(hot) => unsafe { self.bound.call_hot(hot, caller, slots) },
             // SAFETY: the caller's promise.
             None => unsafe { self.bound.call(caller, slots) },
         };
@@ -156,11 +177,9 @@ impl Import {
     }
 
     /// The next call goes to the trampoline, if there is one. It lives as long as the overload.
-    fn look_for_code(&self, hot: &Arc<Hot>) {
-        match hot.code() {
-            Some(Ok(code)) => self.context.context().entry.set(code.start()),
-            Some(Err(_)) => {}
-            None => hot.count(),
+    fn look_for_code(&self, hot: &Hot) {
+        if let Some(Ok(HotCode::Direct(code))) = hot.code() {
+            self.context.context().entry.set(code.start());
         }
     }
 
