@@ -21,7 +21,7 @@ pub mod row;
 mod run;
 mod scalars;
 pub mod statistics;
-mod svg;
+pub mod svg;
 pub mod text;
 
 pub use row::Row;

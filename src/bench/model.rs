@@ -150,7 +150,7 @@ impl Run {
         rows
     }
 
-    /// All contenders that there are in some row, in the order in which rows have them.
+    /// All contenders that tables show, in the order in which rows have them.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
         const ORDER: [&str; 9] = [
@@ -165,7 +165,8 @@ impl Run {
             "direct",
         ];
         let mut names: Vec<&str> = Vec::new();
-        for row in &self.rows {
+        let shown = |row: &&Measured| row.listed || row.arguments.is_some();
+        for row in self.rows.iter().filter(shown) {
             for times in &row.contenders {
                 if !names.contains(&&*times.name) {
                     names.push(&times.name);

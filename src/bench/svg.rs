@@ -23,6 +23,7 @@ svg .curve { fill: none; stroke-width: 2; } svg .thin { stroke-width: 1.5; }
 ";
 
 /// The number of a contender's colour.
+#[must_use]
 pub fn color(name: &str) -> usize {
     match name {
         "C" => 0,
@@ -38,6 +39,7 @@ pub fn color(name: &str) -> usize {
 }
 
 /// A drawing in the making.
+#[derive(Debug)]
 pub struct Svg {
     width: f64,
     height: f64,
@@ -46,6 +48,8 @@ pub struct Svg {
 }
 
 impl Svg {
+    /// An empty one, in pixels. `title` says what is seen to who does not see it.
+    #[must_use]
     pub fn new(width: f64, height: f64, title: &str) -> Svg {
         Svg { width, height, title: title.to_owned(), text: String::new() }
     }
@@ -140,11 +144,13 @@ impl Svg {
     }
 
     /// The drawing, for a page that has [`STYLE`].
+    #[must_use]
     pub fn finish(self) -> String {
         self.with("")
     }
 
     /// The drawing as a file of its own.
+    #[must_use]
     pub fn alone(self) -> String {
         self.with(&format!("<style>{STYLE}</style>\n"))
     }
@@ -167,6 +173,7 @@ fn polygon(x: f64, y: f64, points: &[(f64, f64)]) -> String {
 }
 
 /// Text between tags and in attributes.
+#[must_use]
 pub fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
@@ -183,7 +190,7 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// A scale of powers of ten.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Log {
     /// The value at the beginning, and at the end: powers of ten.
     low: f64,
@@ -206,12 +213,14 @@ impl Log {
     }
 
     /// Where a value is. Those below the scale are at its beginning.
+    #[must_use]
     pub fn at(&self, value: f64) -> f64 {
         let log = value.max(f64::MIN_POSITIVE).log10().clamp(self.low, self.high);
         self.from + (log - self.low) / (self.high - self.low) * (self.to - self.from)
     }
 
     /// Its powers of ten.
+    #[must_use]
     pub fn powers(&self) -> Vec<f64> {
         let mut powers = Vec::new();
         let mut power = self.low;
@@ -224,6 +233,7 @@ impl Log {
 }
 
 /// A small whole number.
+#[must_use]
 #[expect(clippy::cast_precision_loss, reason = "numbers of rows and letters, far below 2^52")]
 pub fn as_f64(n: usize) -> f64 {
     n as f64

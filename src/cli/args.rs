@@ -50,6 +50,13 @@ pub struct Typed {
     /// Tell what happens, on standard error (-vv: in detail)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
+    /// The same by level, or for parts of the program: `debug`, `portcullis::host=trace`, several with commas
+    ///
+    /// info: what is denied, trusted, or not done as asked (no direct calls). debug: what each import is linked to, with
+    /// its tier and why no faster one; libraries that are loaded; machine code that is made, with its time; when an import
+    /// changes over to it; calls that fail.
+    #[arg(long, global = true, value_name = "LEVEL", conflicts_with = "verbose")]
+    pub log: Option<String>,
 }
 
 /// The commands.
@@ -203,6 +210,7 @@ pub struct Compile {
 Examples:
   portcullis explain 'double cos(double x)'
   portcullis explain --grant sqlite3 sqlite3_column_text
+  portcullis explain --html crc32.html --grant zlib crc32
   portcullis explain --abi aapcs64 'void *memset(void *_Out_ __sized_by(n) s, int c, size_t n)'")]
 pub struct Explain {
     /// A prototype, or the name of a function of a granted interface
@@ -216,6 +224,9 @@ pub struct Explain {
     /// The host's C ABI, `sysv` on x86-64 and `aapcs64` on 64-bit ARM; default: this machine's
     #[arg(long)]
     pub abi: Option<AbiName>,
+    /// Write the same, with drawings of registers, stack and structs, as a page that needs nothing but a browser
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
 }
 
 /// Measure what calls cost: C, hand-written glue, and every tier, side by side.

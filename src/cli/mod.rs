@@ -35,7 +35,7 @@ mod table;
 use args::{Command, Typed};
 use clap::Parser as _;
 use std::io::{self, IsTerminal as _};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 pub use report::{Failure, Status};
 
@@ -45,7 +45,7 @@ pub use report::{Failure, Status};
 /// What kept it from doing so. [`Failure`] knows how to tell it and with which status to exit.
 pub fn main() -> Result<Status, Failure> {
     let typed = Typed::parse();
-    tell(typed.verbose);
+    tell(typed.verbose, typed.log.as_deref())?;
     match typed.command {
         Command::Run(run) => run::run(&run),
         Command::Imports(imports) => imports::imports(&imports),
@@ -60,22 +60,29 @@ pub fn main() -> Result<Status, Failure> {
 }
 
 /// Sends what the library tells to standard error.
-fn tell(verbose: u8) {
-    let level = match verbose {
-        0 => return,
-        1 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
+fn tell(verbose: u8, log: Option<&str>) -> Result<(), Failure> {
+    let wanted = match (verbose, log) {
+        (0, None) => return Ok(()),
+        (_, Some(log)) if log.parse::<LevelFilter>().is_ok() => format!("portcullis={log}"),
+        (_, Some(log)) => log.to_owned(),
+        (1, None) => "portcullis=debug".to_owned(),
+        (_, None) => "portcullis=trace".to_owned(),
     };
+    let mut filter = EnvFilter::default().add_directive(LevelFilter::WARN.into());
+    for part in wanted.split(',').filter(|part| !part.is_empty()) {
+        filter = filter.add_directive(part.parse().map_err(|error| {
+            Failure::Usage(format!(
+                "`--log {part}`: {error}; write a level (error, warn, info, debug, trace), or \
+                 `portcullis::host=debug` for a part of the program"
+            ))
+        })?);
+    }
     let colors = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let filter = tracing_subscriber::filter::EnvFilter::default()
-        .add_directive(LevelFilter::WARN.into())
-        .add_directive(
-            format!("portcullis={level}").parse().expect("a level is a correct directive"),
-        );
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(colors)
         .without_time()
         .init();
+    Ok(())
 }

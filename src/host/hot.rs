@@ -100,6 +100,11 @@ impl Hot {
         }
     }
 
+    /// The function's name.
+    pub(super) fn symbol(&self) -> &crate::signature::Ident {
+        &self.plan.prototype.name
+    }
+
     /// One more call. The one that makes it hot has the code made.
     pub(super) fn count(self: &Arc<Hot>) {
         if self.calls.load(Ordering::Relaxed) < self.after

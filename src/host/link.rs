@@ -366,6 +366,7 @@ fn overload(
         symbol = %source.prototype.name,
         library = ?found.library,
         tier = %choice.runner.tier(),
+        why_no_faster = choice.why_no_faster(&plan),
         "linked a native function"
     );
     let guards = guards(&plan);

@@ -4,13 +4,14 @@
 use super::tier::Tier;
 use crate::cranelift_backend::direct::{self, Direct};
 pub(super) use crate::cranelift_backend::{Entry, run};
-use crate::cranelift_backend::{Stock, Trampoline, identity, same_code};
+use crate::cranelift_backend::{Stock, Trampoline, Unsupported, identity, same_code};
 use crate::plan::Plan;
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 /// A trampoline that several may use. It goes with its last user.
 #[derive(Clone, Debug)]
@@ -105,7 +106,9 @@ impl Trampolines {
     fn make(&self, plan: &Plan) -> Result<Trampoline, String> {
         match self.stock.trampoline(plan) {
             Ok(Some(ready)) => Ok(ready),
-            Ok(None) if self.makes_code => Trampoline::compile(plan).map_err(|why| why.to_string()),
+            Ok(None) if self.makes_code => {
+                told("cranelift", plan, || Trampoline::compile(plan), Trampoline::size)
+            }
             Ok(None) => Err(NONE_MADE.to_owned()),
             Err(why) => Err(why.to_string()),
         }
@@ -115,7 +118,9 @@ impl Trampolines {
     fn make_direct(&self, plan: &Plan) -> Result<Direct, String> {
         match self.stock.direct(plan) {
             Ok(Some(ready)) => Ok(ready),
-            Ok(None) if self.makes_code => Direct::compile(plan).map_err(|why| why.to_string()),
+            Ok(None) if self.makes_code => {
+                told("direct", plan, || Direct::compile(plan), Direct::size)
+            }
             Ok(None) => Err(NONE_MADE.to_owned()),
             Err(why) => Err(why.to_string()),
         }
@@ -146,6 +151,23 @@ impl Trampolines {
     pub(super) fn direct_of(&self, plan: &Arc<Plan>) -> Result<CompiledDirect, String> {
         self.direct.of(plan, direct::same_code, |plan| self.make_direct(plan)).map(CompiledDirect)
     }
+}
+
+/// Makes code, and tells how long that took.
+fn told<C>(
+    tier: &'static str,
+    plan: &Plan,
+    make: impl FnOnce() -> Result<C, Unsupported>,
+    size: fn(&C) -> usize,
+) -> Result<C, String> {
+    let start = Instant::now();
+    let made = make();
+    let (symbol, us) = (&plan.prototype.name, start.elapsed().as_micros());
+    match &made {
+        Ok(code) => tracing::debug!(tier, %symbol, us, bytes = size(code), "made machine code"),
+        Err(why) => tracing::debug!(tier, %symbol, us, %why, "no machine code"),
+    }
+    made.map_err(|why| why.to_string())
 }
 
 impl<C> Shelf<C> {

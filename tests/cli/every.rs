@@ -86,6 +86,32 @@ fn output_that_nobody_reads_is_no_error_and_output_that_cannot_be_written_is() {
 }
 
 #[test]
+fn logs_are_told_by_level_and_part() {
+    let run = |log: &str, more: &[&str]| {
+        let guest = "guest-examples/cos/cos.wat";
+        let fixed = ["--log", log, "run", "--grant", "libm", "--invoke", "cos_of"];
+        let arguments: Vec<&str> = fixed.iter().chain(more).copied().chain([guest, "0"]).collect();
+        portcullis(&arguments)
+    };
+    let (_, err) = run("debug", &["--tier", "template"]).with(0);
+    assert!(err.contains("linked a native function") && err.contains("symbol=cos"), "{err}");
+    assert!(err.contains("tier=template") && err.contains("`max_tier` allows"), "{err}");
+    assert!(!err.contains("made machine code"), "{err}");
+    let (_, err) = run("warn", &[]).with(0);
+    assert_eq!(err, "");
+    let (_, err) = run("portcullis::host::library=debug", &[]).with(0);
+    assert!(err.contains("loaded a native library") && !err.contains("linked"), "{err}");
+    if cfg!(all(feature = "cranelift", target_arch = "x86_64")) {
+        let (_, err) = run("debug", &["--tier", "cranelift"]).with(0);
+        let made = err.lines().find(|line| line.contains("made machine code")).expect("it is told");
+        assert!(made.contains("tier=\"cranelift\"") && made.contains(" us="), "{made}");
+    }
+    run("loud=very=much", &[]).says(2, &["`--log loud=very=much`", "write a level"]);
+    let denied = portcullis(&["--log", "info", "run", "guest-examples/cos/cos.wat"]);
+    assert!(denied.err.contains("denied an import"), "{}", denied.err);
+}
+
+#[test]
 fn verbose_tells_what_happens() {
     let run =
         ["-v", "run", "--grant", "libm", "--invoke", "cos_of", "guest-examples/cos/cos.wat", "0"];

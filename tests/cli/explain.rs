@@ -82,3 +82,52 @@ fn a_tail_of_ones_own_is_explained_with_the_grants_format() {
     // Another type behind the `...` is another plan.
     assert_ne!(out, explain("int fprintf(FILE*, const char*, ..., int)"));
 }
+
+#[test]
+fn registers_are_drawn_byte_by_byte() {
+    let text = "long f(int a, struct point { double x, y; } p, char c, long d, long e, long g, long h, short i)";
+    let (out, _) = portcullis(&["explain", "--abi", "sysv", text]).with(0);
+    let drawn = |name: &str| {
+        let line = out.lines().find(|line| line.starts_with(&format!("    {name} ")));
+        line.unwrap_or_else(|| panic!("{name} is not in:\n{out}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(drawn("rdi"), ["rdi", "aaaa....", "a"]);
+    assert_eq!(drawn("xmm1"), ["xmm1", "bbbbbbbb........", "p"]);
+    assert_eq!(drawn("rsi"), ["rsi", "c.......", "c"]);
+    assert_eq!(drawn("stack+0"), ["stack+0", "hh......", "i"]);
+    assert_eq!(drawn("rax"), ["rax", "rrrrrrrr", "result"]);
+    // A struct in memory has its eightbytes there, and one that is returned so its address in a register.
+    let text = "struct big { long a[3]; char b; } f(struct big *__single _In_ p, struct big q)";
+    let (out, _) = portcullis(&["explain", "--abi", "sysv", text]).with(0);
+    assert!(out.contains("rdi       rrrrrrrr          address of result"), "{out}");
+    assert!(
+        out.contains("stack+24  b.......          q") || out.contains("stack+24  bbbbbbbb"),
+        "{out}"
+    );
+}
+
+#[test]
+fn pages_have_drawings_of_registers_and_structs() {
+    let files = folder(&[]);
+    let path = files.path().join("page.html");
+    let text = "int since(const struct stamp { long sec; int nsec; void *p; unsigned b : 3; } *s, const char *t)";
+    let _ = run(command().args(["explain", text, "--html"]).arg(&path));
+    let page = std::fs::read_to_string(&path).expect("it was written");
+    for part in [
+        "<h2>registers and stack, a letter a byte</h2>",
+        "<title>rdi, byte 0: s</title>",
+        "stamp: the guest&#39;s 16 bytes beside the host&#39;s 32",
+        "+0 sec, 4 B",
+        "+0 sec, 8 B",
+        "sign-extended",
+        "the same bytes",
+        "checked, made an address",
+        "at 12, bits 0..3",
+        "const char *t",
+    ] {
+        assert!(page.contains(part), "{part} is not in:\n{page}");
+    }
+    assert!(!page.contains('\u{1b}') && !page.contains("<script"), "text and drawings only");
+}

@@ -178,8 +178,11 @@ impl Import {
 
     /// The next call goes to the trampoline, if there is one. It lives as long as the overload.
     fn look_for_code(&self, hot: &Hot) {
-        if let Some(Ok(HotCode::Direct(code))) = hot.code() {
-            self.context.context().entry.set(code.start());
+        let entry = &self.context.context().entry;
+        if let Some(Ok(HotCode::Direct(code))) = hot.code()
+            && entry.replace(code.start()) != code.start()
+        {
+            tracing::debug!(symbol = %hot.symbol(), "calls of an import are direct from now on");
         }
     }
 

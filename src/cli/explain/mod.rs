@@ -1,9 +1,13 @@
 //! `explain`: how a C function is called, stage by stage.
+mod drawing;
+mod html;
+
 use super::page::{Page, complain};
 use super::report::{ERROR, Failure, HEADING, Status};
 use super::table::{Cell, Table};
 use super::{args, meant};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use drawing::Drawing;
 use portcullis::plan::HandleTypes;
 use portcullis::plan::abi::{self, Abi};
 use portcullis::plan::compile::{self, CompileError, Target, lower};
@@ -42,19 +46,48 @@ pub fn explain(typed: &args::Explain) -> Result<Status, Failure> {
         None => Abi::host_or_default(),
     };
     let mut status = Status::Good;
+    let mut functions = Vec::new();
     for (number, subject) in subjects(typed)?.iter().enumerate() {
         let mut page = Page::default();
         if number > 0 {
             page.line("");
         }
-        let explained = subject.explain(model, abi, &mut page);
-        page.show()?;
-        if let Err(error) = explained {
-            status = Status::Bad;
-            complain(subject.refused(error));
+        let (mut sections, error) = subject.explain(model, abi);
+        for (number, section) in sections.iter().enumerate() {
+            if number > 0 {
+                page.line("");
+            }
+            page.line(format_args!("{HEADING}{}{HEADING:#}", section.heading));
+            page.lines(2, section.text.trim_end_matches('\n'));
         }
+        page.show()?;
+        if let Some(error) = error {
+            status = Status::Bad;
+            let told = subject.refused(error);
+            complain(&told);
+            sections.push(Section::new("error", told));
+        }
+        functions.push((subject.prototype.to_string(), sections));
+    }
+    if let Some(path) = &typed.html {
+        std::fs::write(path, html::page(&functions))
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(status)
+}
+
+/// A part of what is said, for the terminal and for a page.
+struct Section {
+    heading: String,
+    text: String,
+    /// Drawings of the same, for pages.
+    drawings: Vec<String>,
+}
+
+impl Section {
+    fn new(heading: impl Into<String>, text: impl Into<String>) -> Section {
+        Section { heading: heading.into(), text: text.into(), drawings: Vec::new() }
+    }
 }
 
 fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
@@ -146,31 +179,50 @@ impl HandleTypes for Numbers {
 
 impl Subject {
     /// Says everything, up to what is not supported.
-    fn explain(&self, model: DataModel, abi: Abi, page: &mut Page) -> Result<(), CompileError> {
+    fn explain(&self, model: DataModel, abi: Abi) -> (Vec<Section>, Option<CompileError>) {
+        let mut sections = Vec::new();
+        let error = self.sections(model, abi, &mut sections).err();
+        (sections, error)
+    }
+
+    fn sections(
+        &self,
+        model: DataModel,
+        abi: Abi,
+        sections: &mut Vec<Section>,
+    ) -> Result<(), CompileError> {
         let prototype = &self.prototype;
-        heading(page, "prototype");
-        page.line(format_args!("  {prototype}\n"));
-        heading(page, "types");
-        page.lines(2, &self.types(model, abi));
+        sections.push(Section::new("prototype", prototype.to_string()));
+        let mut types = Section::new("types", self.types(model, abi));
+        let sides = [layout::Target::Guest(model), layout::Target::Host(abi)];
+        let guest = match model {
+            DataModel::Ilp32 => "wasm32",
+            DataModel::Lp64 => "wasm64",
+        };
         for ty in records(prototype) {
             if let Ok(text) = layout::describe(ty, &self.scope, abi) {
-                page.line("");
-                page.lines(2, &text);
+                types.text.push('\n');
+                types.text.push_str(&text);
+            }
+            types.drawings.extend(drawing::beside(ty, &self.scope, sides, [guest, abi.name()]));
+        }
+        sections.push(types);
+        let lowering = lower(prototype, &self.scope, model, None)?;
+        sections.push(Section::new("wasm type", lowering.to_string()));
+        if let Ok(assignment) = abi::assign(&prototype.function, &self.scope, abi) {
+            let text = abi::describe(&assignment, &prototype.function, abi);
+            sections.push(Section::new("assignment", text));
+            let drawing = Drawing::new(&assignment, &prototype.function, abi);
+            let mut section = Section::new("registers and stack, a letter a byte", drawing.text());
+            if !section.text.is_empty() {
+                section.drawings.push(drawing.svg());
+                sections.push(section);
             }
         }
-        page.line("");
-        heading(page, "wasm type");
-        page.line(format_args!("  {}\n", lower(prototype, &self.scope, model, None)?));
-        if let Ok(assignment) = abi::assign(&prototype.function, &self.scope, abi) {
-            heading(page, "assignment");
-            page.lines(2, &abi::describe(&assignment, &prototype.function, abi));
-            page.line("");
-        }
         let plan = compile_for(prototype, &self.scope, self.leaf, model, abi, &self.others)?;
-        heading(page, "plan");
-        page.lines(2, &disassemble(&plan, abi));
+        sections.push(Section::new("plan", disassemble(&plan, abi)));
         if abi == Abi::SysvX86_64 {
-            trampoline(&plan, page);
+            trampoline(&plan, sections);
         }
         Ok(())
     }
@@ -224,28 +276,22 @@ impl Subject {
 
 /// Shows what `--tier cranelift` and `--tier direct` make of a plan.
 #[cfg(feature = "cranelift")]
-fn trampoline(plan: &portcullis::plan::Plan, page: &mut Page) {
+fn trampoline(plan: &portcullis::plan::Plan, sections: &mut Vec<Section>) {
     use portcullis::cranelift_backend::{direct_listing, listing};
     for (tier, listing) in [("cranelift", listing(plan)), ("direct", direct_listing(plan))] {
-        page.line("");
+        let code = format!("machine code, {tier}");
         match listing {
             Ok(listing) => {
-                heading(page, &format!("CLIF, {tier}"));
-                page.lines(2, &listing.clif);
-                page.line("");
-                heading(page, &format!("machine code, {tier}"));
-                page.lines(2, &listing.assembly);
+                sections.push(Section::new(format!("CLIF, {tier}"), listing.clif));
+                sections.push(Section::new(code, listing.assembly));
             }
-            Err(why) => {
-                heading(page, &format!("machine code, {tier}"));
-                page.line(format_args!("  none: {why}"));
-            }
+            Err(why) => sections.push(Section::new(code, format!("none: {why}"))),
         }
     }
 }
 
 #[cfg(not(feature = "cranelift"))]
-fn trampoline(_: &portcullis::plan::Plan, _: &mut Page) {}
+fn trampoline(_: &portcullis::plan::Plan, _: &mut Vec<Section>) {}
 
 /// Compiles a plan to look at, not to run.
 pub fn compile_for(
@@ -287,10 +333,6 @@ fn records(prototype: &Prototype) -> Vec<&Type> {
 
 fn bytes(size: u64) -> String {
     if size == 1 { "1 byte".to_owned() } else { format!("{size} bytes") }
-}
-
-fn heading(page: &mut Page, text: &str) {
-    page.line(format_args!("{HEADING}{text}{HEADING:#}"));
 }
 
 #[cfg(test)]

@@ -1,0 +1,302 @@
+//! Drawings of a call: which register or stack slot holds which byte of which argument, and a struct of the guest's
+//! beside the host's.
+use portcullis::bench::svg::{Svg, as_f64};
+use portcullis::plan::abi::{Abi, Assignment, Location, Role};
+use portcullis::plan::layout::{Place, Target, record_on, scalar_of};
+use portcullis::signature::{Function, Record, RecordKind, Scope, Type, TypeKind};
+use std::sync::Arc;
+
+/// A register, or eight bytes of the stack.
+struct Slot {
+    name: String,
+    /// For each byte, the lowest first: whose it is (a number of a value), if it is anybody's.
+    bytes: Vec<Option<usize>>,
+    /// It holds an address of that value instead of the value.
+    address: bool,
+}
+
+/// What a call fills, and what it leaves.
+pub struct Drawing {
+    slots: Vec<Slot>,
+    results: Vec<Slot>,
+    /// The names of values: the parameters, and the result.
+    names: Vec<String>,
+}
+
+/// Letters that stand for values in text.
+const LETTERS: &[u8] = b"abcdefghijklmnopqstuvwxyzABCDEFGHIJKLMNOPQSTUVWXYZ";
+/// Colours that are told apart well, the first ones best.
+const COLORS: [usize; 8] = [8, 5, 7, 6, 1, 3, 2, 4];
+
+impl Drawing {
+    /// Where everything of a call is.
+    pub fn new(assignment: &Assignment, function: &Function, abi: Abi) -> Drawing {
+        let named = |at: usize| {
+            let name = function.params.get(at).and_then(|param| param.name.as_ref());
+            name.map_or_else(|| format!("({})", at + 1), ToString::to_string)
+        };
+        let mut names: Vec<String> = (0..assignment.params.len()).map(named).collect();
+        let result = names.len();
+        names.push("result".to_owned());
+        let mut filled: Vec<(Location, Slot)> = Vec::new();
+        if let Some(location) = assignment.result.indirect {
+            place(&mut filled, (location, 0, 8), result, true, (abi, Role::Parameter));
+        }
+        for (at, value) in assignment.params.iter().enumerate() {
+            if let Some(location) = value.indirect {
+                place(&mut filled, (location, 0, 8), at, true, (abi, Role::Parameter));
+            }
+            for piece in &value.pieces {
+                let what = (piece.location, piece.offset, piece.size);
+                place(&mut filled, what, at, false, (abi, Role::Parameter));
+            }
+        }
+        filled.sort_by_key(|(location, _)| *location);
+        let mut left: Vec<(Location, Slot)> = Vec::new();
+        for piece in &assignment.result.pieces {
+            let what = (piece.location, piece.offset, piece.size);
+            place(&mut left, what, result, false, (abi, Role::Result));
+        }
+        let slots =
+            |filled: Vec<(Location, Slot)>| filled.into_iter().map(|(_, slot)| slot).collect();
+        Drawing { slots: slots(filled), results: slots(left), names }
+    }
+
+    /// A letter a byte, a line a register; the lowest byte first.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for (heading, slots) in [("before the call", &self.slots), ("after it", &self.results)] {
+            if slots.is_empty() {
+                continue;
+            }
+            text.push_str(&format!("{heading}\n"));
+            for slot in slots {
+                let letter = |byte: &Option<usize>| byte.map_or('.', |value| self.letter(value));
+                let bytes: String = slot.bytes.iter().map(letter).collect();
+                text.push_str(&format!("  {:<10}{bytes:<18}{}\n", slot.name, self.told(slot)));
+            }
+        }
+        text
+    }
+
+    fn letter(&self, value: usize) -> char {
+        if value + 1 == self.names.len() {
+            return 'r';
+        }
+        char::from(LETTERS[value % LETTERS.len()])
+    }
+
+    /// Whose bytes these are, in words.
+    fn told(&self, slot: &Slot) -> String {
+        let mut said: Vec<String> = Vec::new();
+        for value in slot.bytes.iter().flatten() {
+            let name = match slot.address {
+                true => format!("address of {}", self.names[*value]),
+                false => self.names[*value].clone(),
+            };
+            if said.last() != Some(&name) {
+                said.push(name);
+            }
+        }
+        said.join(", ")
+    }
+
+    /// The same in colours.
+    pub fn svg(&self) -> String {
+        const STEP: f64 = 30.0;
+        const CELL: f64 = 26.0;
+        let lines = self.slots.len() + self.results.len();
+        let mut svg = Svg::new(
+            860.0,
+            70.0 + STEP * as_f64(lines),
+            "Registers and stack: which byte is whose",
+        );
+        let mut y = 24.0;
+        for (heading, slots) in [("before the call", &self.slots), ("after it", &self.results)] {
+            if slots.is_empty() {
+                continue;
+            }
+            svg.words((10.0, y), "start", "soft", &format!("{heading} (lowest byte first)"));
+            y += 8.0;
+            for slot in slots {
+                svg.words((100.0, y + 18.0), "end", "", &slot.name);
+                for (at, byte) in slot.bytes.iter().enumerate() {
+                    let (fill, told) = match byte {
+                        Some(value) => (
+                            self.fill(*value),
+                            format!("{}, byte {at}: {}", slot.name, self.names[*value]),
+                        ),
+                        None => (
+                            "fill:var(--line)".to_owned(),
+                            format!("{}, byte {at}: nobody's", slot.name),
+                        ),
+                    };
+                    svg.bar(110.0 + CELL * as_f64(at), y, (CELL, STEP - 6.0), &fill, &told);
+                }
+                let behind = 124.0 + CELL * as_f64(slot.bytes.len());
+                svg.words((behind, y + 18.0), "start", "", &self.told(slot));
+                y += STEP;
+            }
+            y += 26.0;
+        }
+        svg.finish()
+    }
+
+    fn fill(&self, value: usize) -> String {
+        let color = if value + 1 == self.names.len() { 0 } else { COLORS[value % COLORS.len()] };
+        format!("fill:var(--c{color})")
+    }
+}
+
+/// Notes that so many bytes of a value, from its byte `offset` on, are there.
+fn place(
+    slots: &mut Vec<(Location, Slot)>,
+    (location, _, size): (Location, u32, u32),
+    value: usize,
+    address: bool,
+    (abi, role): (Abi, Role),
+) {
+    let mut left = size;
+    let mut next = location;
+    while left > 0 {
+        // On the stack a line has eight bytes, whatever is in it.
+        let (key, from, room) = match next {
+            Location::Stack(at) => (Location::Stack(at / 8 * 8), at % 8, 8),
+            Location::Integer(_) => (next, 0, 8),
+            Location::Vector(_) | Location::X87(_) => (next, 0, 16),
+        };
+        let name = match (abi.register_name(key, role), key) {
+            (Some(name), _) => name.to_owned(),
+            (None, Location::Stack(at)) => format!("stack+{at}"),
+            (None, _) => "?".to_owned(),
+        };
+        let here = left.min(room - from);
+        let found = slots.iter().position(|(known, _)| *known == key).unwrap_or_else(|| {
+            slots.push((key, Slot { name, bytes: vec![None; room as usize], address }));
+            slots.len() - 1
+        });
+        let bytes = &mut slots[found].1.bytes;
+        bytes[from as usize..(from + here) as usize].fill(Some(value));
+        left -= here;
+        let Location::Stack(at) = next else { break };
+        next = Location::Stack(at + here);
+    }
+}
+
+/// A field, on both sides.
+struct Member {
+    name: String,
+    guest: Place,
+    host: Place,
+    /// What becomes of it on its way.
+    way: String,
+}
+
+/// A struct of the guest's beside the host's: each field, and what becomes of it on the way; `None` for what has no layout.
+pub fn beside(ty: &Type, scope: &Scope, sides: [Target; 2], names: [&str; 2]) -> Option<String> {
+    let TypeKind::Record(record) = &ty.kind else { return None };
+    let sizes = sides
+        .map(|side| record_on(record, ty.span, scope, side).ok().map(|(extent, _)| extent.size));
+    let [Some(guest), Some(host)] = sizes else { return None };
+    let mut members = Vec::new();
+    collect(record, ty, scope, sides, [0, 0], &mut members)?;
+    let most = guest.max(host).max(1);
+    if members.is_empty() || most > 4096 {
+        return None;
+    }
+    const TOP: f64 = 50.0;
+    const WIDE: f64 = 260.0;
+    const RIGHT: f64 = 560.0;
+    // Of long structs bytes are small.
+    let scale = (1600.0 / bytes(most)).clamp(2.0, 14.0);
+    let title = record.tag.as_ref().map_or("struct".to_owned(), |tag| tag.name.to_string());
+    let title = format!("{title}: the guest's {guest} bytes beside the host's {host}");
+    let mut svg = Svg::new(860.0, TOP + scale * bytes(most) + 20.0, &title);
+    for ((x, size), name) in [(20.0, guest), (RIGHT, host)].into_iter().zip(names) {
+        svg.words((x, 24.0), "start", "", &format!("{name}, {size} bytes"));
+        svg.bar(
+            x,
+            TOP,
+            (WIDE, scale * bytes(size)),
+            "fill:var(--faint)",
+            &format!("{name}: padding"),
+        );
+    }
+    for (at, member) in members.iter().enumerate() {
+        let color = COLORS[at % COLORS.len()];
+        let mut ends = [(0.0, 0.0); 2];
+        for (side, (x, place)) in
+            [(20.0, &member.guest), (RIGHT, &member.host)].into_iter().enumerate()
+        {
+            let (y, height) = (TOP + scale * bytes(place.offset), scale * bytes(place.size.max(1)));
+            let bits = place
+                .bits
+                .map(|bits| format!(", bits {}..{}", bits.shift, bits.shift + bits.width));
+            let told = format!("{} at {}{}", member.name, place.offset, bits.unwrap_or_default());
+            svg.bar(x, y, (14.0, height), &format!("fill:var(--c{color})"), &told);
+            if height >= 12.0 {
+                let words = format!("+{} {}, {} B", place.offset, member.name, place.size);
+                svg.words((x + 22.0, y + height.min(16.0) - 2.0), "start", "", &words);
+            }
+            ends[side] = (if side == 0 { x + WIDE } else { x }, y + height / 2.0);
+        }
+        svg.grid(ends[0], ends[1]);
+        if scale >= 4.0 {
+            let middle =
+                (f64::midpoint(ends[0].0, ends[1].0), f64::midpoint(ends[0].1, ends[1].1) + 4.0);
+            svg.words(middle, "middle", "soft", &member.way);
+        }
+    }
+    Some(svg.finish())
+}
+
+fn collect(
+    record: &Record,
+    ty: &Type,
+    scope: &Scope,
+    sides: [Target; 2],
+    base: [u64; 2],
+    members: &mut Vec<Member>,
+) -> Option<()> {
+    let places = sides.map(|side| record_on(record, ty.span, scope, side).ok());
+    let [Some((_, guest)), Some((_, host))] = places else { return None };
+    let body = record.body.as_ref().or_else(|| {
+        let tag = record.tag.as_ref()?;
+        scope.records.get(&(record.kind, Arc::clone(&tag.name)))
+    })?;
+    for (field, (guest, host)) in body.fields.iter().zip(guest.iter().zip(&host)) {
+        let moved = |place: &Place, base: u64| Place { offset: base + place.offset, ..*place };
+        let (guest, host) = (moved(guest, base[0]), moved(host, base[1]));
+        if let TypeKind::Record(inner @ Record { tag: None, kind: RecordKind::Struct, .. }) =
+            &field.ty.kind
+        {
+            collect(inner, &field.ty, scope, sides, [guest.offset, host.offset], members)?;
+            continue;
+        }
+        let name = field.name.as_ref().map_or("(unnamed)".to_owned(), ToString::to_string);
+        members.push(Member { name, guest, host, way: way(&field.ty, &guest, &host) });
+    }
+    Some(())
+}
+
+/// What becomes of a field on its way to native code.
+fn way(ty: &Type, guest: &Place, host: &Place) -> String {
+    if guest.bits.is_some() || host.bits.is_some() {
+        return "bits".to_owned();
+    }
+    if ty.pointee().is_some() {
+        return "checked, made an address".to_owned();
+    }
+    match scalar_of(ty) {
+        _ if guest.size == host.size => "the same bytes".to_owned(),
+        Some(scalar) if scalar.is_signed() => "sign-extended".to_owned(),
+        Some(scalar) if !scalar.is_float() => "zero-extended".to_owned(),
+        Some(_) => "another format".to_owned(),
+        None => "member by member".to_owned(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "sizes of structs that are drawn, at most 4096")]
+fn bytes(n: u64) -> f64 {
+    n as f64
+}
