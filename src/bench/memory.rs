@@ -1,7 +1,8 @@
 //! Rows with what lies in the guest's memory: buffers, strings, structs.
 #![expect(unsafe_code, reason = "plays a C library and calls it through addresses")]
+use super::near;
 use super::row::{Address, Guest, Held, Row, State, c_loops};
-use super::scalars::own;
+use super::scalars::{near_or, own};
 use std::ffi::c_void;
 use std::mem::transmute;
 use wasmtime::{Caller, Func, Result, format_err};
@@ -51,7 +52,7 @@ unsafe extern "C" fn last_of(data: *const u8, a: i32, len: usize) -> i32 {
 }
 
 fn buffer_row() -> Row {
-    let address = Address(last_of as Buffer as *const c_void);
+    let address = near_or("buffer", last_of as Buffer as *const c_void);
     let prototype = "int buffer(const uint8_t *__counted_by(len) data, int a, size_t len)";
     let call = format!("(call $f (i32.const {DATA_AT}) (local.get $last) (i32.const 64))");
     Row {
@@ -71,7 +72,8 @@ fn buffer_row() -> Row {
             let call = |f, last: i32, _| unsafe {
                 transmute::<*const c_void, Buffer>(f)(PORTCULL.as_ptr(), last, 64)
             };
-            Ok(c_loops(address, 1, call, |last, n| last ^ n))
+            let near = near::loops("buffer", "int", address, Address(PORTCULL.as_ptr().cast()));
+            Ok(near.unwrap_or_else(|| c_loops(address, 1, call, |last, n| last ^ n)))
         }),
         wrap: Box::new(move |store| {
             let address = std::hint::black_box(address);
@@ -96,7 +98,7 @@ unsafe extern "C" fn eighth(s: *const u8, a: i32) -> i32 {
 }
 
 fn text_row() -> Row {
-    let address = Address(eighth as Text as *const c_void);
+    let address = near_or("text", eighth as Text as *const c_void);
     let prototype = "int text(const char *s, int a)";
     let call = format!("(call $f (i32.const {DATA_AT}) (local.get $last))");
     Row {
@@ -113,7 +115,8 @@ fn text_row() -> Row {
             let call = |f, last: i32, _| unsafe {
                 transmute::<*const c_void, Text>(f)(PORTCULL.as_ptr(), last)
             };
-            Ok(c_loops(address, 1, call, |last, n| last ^ n))
+            let near = near::loops("pointer", "int", address, Address(PORTCULL.as_ptr().cast()));
+            Ok(near.unwrap_or_else(|| c_loops(address, 1, call, |last, n| last ^ n)))
         }),
         wrap: Box::new(move |store| {
             let address = std::hint::black_box(address);
@@ -147,7 +150,7 @@ unsafe extern "C" fn swapped(p: Pair) -> Pair {
 }
 
 fn swap() -> Row {
-    let address = Address(swapped as Swap as *const c_void);
+    let address = near_or("swap", swapped as Swap as *const c_void);
     let prototype = "struct pair swap(struct pair p)";
     let at = format!("(i32.const {PAIR_AT})");
     let mut guest = Guest::chained("bench", "swap", "i32 i32", "f64", "");
@@ -171,7 +174,9 @@ fn swap() -> Row {
             // SAFETY: the function is of this type.
             let call = |f, last: Pair, _| unsafe { transmute::<*const c_void, Swap>(f)(last) };
             let nothing = |last: Pair, _| Pair { x: 0.5 * last.x, ..last };
-            Ok(c_loops(address, Pair { x: 1.0, y: 2.0 }, call, nothing))
+            let near = near::loops("doubles", "double", address, Address(std::ptr::null()));
+            let start = Pair { x: 1.0, y: 2.0 };
+            Ok(near.unwrap_or_else(|| c_loops(address, start, call, nothing)))
         }),
         wrap: Box::new(move |store| {
             let address = std::hint::black_box(address);
@@ -215,7 +220,7 @@ unsafe extern "C" fn length_of(s: *const Span, a: i32) -> i32 {
 static SPAN: Span = Span { start: 1, length: 2 };
 
 fn within() -> Row {
-    let address = Address(length_of as Within as *const c_void);
+    let address = near_or("second", length_of as Within as *const c_void);
     let prototype = "int within(const struct span *s, int a)";
     let call = format!("(call $f (i32.const {SPAN_AT}) (local.get $last))");
     let bytes = format!("\\{:02x}\\00\\00\\00\\00\\00\\00\\00\\{:02x}", SPAN.start, SPAN.length);
@@ -239,7 +244,8 @@ fn within() -> Row {
             let call = |f, last: i32, _| unsafe {
                 transmute::<*const c_void, Within>(f)(&raw const SPAN, last)
             };
-            Ok(c_loops(address, 1, call, |last, n| last ^ n))
+            let near = near::loops("pointer", "int", address, Address((&raw const SPAN).cast()));
+            Ok(near.unwrap_or_else(|| c_loops(address, 1, call, |last, n| last ^ n)))
         }),
         wrap: Box::new(move |store| {
             let address = std::hint::black_box(address);
@@ -272,7 +278,7 @@ unsafe extern "C" fn nanoseconds(s: *const Stamp, a: i32) -> i32 {
 static STAMP: Stamp = Stamp { sec: 1, nsec: 2 };
 
 fn since() -> Row {
-    let address = Address(nanoseconds as Since as *const c_void);
+    let address = near_or("second", nanoseconds as Since as *const c_void);
     let prototype = "int since(const struct stamp *s, int a)";
     let call = format!("(call $f (i32.const {STAMP_AT}) (local.get $last))");
     let bytes = format!("\\{:02x}\\00\\00\\00\\{:02x}", STAMP.sec, STAMP.nsec);
@@ -296,7 +302,8 @@ fn since() -> Row {
             let call = |f, last: i32, _| unsafe {
                 transmute::<*const c_void, Since>(f)(&raw const STAMP, last)
             };
-            Ok(c_loops(address, 1, call, |last, n| last ^ n))
+            let near = near::loops("pointer", "int", address, Address((&raw const STAMP).cast()));
+            Ok(near.unwrap_or_else(|| c_loops(address, 1, call, |last, n| last ^ n)))
         }),
         wrap: Box::new(move |store| {
             let address = std::hint::black_box(address);

@@ -14,6 +14,9 @@ mod libraries;
 pub mod machine;
 mod memory;
 pub mod model;
+#[cfg_attr(all(target_arch = "x86_64", unix), path = "near_x86_64.rs")]
+#[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "near_absent.rs")]
+pub mod near;
 mod objects;
 pub mod own;
 pub mod plots;

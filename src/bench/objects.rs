@@ -1,8 +1,9 @@
 //! Rows with handles and with functions of the guest that native code calls back.
 #![expect(unsafe_code, reason = "plays a C library and calls it through addresses")]
 use super::memory::buffer;
+use super::near;
 use super::row::{Address, Grant, Guest, Row, State, c_loops, symbol};
-use super::scalars::own;
+use super::scalars::{near_or, own};
 use crate::interfaces;
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -43,7 +44,7 @@ fn handle() -> Row {
 counter *counter_new(void);
 void counter_free(counter *__consumes c);
 int counter_add(counter *c, int a);";
-    let next = Address(counter_add as Next as *const c_void);
+    let next = near_or("counter_add", counter_add as Next as *const c_void);
     let symbols = vec![
         ("counter_new", Address(counter_new as New as *const c_void)),
         ("counter_free", Address(counter_free as Free as *const c_void)),
@@ -69,7 +70,8 @@ int counter_add(counter *c, int a);";
             let call = move |f, last: i32, _| unsafe {
                 transmute::<*const c_void, Next>(f)(counter.get().cast(), last)
             };
-            Ok(c_loops(next, 1, call, |last, n| last ^ n))
+            let near = near::loops("pointer", "int", next, counter);
+            Ok(near.unwrap_or_else(|| c_loops(next, 1, call, |last, n| last ^ n)))
         }),
         wrap: Box::new(move |store| {
             let next = std::hint::black_box(next);
@@ -145,7 +147,7 @@ fn table(store: &Caller<'_, State>) -> Result<wasmtime::Table> {
 
 fn callback() -> Row {
     const PROTOTYPE: &str = "int apply(int (*f)(int), int x)";
-    let address = Address(apply as Apply as *const c_void);
+    let address = near_or("apply", apply as Apply as *const c_void);
     Row {
         id: "callback".to_owned(),
         title: "callback: int apply(int (*f)(int), int)".to_owned(),
@@ -171,7 +173,9 @@ fn callback() -> Row {
             // SAFETY: the functions are of these types.
             let call =
                 |f, last: i32, _| unsafe { transmute::<*const c_void, Apply>(f)(triple, last) };
-            Ok(c_loops(address, 1, call, |last, n| last ^ n))
+            let back = near_or("triple", triple as Each as *const c_void);
+            let near = near::loops("pointer", "int", address, back);
+            Ok(near.unwrap_or_else(|| c_loops(address, 1, call, |last, n| last ^ n)))
         }),
         wrap: Box::new(move |store| {
             let address = std::hint::black_box(address);

@@ -1,5 +1,6 @@
 //! Rows of scalars: `int`s, a `double`, eighteen arguments.
 #![expect(unsafe_code, reason = "plays a C library and calls it through addresses")]
+use super::near;
 use super::row::{Address, Grant, Guest, Row, c_loops};
 use std::ffi::c_void;
 use std::mem::transmute;
@@ -9,6 +10,11 @@ use wasmtime::Func;
 pub(super) fn own(text: &str, symbols: Vec<(&'static str, Address)>) -> Grant {
     let text = format!("#pragma portcullis library \"libbench.so\" module \"bench\"\n{text}\n");
     Grant::Text { text, symbols, libraries: Vec::new() }
+}
+
+/// The function of that name that is where libraries are, or else the one of this program.
+pub(super) fn near_or(name: &str, own: *const c_void) -> Address {
+    near::function(name).unwrap_or(Address(own))
 }
 
 /// `i32`, whatever the name.
@@ -25,7 +31,7 @@ macro_rules! ints {
         unsafe extern "C" fn callee($($name: i32),*) -> i32 {
             7_i32$(.wrapping_add($name))*
         }
-        let address = Address(callee as F as *const c_void);
+        let address = near_or($symbol, callee as F as *const c_void);
         let params: &[&str] = &[$(concat!("int ", stringify!($name))),*];
         let wat: &[&str] = &[$($wat),*];
         let declared = if params.is_empty() { "void".to_owned() } else { params.join(", ") };
@@ -46,7 +52,8 @@ macro_rules! ints {
                     let _ = ($last, $n);
                     transmute::<*const c_void, F>(f)($($value),*)
                 };
-                Ok(c_loops(address, 1, call, |last, n| last ^ n))
+                let near = near::loops($symbol, "int", address, Address(std::ptr::null()));
+                Ok(near.unwrap_or_else(|| c_loops(address, 1, call, |last, n| last ^ n)))
             }),
             wrap: Box::new(move |store| {
                 let address = std::hint::black_box(address);
@@ -94,7 +101,7 @@ unsafe extern "C" fn half_of(x: f64) -> f64 {
 }
 
 fn half() -> Row {
-    let address = Address(half_of as Half as *const c_void);
+    let address = near_or("half", half_of as Half as *const c_void);
     let prototype = "double half(double x)";
     Row {
         id: "half".to_owned(),
@@ -108,7 +115,8 @@ fn half() -> Row {
         c: Box::new(move || {
             // SAFETY: the function is of this type.
             let call = |f, last, _: i32| unsafe { transmute::<*const c_void, Half>(f)(last) };
-            Ok(c_loops(address, 1.0_f64, call, |last, _| 0.5 * last))
+            let near = near::loops("doubles", "double", address, Address(std::ptr::null()));
+            Ok(near.unwrap_or_else(|| c_loops(address, 1.0_f64, call, |last, _| 0.5 * last)))
         }),
         wrap: Box::new(move |store| {
             let address = std::hint::black_box(address);
@@ -135,7 +143,8 @@ unsafe extern "C" fn eighteen(
 }
 
 fn mixed() -> Row {
-    let address = Address(eighteen as Mixed as *const c_void);
+    static DOUBLES: [f64; 8] = [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0];
+    let address = near_or("mixed", eighteen as Mixed as *const c_void);
     let prototype = "int64_t mixed(int64_t a, int64_t b, int64_t c, int64_t d, int64_t e, int64_t f, \
          double p, double q, double r, double s, double t, double u, double v, double w, \
          int64_t g, int64_t h, int64_t i, int64_t j)";
@@ -167,7 +176,8 @@ fn mixed() -> Row {
                 );
                 found
             };
-            Ok(c_loops(address, 1_i64, call, |last, n| last ^ i64::from(n)))
+            let near = near::loops("mixed", "long", address, Address(DOUBLES.as_ptr().cast()));
+            Ok(near.unwrap_or_else(|| c_loops(address, 1_i64, call, |last, n| last ^ i64::from(n))))
         }),
         wrap: Box::new(|_| Err("`Func::wrap` takes 17 parameters at most".to_owned())),
     }

@@ -4,7 +4,7 @@
 use crate::native;
 use libloading::Library;
 use portcullis::bench::row::{Address, c_loops};
-use portcullis::bench::{self, Row};
+use portcullis::bench::{self, Row, near};
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::mem::transmute;
@@ -52,6 +52,73 @@ fn our_loop_makes_the_calls_that_gccs_makes() {
     assert_eq!(theirs.len(), 1000);
     empty(1000);
     assert_eq!(CALLS.take(), []);
+    // The same of the loop that lies where libraries do.
+    if let Some((mut run, mut empty)) = near::loops("ints2", "int", address, address) {
+        run(1000);
+        assert_eq!(CALLS.take(), theirs);
+        empty(1000);
+        assert_eq!(CALLS.take(), []);
+    } else {
+        assert!(cfg!(not(all(target_arch = "x86_64", unix))), "there is one here");
+    }
+}
+
+/// Functions that are written in assembly do what those of the program do.
+#[cfg(all(target_arch = "x86_64", unix))]
+#[test]
+fn near_functions_are_the_functions_of_their_prototypes() {
+    let address = |name: &str| near::function(name).expect("it is there").get();
+    // SAFETY (of every call below): the functions are of these types.
+    macro_rules! call {
+        ($name:literal, fn($($ty:ty),*) -> $result:ty, $($value:expr),*) => {
+            // SAFETY: see above.
+            unsafe { transmute::<*const c_void, unsafe extern "C" fn($($ty),*) -> $result>(address($name))($($value),*) }
+        };
+    }
+    assert_eq!(call!("ints0", fn() -> i32,), 7);
+    assert_eq!(call!("ints1", fn(i32) -> i32, 1), 8);
+    assert_eq!(call!("ints3", fn(i32, i32, i32) -> i32, 1, 20, 300), 328);
+    assert_eq!(call!("ints4", fn(i32, i32, i32, i32) -> i32, 1, 20, 300, 4000), 4328);
+    assert_eq!(call!("ints6", fn(i32, i32, i32, i32, i32, i32) -> i32, 1, 2, 3, 4, 50, 600), 667);
+    #[rustfmt::skip]
+    type Twelve = unsafe extern "C" fn(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32, i32) -> i32;
+    // SAFETY: see above.
+    let sum = unsafe {
+        transmute::<*const c_void, Twelve>(address("ints12"))(
+            1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1000,
+        )
+    };
+    assert_eq!(sum, 7 + 66 + 1000);
+    assert_eq!(call!("half", fn(f64) -> f64, 5.0), 2.5);
+    let bytes = *b"portcullis";
+    assert_eq!(
+        call!("buffer", fn(*const u8, i32, usize) -> i32, bytes.as_ptr(), 1, 3),
+        1 + i32::from(b'r')
+    );
+    assert_eq!(call!("text", fn(*const u8, i32) -> i32, bytes.as_ptr(), 1), 1 + i32::from(b'l'));
+    let words = [1_i64, 42];
+    assert_eq!(call!("second", fn(*const i64, i32) -> i32, words.as_ptr(), 8), 50);
+    let mut counter = 5;
+    assert_eq!(call!("counter_add", fn(*mut i32, i32) -> i32, &raw mut counter, 8), 13);
+    assert_eq!(counter, 13);
+    extern "C" fn square(x: i32) -> i32 {
+        x * x
+    }
+    assert_eq!(call!("apply", fn(extern "C" fn(i32) -> i32, i32) -> i32, square, 7), 50);
+    assert_eq!(call!("triple", fn(i32) -> i32, 7), 21);
+    #[repr(C)]
+    struct Pair(f64, f64);
+    let swapped = call!("swap", fn(Pair) -> Pair, Pair(1.0, 2.0));
+    assert_eq!((swapped.0, swapped.1), (2.0, 1.0));
+    #[rustfmt::skip]
+    type Mixed = unsafe extern "C" fn(i64, i64, i64, i64, i64, i64, f64, f64, f64, f64, f64, f64, f64, f64, i64, i64, i64, i64) -> i64;
+    // SAFETY: see above.
+    let mixed = |last: f64| unsafe {
+        transmute::<*const c_void, Mixed>(address("mixed"))(
+            1, 2, 3, 4, 5, 6, 1., 1., 1., 1., 1., 1., 1., last, 7, 8, 9, 10,
+        )
+    };
+    assert_eq!((mixed(-6.5), mixed(-7.5)), (56, 55));
 }
 
 #[test]

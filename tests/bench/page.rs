@@ -74,6 +74,39 @@ fn said<'d>(document: &'d str, name: &str) -> &'d str {
     rest.split('"').next().unwrap_or_default()
 }
 
+/// A drawing has at least so many marks and labels, and all are inside of it and have a size.
+fn is_whole(plot: &[&str], marks: u32, labels: u32) {
+    let [title, marks_found, labels_found] = plot[..] else { panic!("{plot:?}") };
+    for (what, least, counted) in [("marks", marks, marks_found), ("labels", labels, labels_found)]
+    {
+        let (inside, all) = counted.split_once('/').expect("two numbers");
+        assert_eq!(inside, all, "{title}: all {what} are inside of the drawing, and have a size");
+        assert!(all.parse::<u32>().expect("a number") >= least, "{title}: {all} {what}");
+    }
+}
+
+#[test]
+fn drawings_of_explain_are_whole_too() {
+    let Some(browser) = browser() else { return };
+    let folder = TempDir::new().expect("a temporary folder");
+    let file = folder.path().join("explain.html");
+    let text = "double f(const struct stamp { long sec; int nsec; short a[6]; } *s, int a, double x, long b, \
+                long c, long d, long e, char last)";
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let output = explain.args(["explain", text, "--html"]).arg(&file).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = fs::read_to_string(file).expect("it was written");
+    let page = page.replace("</body>", &format!("{QUESTIONS}</body>"));
+    let (document, log) = opened(&browser, &page, false);
+    assert!(!log.contains("CONSOLE"), "{log}");
+    let plots: Vec<Vec<&str>> =
+        said(&document, "says").split(" | ").map(|plot| plot.split("; ").collect()).collect();
+    assert_eq!(plots.len(), 2, "{plots:?}");
+    // A struct: two sides with three fields each. Registers: a byte a mark.
+    is_whole(&plots[0], 8, 11);
+    is_whole(&plots[1], 8 * 8, 20);
+}
+
 #[test]
 fn the_page_opens_without_errors_and_its_plots_have_marks_and_labels() {
     let Some(browser) = browser() else { return };
@@ -88,17 +121,7 @@ fn the_page_opens_without_errors_and_its_plots_have_marks_and_labels() {
     let plots: Vec<Vec<&str>> =
         said(&document, "says").split(" | ").map(|plot| plot.split("; ").collect()).collect();
     assert_eq!(plots.len(), 4, "{plots:?}");
-    for plot in &plots {
-        let [title, marks, labels] = plot[..] else { panic!("{plot:?}") };
-        for (what, least, counted) in [("marks", 6, marks), ("labels", 8, labels)] {
-            let (inside, all) = counted.split_once('/').expect("two numbers");
-            assert_eq!(
-                inside, all,
-                "{title}: all {what} are inside of the drawing, and have a size"
-            );
-            assert!(all.parse::<u32>().expect("a number") >= least, "{title}: {all} {what}");
-        }
-    }
+    plots.iter().for_each(|plot| is_whole(plot, 6, 8));
     assert_eq!(said(&document, "ground"), "light");
     // A table beside each plot, and nothing of the guest's or user's text is markup.
     assert!(document.matches("<table>").count() >= plots.len());
