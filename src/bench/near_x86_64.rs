@@ -12,10 +12,17 @@ use std::mem::transmute;
 use std::ptr;
 use std::sync::OnceLock;
 
-// A loop gets: where the function's address is, which it reads in each turn; how many turns; and a pointer to pass.
-// Its registers: r12, ebx, r13. The functions' stack arguments are at rsp.
+// Labels are global, because what refers to them may be compiled apart, and hidden. A loop gets: where the
+// function's address is, which it reads in each turn; how many turns; and a pointer to pass. It keeps them in r12, ebx and
+// r13. The functions' stack arguments are at rsp.
 std::arch::global_asm!(
     r#"
+.macro PORTCULLIS_LABEL name
+    .balign 64
+    .globl \name
+    .hidden \name
+\name:
+.endm
 .macro PORTCULLIS_ENTER
     push rbp
     mov rbp, rsp
@@ -43,44 +50,37 @@ std::arch::global_asm!(
     pop rbx
     pop rbp
     ret
-    .balign 32
 .endm
     .text
     .balign 64
-portcullis_near_start:
+    PORTCULLIS_LABEL portcullis_near_start
 
-portcullis_f_ints0:
+    PORTCULLIS_LABEL portcullis_f_ints0
     mov eax, 7
     ret
-    .balign 32
-portcullis_f_ints1:
+    PORTCULLIS_LABEL portcullis_f_ints1
     lea eax, [rdi + 7]
     ret
-    .balign 32
-portcullis_f_ints2:
+    PORTCULLIS_LABEL portcullis_f_ints2
     lea eax, [rdi + rsi + 7]
     ret
-    .balign 32
-portcullis_f_ints3:
+    PORTCULLIS_LABEL portcullis_f_ints3
     lea eax, [rdi + rsi + 7]
     add eax, edx
     ret
-    .balign 32
-portcullis_f_ints4:
+    PORTCULLIS_LABEL portcullis_f_ints4
     lea eax, [rdi + rsi + 7]
     add eax, edx
     add eax, ecx
     ret
-    .balign 32
-portcullis_f_ints6:
+    PORTCULLIS_LABEL portcullis_f_ints6
     lea eax, [rdi + rsi + 7]
     add eax, edx
     add eax, ecx
     add eax, r8d
     add eax, r9d
     ret
-    .balign 32
-portcullis_f_ints8:
+    PORTCULLIS_LABEL portcullis_f_ints8
     lea eax, [rdi + rsi + 7]
     add eax, edx
     add eax, ecx
@@ -89,8 +89,7 @@ portcullis_f_ints8:
     add eax, [rsp + 8]
     add eax, [rsp + 16]
     ret
-    .balign 32
-portcullis_f_ints12:
+    PORTCULLIS_LABEL portcullis_f_ints12
     lea eax, [rdi + rsi + 7]
     add eax, edx
     add eax, ecx
@@ -103,14 +102,12 @@ portcullis_f_ints12:
     add eax, [rsp + 40]
     add eax, [rsp + 48]
     ret
-    .balign 32
-portcullis_f_half:
+    PORTCULLIS_LABEL portcullis_f_half
     mov rax, 0x3fe0000000000000
     movq xmm1, rax
     mulsd xmm0, xmm1
     ret
-    .balign 32
-portcullis_f_mixed:
+    PORTCULLIS_LABEL portcullis_f_mixed
     lea rax, [rdi + rsi]
     add rax, rdx
     add rax, rcx
@@ -133,34 +130,28 @@ portcullis_f_mixed:
     seta cl
     add rax, rcx
     ret
-    .balign 32
-portcullis_f_buffer:
+    PORTCULLIS_LABEL portcullis_f_buffer
     movzx eax, byte ptr [rdi + rdx - 1]
     add eax, esi
     ret
-    .balign 32
-portcullis_f_text:
+    PORTCULLIS_LABEL portcullis_f_text
     movzx eax, byte ptr [rdi + 7]
     add eax, esi
     ret
-    .balign 32
-portcullis_f_swap:
+    PORTCULLIS_LABEL portcullis_f_swap
     movapd xmm2, xmm0
     movapd xmm0, xmm1
     movapd xmm1, xmm2
     ret
-    .balign 32
-portcullis_f_second:
+    PORTCULLIS_LABEL portcullis_f_second
     mov eax, [rdi + 8]
     add eax, esi
     ret
-    .balign 32
-portcullis_f_counter_add:
+    PORTCULLIS_LABEL portcullis_f_counter_add
     add [rdi], esi
     mov eax, [rdi]
     ret
-    .balign 32
-portcullis_f_apply:
+    PORTCULLIS_LABEL portcullis_f_apply
     sub rsp, 8
     mov rax, rdi
     mov edi, esi
@@ -168,38 +159,37 @@ portcullis_f_apply:
     add eax, 1
     add rsp, 8
     ret
-    .balign 32
-portcullis_f_triple:
+    PORTCULLIS_LABEL portcullis_f_triple
     lea eax, [rdi + 2 * rdi]
     ret
     .balign 32
 
-portcullis_c_ints0:
+    PORTCULLIS_LABEL portcullis_c_ints0
     PORTCULLIS_ENTER
     PORTCULLIS_CALL
-portcullis_c_ints1:
+    PORTCULLIS_LABEL portcullis_c_ints1
     PORTCULLIS_ENTER
     mov edi, eax
     PORTCULLIS_CALL
-portcullis_c_ints2:
+    PORTCULLIS_LABEL portcullis_c_ints2
     PORTCULLIS_ENTER
     mov edi, eax
     mov esi, ebx
     PORTCULLIS_CALL
-portcullis_c_ints3:
+    PORTCULLIS_LABEL portcullis_c_ints3
     PORTCULLIS_ENTER
     mov edi, eax
     mov esi, ebx
     mov edx, 2
     PORTCULLIS_CALL
-portcullis_c_ints4:
+    PORTCULLIS_LABEL portcullis_c_ints4
     PORTCULLIS_ENTER
     mov edi, eax
     mov esi, ebx
     mov edx, 2
     mov ecx, 3
     PORTCULLIS_CALL
-portcullis_c_ints6:
+    PORTCULLIS_LABEL portcullis_c_ints6
     PORTCULLIS_ENTER
     mov edi, eax
     mov esi, ebx
@@ -208,7 +198,7 @@ portcullis_c_ints6:
     mov r8d, 4
     mov r9d, 5
     PORTCULLIS_CALL
-portcullis_c_ints8:
+    PORTCULLIS_LABEL portcullis_c_ints8
     PORTCULLIS_ENTER
     mov edi, eax
     mov esi, ebx
@@ -219,7 +209,7 @@ portcullis_c_ints8:
     mov dword ptr [rsp], 6
     mov dword ptr [rsp + 8], 7
     PORTCULLIS_CALL
-portcullis_c_ints12:
+    PORTCULLIS_LABEL portcullis_c_ints12
     PORTCULLIS_ENTER
     mov edi, eax
     mov esi, ebx
@@ -234,7 +224,7 @@ portcullis_c_ints12:
     mov dword ptr [rsp + 32], 10
     mov dword ptr [rsp + 40], 11
     PORTCULLIS_CALL
-portcullis_c_mixed:
+    PORTCULLIS_LABEL portcullis_c_mixed
     PORTCULLIS_ENTER
     mov rdi, rax
     mov esi, ebx
@@ -255,18 +245,18 @@ portcullis_c_mixed:
     movsd xmm6, [r13 + 48]
     movsd xmm7, [r13 + 56]
     PORTCULLIS_CALL
-portcullis_c_buffer:
+    PORTCULLIS_LABEL portcullis_c_buffer
     PORTCULLIS_ENTER
     mov rdi, r13
     mov esi, eax
     mov edx, 64
     PORTCULLIS_CALL
-portcullis_c_pointer:
+    PORTCULLIS_LABEL portcullis_c_pointer
     PORTCULLIS_ENTER
     mov rdi, r13
     mov esi, eax
     PORTCULLIS_CALL
-portcullis_c_doubles:
+    PORTCULLIS_LABEL portcullis_c_doubles
     mov rax, 0x3ff0000000000000
     movq xmm0, rax
     mov rax, 0x4000000000000000
@@ -274,7 +264,7 @@ portcullis_c_doubles:
     PORTCULLIS_ENTER
     PORTCULLIS_CALL
 
-portcullis_e_int:
+    PORTCULLIS_LABEL portcullis_e_int
     mov eax, 1
     .balign 32
 2:
@@ -282,8 +272,7 @@ portcullis_e_int:
     dec esi
     jne 2b
     ret
-    .balign 32
-portcullis_e_long:
+    PORTCULLIS_LABEL portcullis_e_long
     mov eax, 1
     .balign 32
 2:
@@ -291,8 +280,7 @@ portcullis_e_long:
     dec esi
     jne 2b
     ret
-    .balign 32
-portcullis_e_double:
+    PORTCULLIS_LABEL portcullis_e_double
     mov rax, 0x3ff0000000000000
     movq xmm0, rax
     mov rax, 0x3fe0000000000000
@@ -304,7 +292,8 @@ portcullis_e_double:
     jne 2b
     ret
     .balign 64
-portcullis_near_end:
+    PORTCULLIS_LABEL portcullis_near_end
+.purgem PORTCULLIS_LABEL
 .purgem PORTCULLIS_ENTER
 .purgem PORTCULLIS_CALL
 "#
