@@ -134,28 +134,29 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     // The guests come first: their guard wants a library that is not in use.
-    let mut sides: [(&str, Box<dyn Side>); 3] = [
+    let mut sides: [(&str, Box<dyn Side>); 4] = [
         ("interpreter", Box::new(Guest::new(Tier::Interpreter))),
         ("template", Box::new(Guest::new(Tier::Template))),
+        ("cranelift", Box::new(Guest::new(Tier::Cranelift))),
         ("native", Box::new(Native::build())),
     ];
     for (name, side) in &mut sides {
         assert_eq!(side.open(), 0, "{name}");
         side.round(); // to warm up
     }
-    let mut times: [[Vec<f64>; 2]; 3] = Default::default();
+    let mut times: [[Vec<f64>; 2]; 4] = Default::default();
     for round in 0..rounds {
-        for turn in 0..3 {
-            let at = (turn + round) % 3;
+        for turn in 0..4 {
+            let at = (turn + round) % 4;
             let taken = sides[at].1.round();
             times[at][0].push(taken[0]);
             times[at][1].push(taken[1]);
         }
     }
     for (what, (name, aim)) in AIMS.into_iter().enumerate() {
-        let native = &times[2][what];
+        let native = &times[3][what];
         println!("{name}: native {:.1} ms", Interval::of(native).median);
-        for (side, (tier, _)) in sides.iter().enumerate().take(2) {
+        for (side, (tier, _)) in sides.iter().enumerate().take(3) {
             let ratio = Interval::of(&paired(&times[side][what], native, |guest, c| guest / c));
             let Interval { low, median, high } = ratio;
             let verdict = ratio.at_most(aim);

@@ -4,7 +4,7 @@
 //! native build (`native_guests`), and from `expected.txt`. The command line is tested elsewhere.
 #![cfg(feature = "cli")] // for wasmtime-wasi
 
-use portcullis::host::{Bridge, Natives};
+use portcullis::host::{Bridge, Natives, Tier};
 use portcullis::interfaces;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +12,10 @@ use wasmtime::{Engine, Linker, Module, Store};
 use wasmtime_wasi::p1::{WasiP1Ctx, add_to_linker_sync};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
+
+/// The tier that calls use where they can: in `guests_compiled`, of which this is a module, machine code.
+const MOST: Tier =
+    if module_path!().len() == "guests".len() { Tier::Template } else { Tier::Cranelift };
 
 struct State {
     wasi: WasiP1Ctx,
@@ -34,7 +38,7 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn bridge() -> Bridge {
-    let mut builder = Bridge::builder(&Engine::default());
+    let mut builder = Bridge::builder(&Engine::default()).max_tier(MOST);
     for (_, shipped) in interfaces::all() {
         builder = builder.grant(shipped).expect("the shipped interfaces can be granted together");
     }

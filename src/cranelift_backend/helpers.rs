@@ -38,6 +38,8 @@ pub(super) enum Helper {
     EnterHandle,
     /// As `EnterHandle`, and notes on it that a call uses it.
     MarkHandle,
+    /// As `MarkHandle`, of the only handle of a call, which may get it for itself.
+    EnterAlone,
     /// Takes back what was noted.
     LeaveHandle,
     /// Reserves handles; 0 when there is no room.
@@ -70,6 +72,7 @@ impl Helper {
             Helper::RemainderUnsigned => "remainder_unsigned",
             Helper::EnterHandle => "enter_handle",
             Helper::MarkHandle => "mark_handle",
+            Helper::EnterAlone => "enter_alone",
             Helper::LeaveHandle => "leave_handle",
             Helper::ReserveHandles => "reserve_handles",
             Helper::ErrnoLocation => "errno_location",
@@ -92,6 +95,7 @@ impl Helper {
             Helper::RemainderUnsigned => remainder_unsigned as *const (),
             Helper::EnterHandle => enter_handle::<false> as *const (),
             Helper::MarkHandle => enter_handle::<true> as *const (),
+            Helper::EnterAlone => enter_alone as *const (),
             Helper::LeaveHandle => leave_handle as *const (),
             Helper::ReserveHandles => reserve_handles as *const (),
             Helper::ErrnoLocation => libc::__errno_location as *const (),
@@ -110,7 +114,7 @@ impl Helper {
             Helper::TextLength | Helper::TextLength16 | Helper::TextLength32 => (2, 1),
             Helper::Divide | Helper::Remainder => (2, 1),
             Helper::DivideUnsigned | Helper::RemainderUnsigned => (2, 1),
-            Helper::EnterHandle | Helper::MarkHandle => (4, 1),
+            Helper::EnterHandle | Helper::MarkHandle | Helper::EnterAlone => (4, 1),
             Helper::LeaveHandle => (3, 0),
             Helper::ReserveHandles => (2, 1),
             Helper::ErrnoLocation => (0, 1),
@@ -175,15 +179,40 @@ fn fate_of(number: u64) -> Fate {
     fates.find(|one| *one as u64 == number).unwrap_or(Fate::Consumed)
 }
 
+/// # Safety
+/// As [`enter_handle`].
+unsafe extern "C" fn enter_alone(
+    store: *const StoreBlock,
+    handle: u64,
+    kind: u64,
+    fate: u64,
+) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    let store = unsafe { &*store };
+    let (Ok(handle), Ok(kind)) = (u32::try_from(handle), u32::try_from(kind)) else {
+        return ptr::null_mut();
+    };
+    let (alone, fate) = (fate & Helper::ALONE != 0, fate_of(fate & !Helper::ALONE));
+    let entered = store.with_handles(|handles| {
+        assist::enter_alone(handles, handle, HandleType(kind), fate, alone)
+    });
+    entered.unwrap_or(ptr::null_mut())
+}
+
 /// Beside the numbers of fates.
 const EXCLUSIVE: u64 = 3;
+const ALONE: u64 = 4;
 
 impl Helper {
+    /// Beside a fate, for [`Helper::EnterAlone`]: nobody else may use the handle.
+    pub(super) const ALONE: u64 = 0x100;
+
     /// How [`Helper::LeaveHandle`] is told what was noted.
     pub(super) fn noted(noted: Noted) -> u64 {
         match noted {
             Noted::Used(fate) => fate as u64,
             Noted::Exclusive => EXCLUSIVE,
+            Noted::Alone => ALONE,
         }
     }
 }
@@ -194,7 +223,11 @@ unsafe extern "C" fn leave_handle(store: *const StoreBlock, handle: u64, noted: 
     // SAFETY: the caller's promise.
     let store = unsafe { &*store };
     let Ok(handle) = u32::try_from(handle) else { return };
-    let noted = if noted == EXCLUSIVE { Noted::Exclusive } else { Noted::Used(fate_of(noted)) };
+    let noted = match noted {
+        EXCLUSIVE => Noted::Exclusive,
+        ALONE => Noted::Alone,
+        fate => Noted::Used(fate_of(fate)),
+    };
     store.with_handles(|handles| assist::leave(handles, handle, noted));
 }
 

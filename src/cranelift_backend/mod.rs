@@ -178,7 +178,7 @@ pub unsafe fn run(
     interpret::with_frame(plan, |frame| unsafe {
         let enter = || entry.enter(binding, slots, frame);
         let status = if entry.assisted {
-            run_assisted(plan, binding, slots, frame, guest, enter)?
+            run_assisted(plan, binding, slots, frame, guest, None, enter)?
         } else {
             enter()
         };

@@ -17,7 +17,6 @@ use super::tier::Runner;
 use super::trampolines::Entry;
 use crate::plan::binding::Strays;
 use crate::plan::frame::{FrameHead, GuestSlot};
-use crate::plan::interpret::assist::run_assisted;
 use crate::plan::interpret::{
     self, Fallback, Guest, Halt, Quick, Status, Stop, has_small_frame, with_small_frame,
 };
@@ -29,6 +28,7 @@ use std::ptr;
 use std::sync::Arc;
 use wasmtime::{Caller, Memory, ValRaw};
 
+mod assisted;
 mod direct;
 
 /// See the module. What every call reads stands first and is not behind another pointer.
@@ -237,42 +237,6 @@ impl Bound {
         }
         // SAFETY: the caller's promise.
         unsafe { self.call(caller, slots) }
-    }
-
-    /// As [`Bound::call_compiled`], for trampolines that call out to the interpreter.
-    ///
-    /// # Safety
-    /// As there; the memory is settled, and there is stack.
-    #[inline(never)]
-    unsafe fn call_assisted<T: 'static>(
-        &self,
-        entry: Entry,
-        mut caller: Caller<'_, T>,
-        slots: &mut [MaybeUninit<ValRaw>],
-    ) -> wasmtime::Result<()> {
-        let memory = self.known_memory.get();
-        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
-        let at = slots.as_mut_ptr().cast();
-        let done = with_small_frame(|frame| {
-            // SAFETY: as in `Host::run`, and the memory is known well enough: see the module. The frame is one
-            // of the plan, and the overload keeps the trampoline alive.
-            unsafe {
-                let enter = || entry.enter(&self.binding, at, frame);
-                run_assisted(&self.plan, &self.binding, at, frame, &mut host, enter)
-            }
-        });
-        match done {
-            Ok(Status::Redo) => {
-                // SAFETY: the caller's promise; what was done has been undone.
-                return unsafe { self.fall_back(Fallback::Redo, caller, slots) };
-            }
-            Ok(Status::Done | Status::Resume) => {}
-            Err(stop) => return Err(host.raise(&self.overload, &self.binding, *stop)),
-        }
-        if self.keeps_errno {
-            self.instance.errno.set(self.binding.errno.get());
-        }
-        Ok(())
     }
 
     /// Does the work after a call that a trampoline has made.

@@ -24,10 +24,16 @@ impl Lower<'_> {
         self.unless_null(number, null, done, 1);
         let store = self.store_block();
         let kind = self.handle_type(kind);
-        let noted = Noted::Used(fate);
-        let fate = self.constant(fate as u64);
         let marks = self.plan.facts.marks;
-        let helper = if marks { Helper::MarkHandle } else { Helper::EnterHandle };
+        let (helper, noted, fate) = match self.alone {
+            Some((_, exclusive)) => {
+                let alone = if exclusive.is_some() { Helper::ALONE } else { 0 };
+                (Helper::EnterAlone, Noted::Alone, fate as u64 | alone)
+            }
+            None if marks => (Helper::MarkHandle, Noted::Used(fate), fate as u64),
+            None => (Helper::EnterHandle, Noted::Used(fate), fate as u64),
+        };
+        let fate = self.constant(fate);
         // The table knows more than an entry says: what lends a handle may be in use by a call alone.
         let pointer = self.ask(helper, &[store, number, kind, fate]);
         self.check(pointer);
@@ -35,7 +41,8 @@ impl Lower<'_> {
         self.b.switch_to_block(done);
         self.place(to, Word::integer(results[0]));
         if marks {
-            self.note_handle(index, number, noted);
+            let last = self.alone.and_then(|(_, exclusive)| exclusive).unwrap_or(index);
+            self.note_handle(last, number, noted);
         }
     }
 

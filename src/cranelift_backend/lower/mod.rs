@@ -32,7 +32,9 @@ use super::machine::Outside;
 use super::signature::NativeSignature;
 use super::{Unsupported, direct};
 use crate::plan::binding::Binding;
-use crate::plan::interpret::assist::{Noted, calls_out, is_assisted, is_called_out, runs_closures};
+use crate::plan::interpret::assist::{
+    Noted, alone, calls_out, is_assisted, is_called_out, runs_closures,
+};
 use crate::plan::op::Op;
 use crate::plan::{Kind, Plan};
 use cranelift_codegen::ir::{AbiParam, Block, FuncRef, Function, Signature, Value, types};
@@ -113,6 +115,8 @@ struct Lower<'a> {
     undoes: bool,
     /// What was noted on handles, until the call is over.
     noted: Vec<(Value, Noted)>,
+    /// The only handle that is marked: see [`alone`].
+    alone: Option<(u16, Option<usize>)>,
 }
 
 /// A way out of a trampoline whose checks have failed before the call.
@@ -193,6 +197,7 @@ pub(super) fn lower(
         calls_out: calls_out(plan),
         undoes: false,
         noted: Vec::new(),
+        alone: alone(plan),
     };
     lower.pass_gate();
     lower.load_memory();

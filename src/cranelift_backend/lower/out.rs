@@ -132,6 +132,8 @@ impl Lower<'_> {
             }
             LifeOp::Recall { to, .. } => self.call_out(index, &[Left::Integer(to)]),
             LifeOp::Keep { at, .. } => self.call_out(index, &[Left::Word(at)]),
+            // The op that has entered the handle has done it.
+            LifeOp::Exclusive { .. } if self.alone.is_some() => {}
             LifeOp::Exclusive { .. } | LifeOp::Capturable { .. } => self.call_out(index, &[]),
             LifeOp::ConsumeHeld { .. }
             | LifeOp::Retain { .. }

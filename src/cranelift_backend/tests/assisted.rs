@@ -138,7 +138,7 @@ fn check(case: &Case) {
         let mut guest = Nobody;
         // SAFETY: likewise; the trampoline was made of the plan.
         let ended = with_frame(&plan, |frame| unsafe {
-            run_assisted(&plan, binding, slots, frame, &mut guest, || {
+            run_assisted(&plan, binding, slots, frame, &mut guest, None, || {
                 let ended = trampoline.entry().enter(binding, slots, frame);
                 status.set(Some((ended, CALLS.get())));
                 ended

@@ -22,14 +22,17 @@
 //! Not here: which ops are called out (`cranelift_backend::lower`).
 use super::callback::{Now, Running, let_go, strays};
 use super::space::Space;
-use super::{Failure, Guest, Status, Stop, after, before, keep_errno, life, resume, stub, unmark};
+use super::{
+    Failure, Guest, Quick, Status, Stop, after, before, keep_errno, life, resume, stub, unmark,
+};
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, GuestSlot};
-use crate::plan::handles::HandleTable;
+use crate::plan::handles::{HandleTable, HandleType};
 use crate::plan::moves::MoveKind;
-use crate::plan::op::{Fate, Op, Stub};
+use crate::plan::op::{Fate, LifeOp, Op, Stub};
 use crate::signature::Variadic;
+use std::ffi::c_void;
 use std::ptr;
 
 /// What a call of a trampoline has besides its frame.
@@ -147,7 +150,7 @@ pub fn is_called_out(plan: &Plan, op: &Op) -> bool {
 ///
 /// # Safety
 /// As [`run`](super::run); `frame` is one of the plan, and nothing else uses it. `enter` is a trampoline that
-/// was made of this plan or one that has the same code.
+/// was made of this plan or one that has the same code, `quick` of this plan.
 #[inline]
 pub unsafe fn run_assisted(
     plan: &Plan,
@@ -155,6 +158,7 @@ pub unsafe fn run_assisted(
     slots: *mut GuestSlot,
     frame: *mut FrameHead,
     guest: &mut dyn Guest,
+    quick: Option<&Quick>,
     enter: impl FnOnce() -> Status,
 ) -> Result<Status, Box<Stop>> {
     // SAFETY: nobody reaches the host's side but through `running` until the trampoline is left.
@@ -174,6 +178,13 @@ pub unsafe fn run_assisted(
     // SAFETY: the trampoline has made the call and filled the frame; nobody else reaches the running
     // call or the guest any more.
     unsafe {
+        if !(*assisted).running.has_stopped()
+            && let Some(quick) = quick
+            && (*binding.store).strays.is_empty()
+            && quick.end_held(&Space::new(plan, binding, frame), slots)
+        {
+            return Ok(Status::Done);
+        }
         let (memory, kept) = (*assisted).running.take_all();
         let kept = kept.or_else(|| {
             runs_closures(plan).then(|| strays((*binding.store).strays.take())).flatten()
@@ -297,11 +308,66 @@ pub unsafe extern "C" fn end(frame: *mut FrameHead) -> u64 {
 
 /// Takes back what a call has noted on a handle.
 pub fn leave(handles: &mut HandleTable, handle: u32, noted: Noted) {
-    let mark = match noted {
-        Noted::Used(fate) => life::Mark::Used(fate),
-        Noted::Exclusive => life::Mark::Exclusive,
+    match noted {
+        Noted::Used(fate) => life::Mark::Used(fate).take_back(handles, handle),
+        Noted::Exclusive => life::Mark::Exclusive.take_back(handles, handle),
+        Noted::Alone if handle == 0 => {}
+        Noted::Alone => handles.leave_alone(handle),
+    }
+}
+
+/// The only handle that the ops of a plan mark, and the position of the op that gives it to the call alone, if there is
+/// one: both can be done at once.
+#[must_use]
+pub fn alone(plan: &Plan) -> Option<(u16, Option<usize>)> {
+    let mut handle = None;
+    let mut exclusive = None;
+    let mut passed = false;
+    for (index, op) in plan.ops.iter().enumerate().take(plan.call.into()) {
+        match *op {
+            Op::Handle { slot, fate, .. } if handle.is_none() && fate != Fate::Consumed => {
+                handle = Some(slot);
+            }
+            Op::Life(LifeOp::Exclusive { slot, own: false })
+                if handle == Some(slot) && exclusive.is_none() && !passed =>
+            {
+                exclusive = Some(index);
+            }
+            Op::Life(LifeOp::Cookie { .. }) => {}
+            // They may mark handles, too, or look at what is marked.
+            Op::Handle { .. } | Op::Life(_) | Op::Deep(_) => return None,
+            // What is undone up to the later op must have been done when the first has run.
+            Op::Callback(_) => passed = handle.is_some(),
+            // All others know nothing of handles.
+            _ => {}
+        }
+    }
+    handle.filter(|_| plan.facts.marks).map(|slot| (slot, exclusive))
+}
+
+/// Enters the only handle of a call and, if it is to be `alone`, gives it to the call; `None`, and nothing has
+/// changed, when it is not fit for that.
+pub fn enter_alone(
+    handles: &mut HandleTable,
+    handle: u32,
+    kind: HandleType,
+    fate: Fate,
+    alone: bool,
+) -> Option<*mut c_void> {
+    let invalidated = match fate {
+        Fate::Kept => false,
+        Fate::Invalidated => true,
+        Fate::Consumed => return None,
     };
-    mark.take_back(handles, handle);
+    if let Some(entered) = handles.enter_alone(handle, kind, invalidated, alone) {
+        return Some(entered);
+    }
+    let entered = life::enter(handles, handle, kind, fate, true).ok()?;
+    if alone && handles.hold(handle, kind, false, std::iter::once(handle)).is_err() {
+        handles.leave(handle);
+        return None;
+    }
+    Some(entered)
 }
 
 /// What an op has noted on the handle of a guest slot, until the call is over.
@@ -311,6 +377,8 @@ pub enum Noted {
     Used(Fate),
     /// That nobody else may.
     Exclusive,
+    /// Both at once, by [`enter_alone`].
+    Alone,
 }
 
 impl Noted {

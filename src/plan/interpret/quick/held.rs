@@ -149,6 +149,34 @@ impl Quick {
     }
 }
 
+impl Quick {
+    /// The *after* section of a call that a trampoline has made, with whose handle nothing is noted any more then.
+    /// If not all of it can be done, nothing has happened that may not be done again.
+    ///
+    /// # Safety
+    /// As [`Quick::run_held`]; native code has run and left its results in the frame's record, and the handle is
+    /// entered. Nothing was copied, and nobody has stopped the call.
+    pub(in super::super) unsafe fn end_held(
+        &self,
+        space: &Space<'_>,
+        slots: *mut GuestSlot,
+    ) -> bool {
+        let Some(held) = &self.held else { return false };
+        // SAFETY: the caller's promise.
+        let Ok(result) = (unsafe { after::run(&self.after, space) }) else { return false };
+        // SAFETY: the slot exists, and holds an argument until the result is written.
+        let handle = unsafe { slots.add(held.slot.into()).cast::<u32>().read() };
+        if handle != 0 {
+            space.store().with_handles(|table| table.leave_alone(handle));
+        }
+        if let Some(result) = result {
+            // SAFETY: a plan with a result has a slot for it. It goes over an argument: last of all.
+            unsafe { slots.write(result) };
+        }
+        true
+    }
+}
+
 impl Held {
     /// Enters the handle; its value. `None` when it is not fit for this call: nothing has happened.
     ///
