@@ -227,7 +227,8 @@ pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + std::fmt::Debug + '_
         callees,
         handle_kinds,
         facts,
-        // Only the interpreter's own ops read these, which are given the plan of the call.
+        // Only the interpreter's own ops read these, which are given the plan of the call; of shapes and roots
+        // it counts whether anything goes back.
         shapes: _,
         roots: _,
         records: _,
@@ -236,12 +237,13 @@ pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + std::fmt::Debug + '_
         callbacks,
     } = plan;
     let closures = !callbacks.is_empty();
+    let back = lower::copies_go_back(plan);
     let variadic = prototype.function.variadic != Variadic::No;
     let purposes: Vec<_> = callees.iter().map(|callee| &callee.purpose).collect();
     let kinds: Vec<_> = handle_kinds.iter().map(|kind| (kind.id, kind.drop)).collect();
     let steps: Vec<_> = expressions.iter().map(|expression| &expression.steps).collect();
     let code = (ops, *call, *frame, steps, ranges, moves);
-    (code, *kind, passed, purposes, kinds, *facts, (variadic, closures))
+    (code, *kind, passed, purposes, kinds, *facts, (variadic, closures, back))
 }
 
 #[cfg(all(test, feature = "cranelift"))]

@@ -4,6 +4,7 @@
 //! not in the frame: the native address, the memory, handles, limits. The host owns them (see
 //! `host::bridge`); everything here is plain data.
 use super::handles::{Entry, HandleTable};
+use super::interpret::Spare;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ops::Range;
@@ -50,6 +51,8 @@ pub struct StoreBlock {
     handles: RefCell<HandleTable>,
     /// Calls of closures that were not allowed. Closures share it: they outlive the block.
     pub strays: Arc<Strays>,
+    /// Memory that calls have copied to and that the next one uses again.
+    pub(super) spare_memory: RefCell<Option<Box<Spare>>>,
 }
 
 /// Calls of a store's closures for which no guest code ran: by another thread, from a function that was
@@ -205,6 +208,7 @@ impl StoreBlock {
             handle_count: Cell::new(count),
             handles: RefCell::new(handles),
             strays: Arc::default(),
+            spare_memory: RefCell::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::cranelift_backend::Unsupported;
 use crate::plan::Plan;
 use crate::plan::frame::FrameLayout;
 use crate::plan::moves::{Move, MoveKind};
-use crate::plan::op::{At, Op, Operand, Returns, Width};
+use crate::plan::op::{At, DeepOp, Op, Operand, Returns, Width};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Type, types};
 
@@ -65,12 +65,38 @@ impl After {
 /// An op of a section that is compiled.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Fits { from: Operand, width: Width },
-    FitsObject { moves: u16 },
-    Inside { from: At, to: At },
-    StoreCell { slot: u16, from: At, width: Width },
-    StoreObject { slot: u16, moves: u16 },
-    Return { from: At, returns: Returns },
+    Fits {
+        from: Operand,
+        width: Width,
+    },
+    FitsObject {
+        moves: u16,
+    },
+    Inside {
+        from: At,
+        to: At,
+    },
+    StoreCell {
+        slot: u16,
+        from: At,
+        width: Width,
+    },
+    StoreObject {
+        slot: u16,
+        moves: u16,
+    },
+    Return {
+        from: At,
+        returns: Returns,
+    },
+    /// Nothing: no copy of the plan goes back.
+    Nothing,
+}
+
+/// Whether a copy of the guest's data may go back: never, where all of it is `const`.
+pub(in crate::cranelift_backend) fn copies_go_back(plan: &Plan) -> bool {
+    let links = plan.shapes.iter().flat_map(|shape| &shape.links);
+    plan.roots.iter().chain(links).any(|link| link.direction.is_out())
 }
 
 /// What a trampoline does for an op; `None` when the interpreter must do it.
@@ -87,6 +113,9 @@ fn step(plan: &Plan, op: &Op) -> Option<Step> {
             known(moves).map(|moves| Step::StoreObject { slot, moves })
         }
         Op::Return { from, returns } => Some(Step::Return { from, returns }),
+        Op::Deep(DeepOp::Settle | DeepOp::Commit) => {
+            (!copies_go_back(plan)).then_some(Step::Nothing)
+        }
         Op::Int8 { .. }
         | Op::UInt8 { .. }
         | Op::Int16 { .. }
@@ -144,6 +173,7 @@ fn read_by(plan: &Plan) -> (u8, Vec<Type>) {
     let ops = plan.ops.get(usize::from(plan.call) + 1..).unwrap_or_default();
     for step in ops.iter().filter_map(|op| step(plan, op)) {
         match step {
+            Step::Nothing => {}
             Step::Fits { from, .. } => places.push((from.at, from.width.bytes())),
             Step::StoreCell { from, .. } | Step::Inside { from, .. } => places.push((from, 8)),
             Step::Return { from, returns } => {
@@ -202,6 +232,7 @@ impl Lower<'_> {
                 self.put_together(moves, at)
             }
             Step::Return { from, returns } => self.return_from(from, returns),
+            Step::Nothing => Ok(()),
         }
     }
 

@@ -59,7 +59,7 @@ mod scalars;
 mod side;
 mod values;
 
-pub(super) use after::After;
+pub(super) use after::{After, copies_go_back};
 use side::Side;
 
 /// The namespace of what is outside of the code.

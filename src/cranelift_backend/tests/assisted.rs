@@ -201,6 +201,13 @@ fn both_ways_leave_the_same_behind() {
             ends: refused,
             ..CASE
         },
+        // `const` data never goes back, and neither does what it leads to.
+        Case {
+            text: "int f(const struct { long n; const int *_Nullable next; } *s)",
+            arguments: &[64],
+            memory: &[(64, 5)],
+            ..CASE
+        },
         // A bound that is read from a copy.
         Case {
             text: "int f(const struct { long n; } *box, int *__counted_by(box->n) at)",

@@ -18,6 +18,10 @@ const BLOCK_COST: u64 = 64;
 /// Size of the first chunk and of the others, unless a block asks for more. Chunks are zeroed: most calls copy
 /// little.
 const CHUNKS: [usize; 2] = [256, 4096];
+/// So many blocks are searched one by one, which is quicker than a tree.
+const FIRST: usize = 8;
+/// So many blocks may a store have room for between calls.
+const SPARE_BLOCKS: usize = 64;
 
 /// Copies of guest memory that the call made for native code.
 #[derive(Debug)]
@@ -29,9 +33,14 @@ pub struct CallMemory {
     /// Bytes of the last chunk that are in use.
     used: usize,
     pub blocks: Vec<Block>,
+    /// The number of each block by its address, shape and number of objects: the first ones, which are searched one by
+    /// one, and all others.
+    first: Vec<((u64, u16, u64), u32)>,
     known: BTreeMap<(u64, u16, u64), u32>,
     /// Blocks by their native address, once `order` has been called.
     ordered: Vec<u32>,
+    /// What the store keeps between calls.
+    recycled: Option<Box<Spare>>,
     /// Handles in the copies, marked as in use until the call is over.
     marked: Vec<u32>,
     /// Handles that the call may destroy.
@@ -128,16 +137,40 @@ pub struct Wanted {
     pub align: usize,
 }
 
+/// Memory of calls that are over, for the next one.
+#[derive(Debug, Default)]
+pub struct Spare {
+    /// Zeroed, of the first chunk's size or that of the others, and aligned to 16 bytes.
+    chunk: Option<(*mut u8, Layout)>,
+    chunks: Vec<(*mut u8, Layout)>,
+    blocks: Vec<Block>,
+    first: Vec<((u64, u16, u64), u32)>,
+    ordered: Vec<u32>,
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        if let Some((chunk, layout)) = self.chunk {
+            // SAFETY: allocated in `room` with this layout; nobody else has it.
+            unsafe { dealloc(chunk, layout) };
+        }
+    }
+}
+
 impl CallMemory {
     pub fn new(store: &StoreBlock) -> CallMemory {
+        // The first call of a store, and one inside of another, find nothing.
+        let mut spare = store.spare_memory.take().unwrap_or_default();
         CallMemory {
             copies: Vec::new(),
             bytes: 0,
-            chunks: Vec::new(),
+            chunks: std::mem::take(&mut spare.chunks),
             used: 0,
-            blocks: Vec::new(),
+            blocks: std::mem::take(&mut spare.blocks),
+            first: std::mem::take(&mut spare.first),
             known: BTreeMap::new(),
-            ordered: Vec::new(),
+            ordered: std::mem::take(&mut spare.ordered),
+            recycled: Some(spare),
             marked: Vec::new(),
             doomed: Vec::new(),
             reserved: 0,
@@ -165,7 +198,9 @@ impl CallMemory {
 
     /// The block that was made for that address, shape and number of objects.
     pub fn known(&self, guest: u64, shape: u16, elements: u64) -> Option<u32> {
-        self.known.get(&(guest, shape, elements)).copied()
+        let key = (guest, shape, elements);
+        let first = self.first.iter().find(|(known, _)| *known == key);
+        first.map(|(_, number)| *number).or_else(|| self.known.get(&key).copied())
     }
 
     /// Zeroed memory for a block, which is known from now on by the number that it will have;
@@ -173,7 +208,12 @@ impl CallMemory {
     pub fn room(&mut self, wanted: &Wanted, limit: u64) -> Option<*mut u8> {
         self.count(wanted.host_bytes.checked_add(BLOCK_COST)?, limit)?;
         let number = u32::try_from(self.blocks.len()).ok()?;
-        self.known.insert((wanted.guest, wanted.shape, wanted.elements), number);
+        let key = (wanted.guest, wanted.shape, wanted.elements);
+        if self.first.len() < FIRST {
+            self.first.push((key, number));
+        } else {
+            self.known.insert(key, number);
+        }
         // One byte lies between two blocks: a pointer past the end of one is none to the next.
         let bytes = usize::try_from(wanted.host_bytes).ok()?.checked_add(1)?;
         let start = self.used.next_multiple_of(wanted.align);
@@ -183,6 +223,15 @@ impl CallMemory {
         {
             self.used = start + bytes;
             return Some(chunk.wrapping_add(start));
+        }
+        let fits = |(_, layout): &mut (_, Layout)| {
+            layout.align() >= wanted.align && bytes <= layout.size()
+        };
+        let recycled = self.recycled.as_mut().and_then(|spare| spare.chunk.take_if(fits));
+        if let Some((chunk, layout)) = recycled {
+            self.chunks.push((chunk, layout));
+            self.used = bytes;
+            return Some(chunk);
         }
         let usual = CHUNKS[usize::from(!self.chunks.is_empty())];
         let layout = Layout::from_size_align(bytes.max(usual), wanted.align.max(16)).ok()?;
@@ -250,7 +299,8 @@ impl CallMemory {
         };
         self.indices = self.functions.iter().map(index).collect();
         self.indices.sort_unstable();
-        self.ordered = (0..u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)).collect();
+        self.ordered.clear();
+        self.ordered.extend(0..u32::try_from(self.blocks.len()).unwrap_or(u32::MAX));
         let blocks = &self.blocks;
         self.ordered.sort_unstable_by_key(|number| blocks[*number as usize].host.addr());
     }
@@ -300,19 +350,59 @@ impl CallMemory {
     /// Another walk may begin, whose addresses and shapes have nothing to do with those before. Their copies stay
     /// where they are.
     pub fn forget(&mut self) {
+        self.first.clear();
         self.known.clear();
         self.blocks.clear();
         self.ordered.clear();
     }
 }
 
+impl CallMemory {
+    /// Gives the store back what the next call can use: at most a chunk and the room of some blocks.
+    fn keep_spare(&mut self) {
+        if ptr::eq(self.store, ptr::null()) || self.blocks.capacity() > SPARE_BLOCKS {
+            return;
+        }
+        let Some(mut spare) = self.recycled.take() else { return };
+        let small = |layout: &Layout| layout.align() == 16 && CHUNKS.contains(&layout.size());
+        let last = self.chunks.pop_if(|(_, layout)| spare.chunk.is_none() && small(layout));
+        if let Some((chunk, layout)) = last {
+            // SAFETY: of the last chunk so many bytes were given to blocks, which nobody uses any more.
+            unsafe { chunk.write_bytes(0, self.used.min(layout.size())) };
+            spare.chunk = Some((chunk, layout));
+        }
+        self.free_chunks();
+        self.blocks.clear();
+        self.first.clear();
+        self.ordered.clear();
+        spare.chunks = std::mem::take(&mut self.chunks);
+        spare.blocks = std::mem::take(&mut self.blocks);
+        spare.first = std::mem::take(&mut self.first);
+        spare.ordered = std::mem::take(&mut self.ordered);
+        // SAFETY: the store block outlives every call of its bindings.
+        unsafe { &*self.store }.spare_memory.replace(Some(spare));
+    }
+
+    fn free_chunks(&mut self) {
+        for (chunk, layout) in self.chunks.drain(..) {
+            // SAFETY: allocated in `room` with this layout, freed once.
+            unsafe { dealloc(chunk, layout) };
+        }
+    }
+}
+
 impl Drop for CallMemory {
     fn drop(&mut self) {
         self.let_go();
-        for (chunk, layout) in &self.chunks {
-            // SAFETY: allocated in `room` with this layout, freed once.
-            unsafe { dealloc(*chunk, *layout) };
-        }
+        self.end();
+        self.keep_spare();
+        self.free_chunks();
+    }
+}
+
+impl CallMemory {
+    /// Takes back what was noted in the store.
+    fn end(&mut self) {
         self.spare();
         if self.marked.is_empty() && self.reserved == 0 || ptr::eq(self.store, ptr::null()) {
             return;

@@ -48,6 +48,7 @@ pub(super) use before::load_integer;
 pub(crate) use before::text_length;
 use callback::Closure;
 use copies::CallMemory;
+pub(super) use copies::Spare;
 pub use enter::SUPPORTED;
 pub(crate) use life::enter as enter_handle;
 use memory::{HeapFrame, SMALL_FRAME, SmallFrame};
