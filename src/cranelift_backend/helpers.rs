@@ -208,6 +208,7 @@ impl Helper {
     pub(super) const ALONE: u64 = 0x100;
 
     /// How [`Helper::LeaveHandle`] is told what was noted.
+    #[cfg(feature = "cranelift")]
     pub(super) fn noted(noted: Noted) -> u64 {
         match noted {
             Noted::Used(fate) => fate as u64,

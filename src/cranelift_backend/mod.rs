@@ -17,7 +17,9 @@
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, GuestSlot};
-use crate::plan::interpret::assist::{calls_by_stub, is_assisted, run_assisted};
+#[cfg(feature = "cranelift")]
+use crate::plan::interpret::assist::calls_by_stub;
+use crate::plan::interpret::assist::{copies_go_back, is_assisted, run_assisted};
 use crate::plan::interpret::{self, Guest, Stop};
 use code_memory::Code;
 use machine::Machine;
@@ -237,7 +239,7 @@ pub fn identity(plan: &Plan) -> impl std::hash::Hash + Eq + std::fmt::Debug + '_
         callbacks,
     } = plan;
     let closures = !callbacks.is_empty();
-    let back = lower::copies_go_back(plan);
+    let back = copies_go_back(plan);
     let variadic = prototype.function.variadic != Variadic::No;
     let purposes: Vec<_> = callees.iter().map(|callee| &callee.purpose).collect();
     let kinds: Vec<_> = handle_kinds.iter().map(|kind| (kind.id, kind.drop)).collect();

@@ -11,6 +11,7 @@ use super::values::Known;
 use crate::cranelift_backend::Unsupported;
 use crate::plan::Plan;
 use crate::plan::frame::FrameLayout;
+use crate::plan::interpret::assist::copies_go_back;
 use crate::plan::moves::{Move, MoveKind};
 use crate::plan::op::{At, DeepOp, Op, Operand, Returns, Width};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -91,12 +92,6 @@ enum Step {
     },
     /// Nothing: no copy of the plan goes back.
     Nothing,
-}
-
-/// Whether a copy of the guest's data may go back: never, where all of it is `const`.
-pub(in crate::cranelift_backend) fn copies_go_back(plan: &Plan) -> bool {
-    let links = plan.shapes.iter().flat_map(|shape| &shape.links);
-    plan.roots.iter().chain(links).any(|link| link.direction.is_out())
 }
 
 /// What a trampoline does for an op; `None` when the interpreter must do it.

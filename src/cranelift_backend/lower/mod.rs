@@ -59,7 +59,7 @@ mod scalars;
 mod side;
 mod values;
 
-pub(super) use after::{After, copies_go_back};
+pub(super) use after::After;
 use side::Side;
 
 /// The namespace of what is outside of the code.

@@ -84,6 +84,13 @@ pub fn calls_by_stub(plan: &Plan) -> bool {
     }
 }
 
+/// Whether a copy of the guest's data may go back: never, where all of it is `const`.
+#[must_use]
+pub fn copies_go_back(plan: &Plan) -> bool {
+    let links = plan.shapes.iter().flat_map(|shape| &shape.links);
+    plan.roots.iter().chain(links).any(|link| link.direction.is_out())
+}
+
 /// Whether trampolines call out for an op that stands before the call.
 #[must_use]
 pub fn is_called_out(plan: &Plan, op: &Op) -> bool {

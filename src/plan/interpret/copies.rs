@@ -422,3 +422,56 @@ impl CallMemory {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Limits;
+
+    fn room(memory: &mut CallMemory, guest: u64, bytes: u64) -> *mut u8 {
+        let wanted = Wanted { guest, shape: 0, elements: 1, host_bytes: bytes, align: 8 };
+        memory.room(&wanted, u64::MAX).expect("there is no limit")
+    }
+
+    #[test]
+    fn memory_is_used_again_when_it_is_zero_again() {
+        let store = StoreBlock::new(Limits::default());
+        let mut first = CallMemory::new(&store);
+        let at = room(&mut first, 64, 100);
+        // SAFETY: it has so many bytes.
+        unsafe { at.write_bytes(0xff, 100) };
+        drop(first);
+        let mut second = CallMemory::new(&store);
+        assert_eq!(second.known(64, 0, 1), None, "what was copied then is not known now");
+        assert_eq!(room(&mut second, 128, 200), at);
+        // SAFETY: likewise.
+        let bytes = unsafe { std::slice::from_raw_parts(at, 200) };
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        // A call inside of that one has memory of its own, and leaves it to the next.
+        let mut inner = CallMemory::new(&store);
+        let other = room(&mut inner, 128, 200);
+        assert_ne!(other, at);
+        drop(second);
+        drop(inner);
+        let mut third = CallMemory::new(&store);
+        assert_eq!(room(&mut third, 64, 8), other);
+    }
+
+    #[test]
+    fn a_store_keeps_little() {
+        let store = StoreBlock::new(Limits::default());
+        let mut large = CallMemory::new(&store);
+        room(&mut large, 64, 1 << 20);
+        drop(large);
+        assert!(store.spare_memory.take().is_some_and(|spare| spare.chunk.is_none()));
+        let mut many = CallMemory::new(&store);
+        for guest in 0..100 {
+            room(&mut many, 64 * guest, 64);
+            assert_eq!(many.known(64 * guest, 0, 1), Some(0));
+        }
+        drop(many);
+        let spare = store.spare_memory.take().expect("there is some");
+        assert!(spare.chunk.is_some_and(|(_, layout)| layout.size() <= 4096));
+        assert!(spare.first.capacity() <= 64 && spare.chunks.capacity() <= 64);
+    }
+}
