@@ -219,6 +219,17 @@ impl BridgeBuilder {
         self
     }
 
+    /// Watches native code: after each call it looks whether `const` memory is as it was, whether the call's
+    /// own memory was written only where native code was given room, and whether the thread rounds
+    /// floating-point numbers and blocks signals as before. What is wrong is an
+    /// [`Unruly`](crate::plan::Unruly) error; the thread is as it was again. For trying libraries and
+    /// interfaces out: every call goes through the interpreter and costs system calls and copies.
+    #[must_use]
+    pub fn guard(mut self, watched: bool) -> BridgeBuilder {
+        self.rules.guard = watched;
+        self
+    }
+
     /// The fastest way to run calls that may be chosen. From [`Tier::Cranelift`] on machine code is made
     /// when a function is linked, unless [`when_hot`](BridgeBuilder::when_hot) says otherwise; with less the bridge never
     /// makes any. [`Tier::Direct`] is not for stores with call hooks, which direct calls do not run.

@@ -103,7 +103,7 @@ impl Bridge {
         }
         let known = natives(store.data_mut()).find(owner, &self.shared);
         let state = known.unwrap_or_else(|| {
-            let state = Arc::new(StoreState::new(self.shared.limits));
+            let state = Arc::new(StoreState::new(self.shared.limits, self.shared.rules.guard));
             natives(store.data_mut()).remember(owner, &self.shared, &state);
             state
         });

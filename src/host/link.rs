@@ -360,7 +360,11 @@ fn overload(
         .then(|| why_not_direct(shared, request, &plan, alone, terms.is_some()))
         .flatten();
     let when_hot = shared.hot_after.map(|after| (after, &shared.jobs));
-    let choice = Choice::new(&plan, shared.max_tier, not_direct, &shared.trampolines, when_hot);
+    let watched = shared.rules.guard;
+    let choice = match watched {
+        true => Choice::watched(),
+        false => Choice::new(&plan, shared.max_tier, not_direct, &shared.trampolines, when_hot),
+    };
     tracing::debug!(
         module = request.module,
         symbol = %source.prototype.name,
@@ -371,7 +375,9 @@ fn overload(
     );
     let guards = guards(&plan);
     let (target, library) = (found.address, found.library);
-    let (keeps_errno, quick) = (plan.facts.errno, Quick::of(&plan));
+    // The interpreter's short way looks at nothing.
+    let quick = (!watched).then(|| Quick::of(&plan)).flatten();
+    let keeps_errno = plan.facts.errno;
     let interface = source.interface.into();
     Ok(Overload {
         plan,

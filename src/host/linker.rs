@@ -219,7 +219,7 @@ impl<N> Finder<N> {
             return Ok(instance);
         }
         let state = known.unwrap_or_else(|| {
-            let state = Arc::new(StoreState::new(self.shared.limits));
+            let state = Arc::new(StoreState::new(self.shared.limits, self.shared.rules.guard));
             (self.natives)(caller.data_mut()).remember(owner, &self.shared, &state);
             state
         });

@@ -79,6 +79,8 @@ pub(super) struct Rules {
     on_call: Vec<(Box<Selects>, Arc<CallHook>)>,
     revocable: Vec<(Arc<str>, Arc<AtomicBool>)>,
     pinned: Vec<(Arc<str>, Arc<OnceLock<ThreadId>>)>,
+    /// Native code is watched.
+    pub(super) guard: bool,
 }
 
 /// What calls of one granted function must heed.
@@ -262,6 +264,7 @@ impl fmt::Debug for Rules {
             .field("on_call", &self.on_call.len())
             .field("revocable", &self.revocable)
             .field("pinned", &self.pinned)
+            .field("guard", &self.guard)
             .finish()
     }
 }

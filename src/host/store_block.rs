@@ -45,12 +45,11 @@ unsafe impl Send for StoreState {}
 unsafe impl Sync for StoreState {}
 
 impl StoreState {
-    pub(super) fn new(limits: Limits) -> StoreState {
-        StoreState {
-            block: StoreBlock::new(limits),
-            instances: RefCell::new(Vec::new()),
-            closures: RefCell::default(),
-        }
+    /// `watched` says whether native code is.
+    pub(super) fn new(limits: Limits, watched: bool) -> StoreState {
+        let mut block = StoreBlock::new(limits);
+        block.watched = watched;
+        StoreState { block, instances: RefCell::new(Vec::new()), closures: RefCell::default() }
     }
 
     /// A new instance, which gets the next number.

@@ -82,6 +82,12 @@ impl Choice {
         self.not_direct.as_deref()
     }
 
+    /// The interpreter, which watches what native code does.
+    pub(super) fn watched() -> Choice {
+        let why = "native code is watched, which the interpreter does".to_owned();
+        Choice { runner: Runner::Interpreter, declined: Some(why) }
+    }
+
     /// Why no faster tier runs this plan; `None` when there is no faster one.
     pub(super) fn why_no_faster(&self, plan: &Plan) -> Option<String> {
         match (&self.runner, &self.declined) {
@@ -97,7 +103,8 @@ impl Choice {
             (Runner::Template(_), None) => Some(ALLOWED.to_owned()),
             (Runner::Template(_), Some(why)) => Some(why.clone()),
             (Runner::Interpreter, declined) => match (Template::of(plan), declined) {
-                (Ok(_), _) => Some(ALLOWED.to_owned()),
+                (Ok(_), None) => Some(ALLOWED.to_owned()),
+                (Ok(_), Some(why)) => Some(why.clone()),
                 (Err(why), None) => Some(why.to_string()),
                 (Err(template), Some(why)) => Some(format!("{why}; no template: {template}")),
             },

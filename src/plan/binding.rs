@@ -53,6 +53,8 @@ pub struct StoreBlock {
     pub strays: Arc<Strays>,
     /// Memory that calls have copied to and that the next one uses again.
     pub(super) spare_memory: RefCell<Option<Box<Spare>>>,
+    /// Whether the interpreter watches what native code does: see `interpret::watch`.
+    pub watched: bool,
 }
 
 /// Calls of a store's closures for which no guest code ran: by another thread, from a function that was
@@ -209,6 +211,7 @@ impl StoreBlock {
             handles: RefCell::new(handles),
             strays: Arc::default(),
             spare_memory: RefCell::default(),
+            watched: false,
         }
     }
 

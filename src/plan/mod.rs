@@ -40,7 +40,7 @@ use shape::{Link, Shape};
 use std::sync::Arc;
 
 pub use binding::{Binding, Limits, StoreBlock};
-pub use problem::{CallError, CallbackProblem, LostLender, Problem, Reading, Subject};
+pub use problem::{CallError, CallbackProblem, LostLender, Problem, Reading, Subject, Unruly};
 
 /// How one call is made. Immutable; equal prototypes with equal targets have equal plans.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

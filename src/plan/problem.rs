@@ -253,6 +253,9 @@ pub enum Problem {
         /// Its name.
         interface: String,
     },
+    /// Native code has done what it must not. Only told by bridges that watch it
+    /// (`BridgeBuilder::guard`).
+    Unruly(Unruly),
     /// No overload of the function accepts the arguments.
     NoOverload {
         /// How many there are.
@@ -268,6 +271,20 @@ pub enum Problem {
     /// A check failed, and what it saw is no longer there: another thread writes to the guest's
     /// memory.
     Changed,
+}
+
+/// What native code has done that its prototype promises it would not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unruly {
+    /// It has written to memory that it was given as `const`.
+    Constant,
+    /// It has written to the memory of the call where it was given none.
+    Frame,
+    /// It has changed how the thread rounds floating-point numbers, or which exceptions it raises.
+    FloatingPoint,
+    /// It has changed which signals the thread blocks.
+    Signals,
 }
 
 /// What is wrong with a guest function that native code is given, or with native code's call of it.

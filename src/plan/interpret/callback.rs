@@ -11,6 +11,7 @@
 //! and gives up.
 use super::copies::CallMemory;
 use super::space::Space;
+use super::watch::Watch;
 use super::{Both, Failure, Guest, Stop, after, before_call, enter_native, give, keep_errno, stop};
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, StoreBlock};
@@ -296,7 +297,9 @@ pub(super) unsafe fn run_in(
             memory.order();
         }
         let now = Now::is(if plan.facts.leaf { ptr::null_mut() } else { running });
+        let watch = (*binding.store).watched.then(|| Watch::begin(plan, binding, frame));
         enter_native(plan, binding, frame, stub);
+        let unruly = watch.and_then(|watch| watch.end(plan, frame, (*running).entered));
         drop(now);
         let_go(plan, frame, call);
         if let Some(memory) = &mut (*running).memory {
@@ -307,10 +310,11 @@ pub(super) unsafe fn run_in(
             guest.refresh(binding);
         }
         let kept = kept.or_else(|| strays((*binding.store).strays.take()));
+        let kept = kept.map(Failure::from).or(unruly);
         let ended = match kept {
             None if !plan.facts.after => give(returns, &Both::of(&(*frame).record), slots)
                 .map_err(|misfit| stop(plan, binding, frame, call, misfit.into(), true)),
-            kept => after::run(plan, binding, frame, memory, guest, kept.map(Failure::from)),
+            kept => after::run(plan, binding, frame, memory, guest, kept),
         };
         keep_errno(plan, binding, frame);
         ended

@@ -43,6 +43,7 @@ mod result;
 mod space;
 mod stub;
 pub mod upcall;
+mod watch;
 
 pub(super) use before::load_integer;
 pub(crate) use before::text_length;
@@ -58,6 +59,7 @@ pub use quick::{Fallback, Halt, Left, Quick};
 pub use result::Both;
 pub(super) use result::{Misfit, give};
 pub(super) use space::{FrameEnvironment, Space};
+use watch::Watch;
 
 /// What a running call asks of the host.
 pub trait Guest {
@@ -288,9 +290,11 @@ unsafe fn run_in(
     // SAFETY: every argument that the function's prototype has is in place, checked; native code
     // runs, once, and the record holds what it returned.
     unsafe {
+        let watch = (*binding.store).watched.then(|| Watch::begin(plan, binding, frame));
         enter_native(plan, binding, frame, stub);
-        let ended = if plan.facts.after {
-            after::run(plan, binding, frame, memory, guest, None)
+        let unruly = watch.and_then(|watch| watch.end(plan, frame, false));
+        let ended = if plan.facts.after || unruly.is_some() {
+            after::run(plan, binding, frame, memory, guest, unruly)
         } else {
             let call = usize::from(plan.call);
             give(returns, &Both::of(&(*frame).record), slots)

@@ -1,6 +1,6 @@
 //! How problems are said.
 use super::LostLender;
-use super::{CallError, CallbackProblem, Problem, Reading, Subject};
+use super::{CallError, CallbackProblem, Problem, Reading, Subject, Unruly};
 use std::fmt;
 
 impl fmt::Display for CallbackProblem {
@@ -169,6 +169,12 @@ impl fmt::Display for Problem {
                 f,
                 "{left} bytes of native stack are left, {needed} must be: guest and native code are nested too deeply"
             ),
+            Problem::Unruly(unruly) => f.write_str(match unruly {
+                Unruly::Constant => "native code has written to it, although it is `const`: the prototype or the library is wrong",
+                Unruly::Frame => "native code has written to memory of the call that it was not given: the prototype or the library is wrong",
+                Unruly::FloatingPoint => "native code has changed how the thread rounds floating-point numbers; it is as before again",
+                Unruly::Signals => "native code has changed which signals the thread blocks; it is as before again",
+            }),
             Problem::Refused { reason } => write!(f, "the host refuses this call: {reason}"),
             Problem::Revoked { interface } => {
                 write!(f, "the host has revoked `{interface}`: none of its functions can be called any more")
