@@ -4,6 +4,7 @@
 //! [`meant`](super::meant).
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use portcullis::plan::Limits;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -97,6 +98,12 @@ pub struct Permissions {
     /// The fastest way to make a call that may be used
     #[arg(long, value_name = "TIER", default_value = "auto")]
     pub tier: Tier,
+    /// Watch native code for writes to `const` memory and for what it does to the thread; slow
+    #[arg(long)]
+    pub guard: bool,
+    /// Bound what the guest may use: handles, depth, copied_bytes, callbacks, ... (--limit handles=100)
+    #[arg(long, value_name = "NAME=N", value_parser = limit)]
+    pub limit: Vec<(String, u64)>,
 }
 
 /// The ways to make a call.
@@ -356,6 +363,14 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("write NAME=PATH, for example `libz.so.1=/opt/zlib/libz.so.1`".to_owned()),
     }
+}
+
+/// `NAME=N`, N in decimal.
+fn limit(typed: &str) -> Result<(String, u64), String> {
+    let (name, value) = typed.split_once('=').ok_or("write NAME=N, for example `handles=1000`")?;
+    let value = value.parse().map_err(|_| format!("`{value}` is no number"))?;
+    Limits::default().set(name, value).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::report::{WARNING, from_wasmtime};
 use anyhow::{Context as _, Result, bail};
 use portcullis::host::{Bridge, BridgeBuilder, Precompiled, Tier};
 use portcullis::interfaces::{self, Shipped};
+use portcullis::plan::Limits;
 use portcullis::signature::{Interface, parse_interface};
 use std::fs;
 use std::io::ErrorKind;
@@ -127,6 +128,8 @@ pub struct Permissions {
     libraries: Vec<(String, PathBuf)>,
     /// `None`: automatic.
     tier: Option<Tier>,
+    guard: bool,
+    limits: Limits,
 }
 
 impl Permissions {
@@ -138,6 +141,8 @@ impl Permissions {
                  prototypes say is believed"
             ));
         }
+        let mut limits = Limits::default();
+        typed.limit.iter().try_for_each(|(name, value)| limits.set(name, *value))?;
         let grants = typed.grant.iter().map(|path| Source::find(path)).collect::<Result<_>>()?;
         Ok(Permissions {
             grants,
@@ -150,6 +155,8 @@ impl Permissions {
                 args::Tier::Cranelift => Some(Tier::Cranelift),
                 args::Tier::Direct => Some(Tier::Direct),
             },
+            guard: typed.guard,
+            limits,
         })
     }
 
@@ -182,6 +189,7 @@ impl Permissions {
         if let Some(tier) = self.tier {
             builder = builder.max_tier(tier);
         }
+        builder = builder.guard(self.guard).limits(self.limits);
         for (name, path) in &self.libraries {
             builder = builder.library(name, path)?;
         }

@@ -231,6 +231,11 @@ impl Shared {
             return own_import(name, ty);
         }
         let candidates = self.grants.candidates(module);
+        let longest = self.limits.prototype_bytes;
+        let ours = !candidates.is_empty() || self.grants.is_trusted(module);
+        if ours && name.len() as u64 > u64::from(longest) {
+            return Err(LinkProblem::TooLong { bytes: name.len(), longest });
+        }
         if candidates.is_empty() {
             return match self.grants.is_trusted(module) {
                 true => self.resolve_among(view, wanted, &[], None),

@@ -115,6 +115,16 @@ pub enum LinkProblem {
     /// The import's name is no correct prototype.
     #[error("the name is no prototype that can be used\n{0}")]
     Prototype(Diagnostics),
+    /// The import's name is longer than names may be.
+    #[error(
+        "the name has {bytes} bytes; the limit `prototype_bytes` of {longest} is exceeded, which the host can raise"
+    )]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// [`Limits::prototype_bytes`](crate::plan::Limits::prototype_bytes)
+        longest: u32,
+    },
     /// The guest's prototype contradicts the grant.
     #[error("the prototype contradicts what `{interface}` grants\n{difference}")]
     Contradiction {

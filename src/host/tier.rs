@@ -84,8 +84,8 @@ impl Choice {
 
     /// The interpreter, which watches what native code does.
     pub(super) fn watched() -> Choice {
-        let why = "native code is watched, which the interpreter does".to_owned();
-        Choice { runner: Runner::Interpreter, declined: Some(why) }
+        let why = Some("native code is watched, which the interpreter does".to_owned());
+        Choice { runner: Runner::Interpreter, declined: why.clone(), not_direct: why }
     }
 
     /// Why no faster tier runs this plan; `None` when there is no faster one.

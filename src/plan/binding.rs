@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use thiserror::Error;
 
 /// One import of one instance: the native function, and that instance's memory. 48 bytes.
 ///
@@ -174,6 +175,76 @@ pub struct Limits {
     /// Closures: guest functions that native code was given, one for each function and type. Each takes about
     /// half a KiB of the host's memory until the store ends.
     pub callbacks: u32,
+    /// Bytes of a name that a guest imports by: how long a prototype of its own may be. At most 65,536.
+    pub prototype_bytes: u32,
+}
+
+/// There is no limit of that name, or it cannot have that value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoLimit {
+    /// No such name.
+    #[error("there is no limit `{name}`: they are {}", Limits::NAMES.join(", "))]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// It is too large.
+    #[error("the limit `{name}` is a number of 32 bits: {value} is too large")]
+    TooLarge {
+        /// The name.
+        name: &'static str,
+        /// The value.
+        value: u64,
+    },
+}
+
+impl Limits {
+    /// What errors and [`Limits::set`] call them.
+    pub const NAMES: [&str; 10] = [
+        "handles",
+        "depth",
+        "copied_bytes",
+        "stack_reserve",
+        "loans",
+        "static_copies",
+        "captured_bytes",
+        "captures",
+        "callbacks",
+        "prototype_bytes",
+    ];
+
+    /// Sets the limit of that name: for command lines and configuration files.
+    ///
+    /// ```
+    /// use portcullis::plan::Limits;
+    ///
+    /// let mut limits = Limits::default();
+    /// limits.set("handles", 100)?;
+    /// assert_eq!(limits.handles, 100);
+    /// assert!(limits.set("wishes", 3).is_err());
+    /// # Ok::<(), portcullis::plan::NoLimit>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is none of that name, or it cannot be that large.
+    pub fn set(&mut self, name: &str, value: u64) -> Result<(), NoLimit> {
+        let unknown = || NoLimit::Unknown { name: name.to_owned() };
+        let name = Limits::NAMES.into_iter().find(|known| *known == name).ok_or_else(unknown)?;
+        let small = u32::try_from(value).map_err(|_| NoLimit::TooLarge { name, value });
+        match name {
+            "copied_bytes" => self.copied_bytes = value,
+            "stack_reserve" => self.stack_reserve = value,
+            "captured_bytes" => self.captured_bytes = value,
+            "handles" => self.handles = small?,
+            "depth" => self.depth = small?,
+            "loans" => self.loans = small?,
+            "static_copies" => self.static_copies = small?,
+            "captures" => self.captures = small?,
+            "callbacks" => self.callbacks = small?,
+            _ => self.prototype_bytes = small?,
+        }
+        Ok(())
+    }
 }
 
 impl Default for Limits {
@@ -188,6 +259,7 @@ impl Default for Limits {
             captured_bytes: 64 << 20,
             captures: 1 << 20,
             callbacks: 1 << 17,
+            prototype_bytes: 1 << 16,
         }
     }
 }
@@ -277,6 +349,24 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_set_by_name() {
+        for (value, name) in (3..).zip(Limits::NAMES) {
+            let mut limits = Limits::default();
+            limits.set(name, value).expect("it is known");
+            let shown = format!("{limits:?}");
+            assert!(shown.contains(&format!("{name}: {value}")), "{shown}");
+        }
+        let mut limits = Limits::default();
+        assert_eq!(
+            limits.set("handles", 1 << 32),
+            Err(NoLimit::TooLarge { name: "handles", value: 1 << 32 })
+        );
+        let error = limits.set("handle", 1).expect_err("no such limit").to_string();
+        assert!(error.contains("copied_bytes") && error.contains("prototype_bytes"), "{error}");
+        assert_eq!(limits, Limits::default());
+    }
+
+    #[test]
     fn compiled_code_finds_the_words_of_a_store_block() {
         assert_eq!(offset_of!(StoreBlock, limits), 0);
         assert_eq!(offset_of!(Limits, handles), 0);
@@ -288,6 +378,7 @@ mod tests {
         assert_eq!(offset_of!(Limits, captured_bytes), 32);
         assert_eq!(offset_of!(Limits, captures), 40);
         assert_eq!(offset_of!(Limits, callbacks), 44);
+        assert_eq!(offset_of!(Limits, prototype_bytes), 48);
         assert_eq!(offset_of!(StoreBlock, depth), 48);
         assert_eq!(offset_of!(StoreBlock, handle_entries), 56);
         assert_eq!(offset_of!(StoreBlock, handle_count), 64);

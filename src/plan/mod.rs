@@ -39,7 +39,7 @@ use op::{Op, Width};
 use shape::{Link, Shape};
 use std::sync::Arc;
 
-pub use binding::{Binding, Limits, StoreBlock};
+pub use binding::{Binding, Limits, NoLimit, StoreBlock};
 pub use problem::{CallError, CallbackProblem, LostLender, Problem, Reading, Subject, Unruly};
 
 /// How one call is made. Immutable; equal prototypes with equal targets have equal plans.

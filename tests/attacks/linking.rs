@@ -26,7 +26,7 @@ pub fn attacks() -> Vec<Attack> {
     let contradicts = |name, tries, prototype: &str, ty: &str| {
         import(name, tries, ("mock", prototype, ty), "contradicts what `mock.h` grants")
     };
-    let long = format!("int sum({})", "const ".repeat(16_000));
+    let long = format!("int sum({})", "const ".repeat(10_000));
     let deep = format!("int sum(int {}x{})", "(".repeat(20_000), ")".repeat(20_000));
     assert!(guest(&[], "").starts_with("(module "));
     vec![
@@ -180,7 +180,7 @@ pub fn attacks() -> Vec<Attack> {
         ),
         import(
             "endless_prototype",
-            "exhaust the parser with a prototype of 96 KB",
+            "exhaust the parser with a prototype of 60 KB",
             ("mock", &long, TWO),
             "no prototype",
         ),

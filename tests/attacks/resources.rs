@@ -24,6 +24,10 @@ pub fn attacks() -> Vec<Attack> {
                 (i32.const 0))"#,
             Refused("the limit `callbacks` of 2"))
             .limited(Limits { callbacks: 2, ..Limits::default() }),
+        Attack::guest("prototype_without_end", "import by a longer name than a guest may", &["mock.sum i32 i32 -> i32"],
+            r#"(func (export "go") (result i32) (i32.const 0))"#, Unlinked("the limit `prototype_bytes` of 70"))
+            .with("\"sum\"", "\"unsigned int sum(const uint8_t *__counted_by(n) data, uint32_t n)           \"")
+            .limited(Limits { prototype_bytes: 70, ..Limits::default() }),
         Attack::guest("copies_without_end", "have more copied than a call may", &["cb.steady i32 i32 i32 -> i32"],
             r#"(func $f0 (param i32) (result i32) (i32.const 0))
             (func (export "go") (result i32)

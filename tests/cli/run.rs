@@ -273,3 +273,26 @@ fn data_that_something_else_has_taken_over_is_not_read() {
     get(path_text(&other))
         .says(1, &["`opterr` of ", "is not what the library uses", "libother.so"]);
 }
+
+#[test]
+fn limits_and_the_guard_are_options() {
+    let cos = ["run", "--grant", "libm", "--invoke", "cos_of", "guest-examples/cos/cos.wat", "0"];
+    let with = |more: &[&str]| {
+        let mut all = cos.to_vec();
+        all.splice(1..1, more.iter().copied());
+        run(command().args(all))
+    };
+    let (out, _) =
+        with(&["--guard", "--limit", "handles=5", "--limit", "prototype_bytes=100"]).with(0);
+    assert_eq!(out, "1\n");
+    let (_, err) = with(&["--limit", "prototype_bytes=5"]).with(1);
+    assert!(err.contains("the limit `prototype_bytes` of 5 is exceeded"), "{err}");
+    for (wrong, said) in [
+        ("wishes=3", "there is no limit `wishes`"),
+        ("handles", "NAME=N"),
+        ("depth=x", "is no number"),
+    ] {
+        let (_, err) = with(&["--limit", wrong]).with(2);
+        assert!(err.contains(said), "{err}");
+    }
+}
