@@ -1,7 +1,8 @@
 //! The published comparison: `cargo bench --bench comparison` measures everything of `portcullis bench`, with libffi
 //! and gcc's loop beside it, and writes `docs/comparison.md`, its plots, and the raw data.
 //!
-//! `-- --quick` measures less and writes nothing.
+//! `-- --quick` measures less and writes nothing; `-- --render` measures nothing, and writes page and plots again from
+//! the raw data that are there.
 #![expect(unsafe_code, reason = "calls C functions through their addresses")]
 #[path = "../tests/support/native.rs"]
 mod native;
@@ -10,7 +11,7 @@ use libffi::low;
 use libffi::middle::{Cif, Type};
 use libloading::Library;
 use portcullis::bench::harness::{Contender, Effort, Loop, measure};
-use portcullis::bench::model::{Measured, Times};
+use portcullis::bench::model::{Measured, Run, Times};
 use portcullis::bench::row::{Address, Grant, State, symbol};
 use portcullis::bench::{self, Options, QUICK, Row, document, text};
 use std::ffi::c_void;
@@ -32,6 +33,12 @@ fn main() -> ExitCode {
         (false, false) => SMOKE,
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if has("--render") {
+        let raw = std::fs::read_to_string(root.join("docs/comparison/raw.json"));
+        let raw = raw.unwrap_or_else(|error| panic!("docs/comparison/raw.json: {error}"));
+        render(root, &serde_json::from_str(&raw).unwrap_or_else(|error| panic!("{error}")));
+        return ExitCode::SUCCESS;
+    }
     let options = Options {
         effort,
         core: None,
@@ -66,23 +73,28 @@ fn main() -> ExitCode {
     if effort.rounds != EFFORT.rounds {
         return ExitCode::SUCCESS;
     }
-    let docs = root.join("docs");
     let raw = serde_json::to_string(&measured).expect("it can be written");
-    let page = docs.join("comparison.md");
-    let written = std::fs::read_to_string(&page)
-        .map_err(|error| error.to_string())
-        .and_then(|page| document::document(&page, &measured));
-    let text = written.unwrap_or_else(|error| panic!("docs/comparison.md: {error}"));
+    let path = root.join("docs/comparison/raw.json");
+    std::fs::write(&path, raw).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    render(root, &measured);
+    ExitCode::SUCCESS
+}
+
+/// Writes page and plots of a run.
+fn render(root: &Path, measured: &Run) {
+    let docs = root.join("docs");
+    let read = std::fs::read_to_string(docs.join("comparison.md"));
+    let page = read.map_err(|error| error.to_string());
+    let page = page.and_then(|page| document::document(&page, measured));
+    let page = page.unwrap_or_else(|error| panic!("docs/comparison.md: {error}"));
     let write = |name: &str, text: &str| {
         std::fs::write(docs.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
     };
-    write("comparison.md", &text);
-    write("comparison/raw.json", &raw);
-    for (name, drawing) in document::drawings(&measured) {
+    write("comparison.md", &page);
+    for (name, drawing) in document::drawings(measured) {
         write(&format!("comparison/{name}"), &drawing);
     }
     println!("written: docs/comparison.md and docs/comparison");
-    ExitCode::SUCCESS
 }
 
 /// The commit that is measured; it says so if the tree is another.
@@ -135,10 +147,10 @@ fn beside_gcc(rows: &[Row], effort: Effort) -> Vec<Measured> {
     for row in rows.iter().filter(|row| ["ints2", "half", "buffer"].contains(&row.id.as_str())) {
         let address = address(row).expect("a function of this program");
         let gcc = |kind: &str| -> Loop {
-            type Run = unsafe extern "C" fn(*const c_void, i32);
+            type Turns = unsafe extern "C" fn(*const c_void, i32);
             // SAFETY: every loop is of this type.
             let run =
-                *unsafe { library.get::<Run>(format!("{kind}_{}", row.id)) }.expect("defined");
+                *unsafe { library.get::<Turns>(format!("{kind}_{}", row.id)) }.expect("defined");
             Box::new(move |turns| {
                 // SAFETY: likewise, and the function is the one that the loop is for.
                 unsafe { run(address.get(), i32::try_from(turns).expect("a moderate number")) };

@@ -209,11 +209,11 @@ pub fn beside(ty: &Type, scope: &Scope, sides: [Target; 2], names: [&str; 2]) ->
     const RIGHT: f64 = 560.0;
     // Of long structs bytes are small.
     let scale = (1600.0 / bytes(most)).clamp(2.0, 14.0);
-    let title = record.tag.as_ref().map_or("struct".to_owned(), |tag| tag.name.to_string());
-    let title = format!("{title}: the guest's {guest} bytes beside the host's {host}");
+    let tag = record.tag.as_ref().map_or("struct".to_owned(), |tag| tag.name.to_string());
+    let title = format!("{tag}: the guest's {guest} bytes beside the host's {host}");
     let mut svg = Svg::new(860.0, TOP + scale * bytes(most) + 20.0, &title);
     for ((x, size), name) in [(20.0, guest), (RIGHT, host)].into_iter().zip(names) {
-        svg.words((x, 24.0), "start", "", &format!("{name}, {size} bytes"));
+        svg.words((x, 24.0), "start", "", &format!("{tag}, {name}: {size} bytes"));
         svg.bar(
             x,
             TOP,
