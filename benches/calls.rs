@@ -74,11 +74,8 @@ fn main() -> ExitCode {
         return alone(&all, &mut contenders, only, options.filter.as_deref().unwrap_or("add"));
     }
     println!("core {core} of {}", machine::processor());
-    println!(
-        "wasmtime {} (default features of this crate), libffi {}",
-        locked("wasmtime"),
-        locked("libffi-sys")
-    );
+    println!("wasmtime {}, libffi {}", locked("wasmtime"), locked("libffi-sys"));
+    println!("wasmtime's features: {}", features());
     println!("{} rounds, medians with their 95 % intervals", options.effort.rounds);
     for warning in machine::warnings(core) {
         println!("warning: {warning}");
@@ -147,6 +144,17 @@ fn options(arguments: impl Iterator<Item = String>) -> Result<Options, String> {
     Ok(options)
 }
 
+/// What wasmtime is built with in the default build of this package, as Cargo resolves it.
+fn features() -> String {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut tree = std::process::Command::new(cargo);
+    tree.args(["tree", "--offline", "-e", "normal", "--depth", "0", "-p", "wasmtime", "-f", "{f}"]);
+    let said = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let said = said.ok().filter(|said| said.status.success());
+    let features = said.and_then(|said| String::from_utf8(said.stdout).ok());
+    features.map_or_else(|| "not known".to_owned(), |features| features.trim().to_owned())
+}
+
 /// The version of a package in `Cargo.lock`.
 fn locked(package: &str) -> &'static str {
     let (_, rest) = include_str!("../Cargo.lock")
@@ -200,7 +208,7 @@ impl Report {
                         aim("times wrap", paired(times, wrap, |time, wrap| time / wrap), 0.5);
                     }
                 }
-                "buffer" => aim("times C", ratio(), 1.5),
+                "buffer" | "look" => aim("times C", ratio(), 1.5),
                 "text" => aim("ns above C", paired(times, c, |time, c| time - c), 3.0),
                 "eight" | "mixed" | "swap" => aim("times C", ratio(), 2.0),
                 _ => {}

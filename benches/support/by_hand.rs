@@ -181,6 +181,29 @@ fn swap(caller: &mut Caller<'_, State>, to: u32, from: u32, address: Address) ->
     Ok(())
 }
 
+/// What opens a thing: the guest gets its number.
+pub fn open_thing(store: &mut Store<State>, address: Address) -> Func {
+    Func::wrap(store, move |mut caller: Caller<'_, State>| -> i32 {
+        // SAFETY: it is of this type.
+        let thing = unsafe {
+            transmute::<*const c_void, unsafe extern "C" fn() -> *mut c_void>(address.get())()
+        };
+        let things = &mut caller.data_mut().things;
+        things.push(Address::new(thing));
+        i32::try_from(things.len()).expect("few things")
+    })
+}
+
+/// Calls a function with a thing that the guest knows by its number.
+#[inline]
+fn with_thing(caller: &Caller<'_, State>, thing: i32, a: i32, address: Address) -> Result<i32> {
+    let index = usize::try_from(thing).ok().and_then(|number| number.checked_sub(1));
+    let thing = index.and_then(|index| caller.data().things.get(index));
+    let thing = thing.ok_or_else(|| format_err!("no such thing"))?;
+    // SAFETY: the row's function is of this type.
+    Ok(unsafe { transmute::<*const c_void, Within>(address.get())(thing.get().cast(), a) })
+}
+
 /// With `Func::wrap`; `None` for more parameters than it takes (17).
 pub fn wrap(store: &mut Store<State>, row: &Row, address: Address) -> Option<Func> {
     if let Some(count) = ints(row) {
@@ -218,6 +241,11 @@ pub fn wrap(store: &mut Store<State>, row: &Row, address: Address) -> Option<Fun
                 swap(&mut caller, to, from, address)
             },
         ),
+        "look" => {
+            Func::wrap(store, move |caller: Caller<'_, State>, thing: i32, a: i32| -> Result<i32> {
+                with_thing(&caller, thing, a, address)
+            })
+        }
         "within" | "since" => {
             let symbol = Symbol::of(row)?;
             Func::wrap(store, move |caller: Caller<'_, State>, at: u32, a: i32| -> Result<i32> {
@@ -288,6 +316,10 @@ pub fn floor(store: &mut Store<State>, row: &Row, ty: FuncType, address: Address
             let data = buffer(&caller, (*slots).get_u32(), len)?;
             let function = transmute::<*const c_void, Buffer>(address.get());
             ValRaw::i32(function(data, a, len as usize))
+        }),
+        "look" => unchecked!(|caller, slots| {
+            let (thing, a) = ((*slots).get_i32(), (*slots.add(1)).get_i32());
+            ValRaw::i32(with_thing(&caller, thing, a, address)?)
         }),
         "within" | "since" => {
             let symbol = Symbol::of(row)?;

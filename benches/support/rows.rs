@@ -15,6 +15,8 @@ pub enum Type {
     Pair,
     /// A pointer to one of the [`RECORDS`] in the guest's memory.
     Record(Record),
+    /// `struct thing *`: a handle.
+    Thing,
 }
 
 /// What lies behind a pointer.
@@ -38,6 +40,8 @@ pub enum Argument {
     Counter,
     Constant(i32),
     Data,
+    /// What the guest's loop has opened before it began.
+    Opened,
 }
 
 /// A function that is measured.
@@ -64,6 +68,12 @@ const PAIR: &str = "struct pair { double x, y; };
 struct span { int64_t start, length; };
 struct stamp { long sec; int nsec; };
 struct piece { const void *__sized_by(len) base; size_t len; };
+struct thing;
+struct thing *open_thing(void);
+";
+/// What handles stand for.
+const THING: &str = "struct thing { int value; };
+struct thing *open_thing(void) { static struct thing one = { 3 }; return &one; }
 ";
 /// The records, as C has them.
 const RECORDS: &str = "static struct span span = { 1, 2 };
@@ -84,8 +94,8 @@ pub const MOST_PARAMS: usize = 12;
 
 /// All rows.
 pub fn all() -> Vec<Row> {
-    use Argument::{Constant, Counter, Data, Last};
-    use Type::{F64, I32, I64, Pair, Pointer, Size};
+    use Argument::{Constant, Counter, Data, Last, Opened};
+    use Type::{F64, I32, I64, Pair, Pointer, Size, Thing};
     let behind = |record| vec![(Type::Record(record), Data), (I32, Last)];
     let row = |title: &str, prototype: &str, body: &str, params, result| Row {
         title: title.to_owned(),
@@ -118,6 +128,13 @@ pub fn all() -> Vec<Row> {
             "int text(const char *s, int a)",
             "return a + s[7];",
             vec![(Pointer, Data), (I32, Last)],
+            I32,
+        ),
+        row(
+            "handle",
+            "int look(struct thing *t, int a)",
+            "return a + t->value;",
+            vec![(Thing, Opened), (I32, Last)],
             I32,
         ),
         row(
@@ -197,6 +214,13 @@ fn slope(count: usize) -> Row {
     }
 }
 
+impl Row {
+    /// Whether one of the arguments is a handle.
+    fn opens(&self) -> bool {
+        self.params.iter().any(|(_, argument)| *argument == Argument::Opened)
+    }
+}
+
 impl Type {
     fn c(self) -> &'static str {
         match self {
@@ -209,12 +233,15 @@ impl Type {
             Type::Record(Record::Span) => "const struct span *",
             Type::Record(Record::Stamp) => "const struct stamp *",
             Type::Record(Record::Pieces) => "const struct piece *",
+            Type::Thing => "struct thing *",
         }
     }
 
     pub fn wasm(self) -> &'static str {
         match self {
-            Type::I32 | Type::Size | Type::Pointer | Type::Pair | Type::Record(_) => "i32",
+            Type::I32 | Type::Size | Type::Pointer | Type::Pair | Type::Record(_) | Type::Thing => {
+                "i32"
+            }
             Type::I64 => "i64",
             Type::F64 => "f64",
         }
@@ -257,6 +284,7 @@ pub fn callees(rows: &[Row]) -> String {
         "#include <stddef.h>\n#include <stdint.h>\n#define __counted_by(e)\n#define __sized_by(e)\n",
     );
     text.push_str(PAIR);
+    text.push_str(THING);
     for row in rows {
         writeln!(text, "{} {{ {} }}", row.prototype, row.body).expect("a string takes everything");
     }
@@ -272,8 +300,10 @@ pub fn loops(rows: &[Row]) -> String {
     );
     text.push_str(PAIR);
     text.push_str(RECORDS);
+    text.push_str("static struct thing *thing;\n");
     let mut bind = String::from(
-        "int bind(const char *path) {\n  void *lib = dlopen(path, RTLD_NOW);\n  if (!lib) return 1;\n",
+        "int bind(const char *path) {\n  void *lib = dlopen(path, RTLD_NOW);\n  if (!lib) return 1;\n  \
+         struct thing *(*open)(void) = dlsym(lib, \"open_thing\");\n  if (!open) return 3;\n  thing = open();\n",
     );
     for c in DATA.chars().enumerate() {
         writeln!(bind, "  data[{}] = '{}';", c.0, c.1).expect("a string takes everything");
@@ -285,12 +315,13 @@ pub fn loops(rows: &[Row]) -> String {
         let types = if types.is_empty() { "void".to_owned() } else { types.join(", ") };
         let arguments: Vec<String> = row.params.iter().map(c_argument).collect();
         let call = format!("f_{symbol}({})", arguments.join(", "));
+        let opened = if row.opens() { "struct thing *opened = thing; " } else { "" };
         if row.result == Type::Pair {
             writeln!(
                 text,
                 "static {result} (*volatile f_{symbol})({types});
-void run_{symbol}(int n) {{ {result} last = {{1, 2}}; for (; n; n--) last = {call}; sink = last.x; }}
-void empty_{symbol}(int n) {{ {result} last = {{1, 2}}; for (; n; n--) {{ last.x = 0.5 * last.x; __asm__ volatile(\"\" : \"+x\"(last.x)); }} sink = last.x; }}"
+void run_{symbol}(int n) {{ {result} last = {{1, 2}}; do {{ n--; last = {call}; }} while (n); sink = last.x; }}
+void empty_{symbol}(int n) {{ {result} last = {{1, 2}}; do {{ n--; last.x = 0.5 * last.x; __asm__ volatile(\"\" : \"+x\"(last.x)); }} while (n); sink = last.x; }}"
             )
             .expect("a string takes everything");
             writeln!(bind, "  if (!(f_{symbol} = dlsym(lib, \"{symbol}\"))) return 2;")
@@ -300,8 +331,8 @@ void empty_{symbol}(int n) {{ {result} last = {{1, 2}}; for (; n; n--) {{ last.x
         writeln!(
             text,
             "static {result} (*volatile f_{symbol})({types});
-void run_{symbol}(int n) {{ {result} last = 1; for (; n; n--) last = {call}; sink = last; }}
-void empty_{symbol}(int n) {{ {result} last = 1; for (; n; n--) {{ {} __asm__ volatile(\"\" : \"+{}\"(last)); }} sink = last; }}",
+void run_{symbol}(int n) {{ {result} last = 1; {opened}do {{ n--; last = {call}; }} while (n); sink = last; }}
+void empty_{symbol}(int n) {{ {result} last = 1; do {{ n--; {} __asm__ volatile(\"\" : \"+{}\"(last)); }} while (n); sink = last; }}",
             if row.result == Type::F64 { "last = 0.5 * last;" } else { "last ^= n;" },
             if row.result == Type::F64 { "x" } else { "r" },
         )
@@ -319,6 +350,7 @@ fn c_argument((ty, argument): &(Type, Argument)) -> String {
         (Argument::Constant(value), _) => value.to_string(),
         (Argument::Data, Type::Record(record)) => record.c().to_owned(),
         (Argument::Data, _) => "data".to_owned(),
+        (Argument::Opened, _) => "opened".to_owned(),
     }
 }
 
@@ -340,6 +372,7 @@ pub fn guest(rows: &[Row]) -> String {
         )
         .expect("a string takes everything");
     }
+    text.push_str("(import \"bench\" \"open_thing\" (func $open_thing (result i32)))\n");
     writeln!(text, "(memory (export \"memory\") 1) (data (i32.const {DATA_AT}) \"{DATA}\")")
         .expect("a string takes everything");
     for (at, words) in GUEST_RECORDS {
@@ -360,14 +393,16 @@ pub fn guest(rows: &[Row]) -> String {
             Type::I64 => "(i64.xor (local.get $last) (i64.extend_i32_u (local.get $n)))".to_owned(),
             _ => "(i32.xor (local.get $last) (local.get $n))".to_owned(),
         };
+        let opened = if row.opens() { "  (local.set $opened (call $open_thing))\n" } else { "" };
         for (name, step) in [("run", call), ("empty", nothing)] {
             writeln!(
                 text,
-                "(func (export \"{name}_{}\") (param $n i32) (result {ty}) (local $last {ty})
-  (local.set $last ({ty}.const 1))
+                "(func (export \"{name}_{}\") (param $n i32) (result {ty}) (local $last {ty}) (local $opened i32)
+{opened}  (local.set $last ({ty}.const 1))
   (loop $again
+    (local.set $n (i32.sub (local.get $n) (i32.const 1)))
     (local.set $last {step})
-    (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (br_if $again (local.get $n)))
   (local.get $last))",
                 row.symbol
             )
@@ -387,8 +422,9 @@ fn pair_loops(row: &Row) -> String {
             "(func (export \"{name}_{}\") (param $n i32) (result f64)
   (f64.store {at} (f64.const 1))
   (loop $again
+    (local.set $n (i32.sub (local.get $n) (i32.const 1)))
     {step}
-    (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (br_if $again (local.get $n)))
   (f64.load {at}))\n",
             row.symbol
         )
@@ -404,5 +440,6 @@ fn wasm_argument((ty, argument): &(Type, Argument)) -> String {
         (Argument::Constant(value), ty) => format!("({}.const {value})", ty.wasm()),
         (Argument::Data, Type::Record(record)) => format!("(i32.const {})", record.at()),
         (Argument::Data, _) => format!("(i32.const {DATA_AT})"),
+        (Argument::Opened, _) => "(local.get $opened)".to_owned(),
     }
 }

@@ -22,7 +22,6 @@ use crate::plan::binding::Gate;
 use crate::plan::{Binding, Plan, WasmType};
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::sync::OnceLock;
 use wasmtime_environ::{HostPtr, PtrSize};
 
 #[cfg(feature = "cranelift")]
@@ -36,16 +35,29 @@ pub use stubs::{first_entry, host_entry};
 
 /// Code that goes wherever the [`Context`] in the first argument says: what guests enter whose trampolines
 /// are made when they are hot. It lies near trampolines, because jumps between regions that are far apart are
-/// slow. `None` where there is no memory for code.
-#[must_use]
-pub fn swappable_stub() -> Option<*const c_void> {
-    static STUB: OnceLock<Option<Code>> = OnceLock::new();
-    let stub = STUB.get_or_init(|| {
+/// slow; and each function has one, because a jump that has several targets is slow, too.
+#[derive(Debug)]
+pub struct Stub(Code);
+
+// SAFETY: code is the same on every thread.
+unsafe impl Send for Stub {}
+// SAFETY: likewise; nothing of it changes.
+unsafe impl Sync for Stub {}
+
+impl Stub {
+    /// `None` where there is no memory for code.
+    #[must_use]
+    pub fn new() -> Option<Stub> {
         let entry = u8::try_from(std::mem::offset_of!(Context, entry)).ok()?;
         // jmp [rdi + entry]
-        Code::new(&[0xff, 0x67, entry], 32).ok()
-    });
-    stub.as_ref().map(|code| code.start().cast())
+        Code::new(&[0xff, 0x67, entry], 32).ok().map(Stub)
+    }
+
+    /// Where it is, as long as it lives.
+    #[must_use]
+    pub fn start(&self) -> *const c_void {
+        self.0.start().cast()
+    }
 }
 
 /// wasmtime's `VMFuncRef`: what a function is to guests.

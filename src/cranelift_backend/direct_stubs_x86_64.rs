@@ -37,7 +37,7 @@ unsafe extern "sysv64" fn wasm_call() {
     )
 }
 
-/// Where [`swappable_stub`](super::swappable_stub) goes at first.
+/// Where a [`Stub`](super::Stub) goes at first.
 #[must_use]
 pub fn first_entry() -> *const c_void {
     wasm_call as *const c_void

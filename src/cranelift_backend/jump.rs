@@ -1,37 +1,99 @@
-//! Direct trampolines of functions of a few scalars, by hand: a dozen instructions and a jump.
+//! Direct trampolines of most functions, by hand: a dozen or two instructions and a jump.
 //!
 //! Cranelift gives every function a frame, which costs as much as all that such a trampoline does. What they
 //! do is so little that it can be written down:
 //!
 //! ```text
 //! gate    the stack limit of the store that rsi leads to, against the gate of the context in rdi
+//! check   each range of the guest's memory against the length in the context; the handle against its entry
+//! ready   the native function's address, the memory's base
 //! move    each integer two registers down: C has no contexts in front of them; floats are in place already
-//! jump    to the native function, which returns to the guest
+//! jump    to the native function, which returns to the guest; where the guest has arguments on its stack, a call,
+//!         and a return that takes them away
+//! ask     out of line: of the handle table, while a running call has handles to itself
 //! redo    the ordinary function's context in rdi, everything else as it came, and a jump into it
 //! ```
 //!
-//! Registers that are written before the first argument moves (rax, r11) carry no arguments in either
-//! convention.
-use super::direct::{Context, FuncRef, places_of, stack_limit, store_context};
+//! Registers that are written before the first argument moves (rax, r10, r11) carry no arguments in either
+//! convention. What is rare goes to *redo*, though it may be right: NULL, and what is empty and lies outside.
+use super::direct::places_of;
 use super::machine::Machine;
 use crate::plan::abi::Location;
-use crate::plan::binding::Gate;
 use crate::plan::frame::FrameLayout;
-use crate::plan::op::{At, Op, Returns, Stub};
-use crate::plan::{Binding, Kind, Plan};
+use crate::plan::op::{At, Count, Fate, Null, Op, Operand, Returns, Stub, Width};
+use crate::plan::{Kind, Plan, WasmType};
 use crate::signature::Variadic;
-use std::mem::offset_of;
+use assembler::Move;
 
-/// How an integer is made wider.
+mod assembler;
+mod emit;
+
+/// What is done when everything was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Call {
+    /// First those on the stack: none of them needs a register that another has got.
+    arguments: Vec<Argument>,
+    /// Bytes of C's arguments on the stack.
+    stack: u32,
+    /// There is a frame, because the guest has arguments on its stack: so many bytes of them are taken away.
+    frame: Option<u16>,
+}
+
+/// One argument that is no float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Move {
-    Zero32,
-    Sign32,
-    Whole,
-    Zero16,
-    Sign16,
-    Zero8,
-    Sign8,
+struct Argument {
+    to: To,
+    from: From,
+    what: What,
+}
+
+/// Where C has an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum To {
+    /// So far above the stack pointer.
+    Stack(u32),
+    /// The integer register of that number.
+    Register(u8),
+}
+
+/// Where the guest has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    /// The integer register of that number, behind those of the two contexts.
+    Register(u8),
+    /// So far above the first argument on the stack.
+    Stack(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Scalar(Move),
+    Range(Range),
+    /// A live handle of that kind; or NULL, if it may be.
+    Handle {
+        kind: u16,
+        null: bool,
+    },
+}
+
+/// Guest memory, in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range {
+    bytes: Bytes,
+    /// A power of two.
+    align: u8,
+}
+
+/// How long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bytes {
+    Exactly(u32),
+    /// As many elements of `size` bytes as the guest's `i32` says, in the integer register of that number.
+    Of {
+        integer: u8,
+        signed: bool,
+        size: u32,
+    },
 }
 
 /// Code, and how it reads.
@@ -40,25 +102,21 @@ pub(super) struct Jump {
     pub text: String,
 }
 
-/// Registers as instructions number them.
-const RAX: u8 = 0;
-const RCX: u8 = 1;
-const RDX: u8 = 2;
-const RSI: u8 = 6;
-const RDI: u8 = 7;
-const R8: u8 = 8;
-const R9: u8 = 9;
-const R11: u8 = 11;
-
-/// Where C has integers, and where the guest has them.
-const TO: [u8; 4] = [RDI, RSI, RDX, RCX];
-const FROM: [u8; 4] = [RDX, RCX, R8, R9];
-
 /// The trampoline of a plan that needs no more; `None` for all others, and for those that are declined.
 pub(super) fn jump(plan: &Plan) -> Option<Jump> {
     if !cfg!(all(target_arch = "x86_64", unix)) {
         return None;
     }
+    let code = emit::emit(&call(plan)?);
+    // Without a frame, native code that looks for its callers sees the guest; with one it sees this code's frame
+    // pointer.
+    let machine =
+        Machine { bytes: code.bytes.into(), align: 64, patches: code.patches.into(), table: None };
+    Some(Jump { machine, text: code.text })
+}
+
+/// What is done for a plan.
+fn call(plan: &Plan) -> Option<Call> {
     let facts = &plan.facts;
     if plan.kind != Kind::Import || !facts.leaf || facts.after || facts.errno || facts.marks {
         return None;
@@ -68,44 +126,128 @@ pub(super) fn jump(plan: &Plan) -> Option<Jump> {
         return None;
     }
     let (before, rest) = plan.ops.split_at(plan.call.into());
-    let [Op::Call { stub: Stub::Integers | Stub::Registers, returns }] = rest else { return None };
+    let [Op::Call { stub: Stub::Integers | Stub::Registers | Stub::Stack, returns }] = rest else {
+        return None;
+    };
     if !matches!(
         returns,
         Returns::Void | Returns::Int32 | Returns::Int64 | Returns::Float32 | Returns::Float64
     ) {
         return None;
     }
-    let places = places_of(&plan.lowering.params).ok()?;
-    if plan.frame.stack > 0 || places.iter().any(|place| matches!(place, Location::Stack(_))) {
+    if plan.frame.stack_align > 16 {
         return None;
     }
-    let mut moves = [None; 4];
+    let places = places_of(&plan.lowering.params).ok()?;
+    let mut arguments: Vec<Argument> = Vec::new();
+    let (mut floats, mut handles) = (0, 0);
     for op in before {
-        let (slot, to, how) = match *op {
-            Op::Int32 { slot, to } | Op::ULong32 { slot, to } => (slot, to, Move::Zero32),
-            Op::Long32 { slot, to } => (slot, to, Move::Sign32),
-            Op::Int64 { slot, to } => (slot, to, Move::Whole),
-            Op::UInt16 { slot, to } => (slot, to, Move::Zero16),
-            Op::Int16 { slot, to } => (slot, to, Move::Sign16),
-            Op::UInt8 { slot, to } => (slot, to, Move::Zero8),
-            Op::Int8 { slot, to } => (slot, to, Move::Sign8),
+        let (slot, to, what) = match *op {
+            Op::Int32 { slot, to } | Op::ULong32 { slot, to } => {
+                (slot, to, What::Scalar(Move::Zero32))
+            }
+            Op::Long32 { slot, to } => (slot, to, What::Scalar(Move::Sign32)),
+            Op::Int64 { slot, to } => (slot, to, What::Scalar(Move::Whole)),
+            Op::UInt16 { slot, to } => (slot, to, What::Scalar(Move::Zero16)),
+            Op::Int16 { slot, to } => (slot, to, What::Scalar(Move::Sign16)),
+            Op::UInt8 { slot, to } => (slot, to, What::Scalar(Move::Zero8)),
+            Op::Int8 { slot, to } => (slot, to, What::Scalar(Move::Sign8)),
             Op::Float32 { slot, to } | Op::Float64 { slot, to } => {
                 if !stays(*places.get(usize::from(slot))?, to) {
                     return None;
                 }
+                floats += 1;
                 continue;
+            }
+            Op::Buffer { slot, to, count, size, align, null, param: _, extent: None }
+                if !facts.wide && null != Null::Allowed =>
+            {
+                let bytes = bytes(count, size, &arguments)?;
+                (slot, to, What::Range(Range { bytes, align }))
+            }
+            Op::Handle { slot, to, kind, null, fate: Fate::Kept } if !facts.wide => {
+                handles += 1;
+                (slot, to, What::Handle { kind, null: null == Null::Allowed })
             }
             _ => return None,
         };
-        // Behind the two contexts, in the same order.
-        let Location::Integer(from) = *places.get(usize::from(slot))? else { return None };
-        let number = from.checked_sub(2)?;
-        if FrameLayout::integer(number) != Some(to) {
+        let from = match *places.get(usize::from(slot))? {
+            Location::Integer(register) => From::Register(register.checked_sub(2)?),
+            Location::Stack(at) => From::Stack(at),
+            Location::Vector(_) | Location::X87(_) => return None,
+        };
+        let to = to_of(to, &plan.frame)?;
+        let simple = match (what, from, to) {
+            // Behind the two contexts, in the same order: none is overwritten before it has moved.
+            (_, From::Register(from), To::Register(to)) => from == to,
+            (What::Scalar(_), From::Stack(_), _) => true,
+            _ => false,
+        };
+        if !simple {
             return None;
         }
-        *moves.get_mut(usize::from(number))? = Some(how);
+        arguments.push(Argument { to, from, what });
     }
-    Some(emit(&moves))
+    let frame = guest_stack(&plan.lowering.params, &places)?;
+    // One register has the native pointer of a handle, arguments pass through it on their way to the stack, and
+    // asking the table would lose floats.
+    if handles > 1 || handles == 1 && (floats > 0 || frame.is_some()) {
+        return None;
+    }
+    let stack = u32::from(plan.frame.stack).next_multiple_of(16);
+    if stack > 0 && frame.is_none() {
+        return None;
+    }
+    arguments.sort_by_key(|argument| argument.to);
+    Some(Call { arguments, stack, frame })
+}
+
+/// Where an op puts an integer.
+fn to_of(at: At, frame: &FrameLayout) -> Option<To> {
+    if let Some(number) = integer_of(at) {
+        return Some(To::Register(number));
+    }
+    let above = at.offset().checked_sub(FrameLayout::STACK)?;
+    (above < usize::from(frame.stack)).then(|| u32::try_from(above).ok().map(To::Stack))?
+}
+
+fn integer_of(at: At) -> Option<u8> {
+    (0..6).find(|number| FrameLayout::integer(*number) == Some(at))
+}
+
+/// How many bytes of the guest's arguments on its stack the callee takes away, if there are any: 16 at a time.
+fn guest_stack(params: &[WasmType], places: &[Location]) -> Option<Option<u16>> {
+    let mut end = 0;
+    for (param, place) in params.iter().zip(places) {
+        if let Location::Stack(at) = place {
+            let size = if *param == WasmType::V128 { 16 } else { 8 };
+            end = end.max(at + size);
+        }
+    }
+    let bytes = u16::try_from(end.next_multiple_of(16)).ok()?;
+    Some((bytes > 0).then_some(bytes))
+}
+
+/// The length of a range, if it is easily computed.
+fn bytes(count: Count, size: u32, arguments: &[Argument]) -> Option<Bytes> {
+    // Instructions have numbers of 31 bits.
+    let small = |number: u32| i32::try_from(number).is_ok().then_some(number);
+    let Operand { at, width } = match count {
+        Count::Exactly(count) => return Some(Bytes::Exactly(small(count.checked_mul(size)?)?)),
+        Count::Of(operand) => operand,
+    };
+    let to = To::Register(integer_of(at)?);
+    let Argument { what: What::Scalar(how), from: From::Register(integer), .. } =
+        *arguments.iter().find(|argument| argument.to == to)?
+    else {
+        return None;
+    };
+    let signed = match (how, width) {
+        (Move::Zero32, Width::U32 | Width::U64 | Width::I64) => false,
+        (Move::Zero32, Width::I32) | (Move::Sign32, Width::I32 | Width::I64) => true,
+        _ => return None,
+    };
+    Some(Bytes::Of { integer, signed, size: small(size)? })
 }
 
 /// Whether a float is where C wants it.
@@ -113,135 +255,5 @@ fn stays(from: Location, to: At) -> bool {
     match from {
         Location::Vector(number) => FrameLayout::vector(number) == Some(to),
         Location::Integer(_) | Location::Stack(_) | Location::X87(_) => false,
-    }
-}
-
-/// Instructions, as bytes and as text.
-#[derive(Default)]
-struct Code {
-    bytes: Vec<u8>,
-    text: String,
-}
-
-impl Code {
-    fn add(&mut self, bytes: &[u8], text: &str) {
-        self.bytes.extend_from_slice(bytes);
-        self.text.push_str("  ");
-        self.text.push_str(text);
-        self.text.push('\n');
-    }
-
-    /// An instruction with a register and memory at `base` and an offset of one byte.
-    fn memory(&mut self, opcode: u8, register: u8, base: u8, offset: usize, text: &str) {
-        let rex = 0x48 | (register >> 3) << 2 | base >> 3;
-        let operands = 0x40 | (register & 7) << 3 | base & 7;
-        self.add(&[rex, opcode, operands, byte(offset)], text);
-    }
-
-    /// `to` gets `from`.
-    fn register(&mut self, how: Move, to: u8, from: u8) {
-        let (wide, opcode, name): (u8, &[u8], _) = match how {
-            Move::Zero32 => (0x40, &[0x8b], "movl"),
-            Move::Sign32 => (0x48, &[0x63], "movslq"),
-            Move::Whole => (0x48, &[0x8b], "movq"),
-            Move::Zero16 => (0x40, &[0x0f, 0xb7], "movzwl"),
-            Move::Sign16 => (0x48, &[0x0f, 0xbf], "movswq"),
-            Move::Zero8 => (0x40, &[0x0f, 0xb6], "movzbl"),
-            Move::Sign8 => (0x48, &[0x0f, 0xbe], "movsbq"),
-        };
-        let mut bytes = vec![wide | (to >> 3) << 2 | from >> 3];
-        bytes.extend_from_slice(opcode);
-        bytes.push(0xc0 | (to & 7) << 3 | from & 7);
-        self.add(&bytes, &format!("{name} {}, {}", name_of(from), name_of(to)));
-    }
-}
-
-fn name_of(register: u8) -> &'static str {
-    match register {
-        RAX => "%rax",
-        RCX => "%rcx",
-        RDX => "%rdx",
-        RSI => "%rsi",
-        RDI => "%rdi",
-        R8 => "%r8",
-        R9 => "%r9",
-        _ => "%r11",
-    }
-}
-
-/// An offset of a structure whose parts are near its start.
-fn byte(offset: usize) -> u8 {
-    debug_assert!(offset < 0x80, "structures are small");
-    u8::try_from(offset & 0x7f).unwrap_or(0)
-}
-
-const MOV: u8 = 0x8b;
-const SUB: u8 = 0x2b;
-const CMP: u8 = 0x3b;
-
-fn emit(moves: &[Option<Move>; 4]) -> Jump {
-    let mut redo = Code::default();
-    let door = offset_of!(Context, redo);
-    redo.memory(MOV, RAX, RDI, door, &format!("movq {door}(%rdi), %rax"));
-    let vmctx = offset_of!(FuncRef, vmctx);
-    redo.memory(MOV, RDI, RAX, vmctx, &format!("movq {vmctx}(%rax), %rdi"));
-    let call = offset_of!(FuncRef, wasm_call);
-    redo.add(&[0xff, 0x60, byte(call)], &format!("jmpq *{call}(%rax)"));
-
-    let mut pass = Code::default();
-    let target = offset_of!(Context, binding) + offset_of!(Binding, target);
-    pass.memory(MOV, RAX, RDI, target, &format!("movq {target}(%rdi), %rax"));
-    for ((how, to), from) in moves.iter().zip(TO).zip(FROM) {
-        if let Some(how) = how {
-            pass.register(*how, to, from);
-        }
-    }
-    pass.add(&[0xff, 0xe0], "jmpq *%rax");
-
-    let mut code = Code::default();
-    let (store, limit) = (store_context(), stack_limit());
-    code.memory(MOV, R11, RSI, store, &format!("movq {store}(%rsi), %r11"));
-    code.memory(MOV, R11, R11, limit, &format!("movq {limit}(%r11), %r11"));
-    let gate = offset_of!(Context, gate);
-    code.memory(MOV, RAX, RDI, gate, &format!("movq {gate}(%rdi), %rax"));
-    code.memory(SUB, R11, RAX, Gate::LOW, &format!("subq {}(%rax), %r11", Gate::LOW));
-    code.memory(CMP, R11, RAX, Gate::SPAN, &format!("cmpq {}(%rax), %r11", Gate::SPAN));
-    code.add(&[0x77, byte(pass.bytes.len())], "ja redo");
-    code.bytes.extend(pass.bytes);
-    code.text += &pass.text;
-    code.bytes.extend(redo.bytes);
-    code.text = format!("{}redo:\n{}", code.text, redo.text);
-    // No frame: native code that looks for its callers sees the guest.
-    let machine =
-        Machine { bytes: code.bytes.into(), align: 32, patches: Box::default(), table: None };
-    Jump { machine, text: code.text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn instructions_are_encoded_as_the_manual_says() {
-        let Jump { machine, text } =
-            emit(&[Some(Move::Zero32), Some(Move::Sign32), Some(Move::Whole), Some(Move::Sign8)]);
-        let expected: &[&[u8]] = &[
-            &[0x4c, 0x8b, 0x5e, 0x08],
-            &[0x4d, 0x8b, 0x5b, 0x18],
-            &[0x48, 0x8b, 0x47, 0x08],
-            &[0x4c, 0x2b, 0x58, 0x00],
-            &[0x4c, 0x3b, 0x58, 0x08],
-            &[0x77, 19],
-            &[0x48, 0x8b, 0x47, 0x30],
-            &[0x40, 0x8b, 0xfa],
-            &[0x48, 0x63, 0xf1],
-            &[0x49, 0x8b, 0xd0],
-            &[0x49, 0x0f, 0xbe, 0xc9],
-            &[0xff, 0xe0],
-            &[0x48, 0x8b, 0x47, 0x10],
-            &[0x48, 0x8b, 0x78, 0x18],
-            &[0xff, 0x60, 0x08],
-        ];
-        assert_eq!(*machine.bytes, expected.concat(), "{text}");
     }
 }

@@ -10,6 +10,7 @@
 use super::direct::{Context, Direct, FuncRef, stack_limit, store_context};
 use super::machine::{Machine, MadeDirect};
 use super::{Trampoline, Unsupported, identity, make};
+use crate::plan::handles::Entry;
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, Gate, StoreBlock};
 use crate::plan::frame::{CallRecord, FrameHead, GuestSlot};
@@ -110,6 +111,10 @@ fn layout() -> Vec<u64> {
         offset_of!(StoreBlock, limits),
         StoreBlock::HANDLE_ENTRIES,
         StoreBlock::HANDLE_COUNT,
+        size_of::<Entry>(),
+        offset_of!(Entry, pointer),
+        offset_of!(Entry, kind),
+        offset_of!(Entry, handle),
         Fate::Kept as usize,
         Fate::Invalidated as usize,
         Fate::Consumed as usize,

@@ -11,9 +11,11 @@
 //!
 //! The code is made on a thread of its own, so that nobody waits for it. Each import looks for it in each
 //! of its ordinary calls, also in a loop that never ends, and has the next one go there.
+use super::direct::Stub;
 use super::trampolines::{Compiled, CompiledDirect, Entry, Trampolines};
 use crate::plan::Plan;
 use crate::plan::template::Template;
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -33,6 +35,8 @@ pub(super) struct Hot {
     /// Why guests may not enter its code by themselves.
     not_direct: Option<String>,
     code: OnceLock<Result<HotCode, String>>,
+    /// What guests enter until there is code.
+    stub: OnceLock<Option<Stub>>,
     jobs: Arc<Jobs>,
 }
 
@@ -68,6 +72,7 @@ impl Hot {
             after: after.max(1),
             not_direct,
             code: OnceLock::new(),
+            stub: OnceLock::new(),
             jobs: Arc::clone(jobs),
         })
     }
@@ -75,6 +80,19 @@ impl Hot {
     /// The code, or why there is none. `None` as long as nobody knows.
     pub(super) fn code(&self) -> Option<Result<&HotCode, &str>> {
         Some(self.code.get()?.as_ref().map_err(String::as_str))
+    }
+
+    /// Where guests enter the code, if it is for them.
+    pub(super) fn direct(&self) -> Option<&CompiledDirect> {
+        match self.code.get()? {
+            Ok(HotCode::Direct(code)) => Some(code),
+            Ok(HotCode::Array { .. }) | Err(_) => None,
+        }
+    }
+
+    /// Code that goes where an import's context says, as long as this lives. `None` without memory for code.
+    pub(super) fn stub(&self) -> Option<*const c_void> {
+        self.stub.get_or_init(Stub::new).as_ref().map(Stub::start)
     }
 
     /// Where ordinary functions enter the code, if it is for them.

@@ -112,10 +112,14 @@ impl HandleTable {
         self.live
     }
 
-    /// First entry and number of entries, for compiled code. Valid until a handle is made.
+    /// First entry, and how many compiled code may look at by itself. Valid until the table changes.
+    ///
+    /// None of them while a running call has handles to itself: whether one is free then depends on what
+    /// lends it, and the table is asked.
     #[must_use]
     pub fn raw_parts(&self) -> (*const Entry, usize) {
-        (self.entries.as_ptr(), self.entries.len())
+        let count = if self.exclusive == 0 { self.entries.len() } else { 0 };
+        (self.entries.as_ptr(), count)
     }
 
     /// The entry that `handle` stands for.
@@ -251,7 +255,7 @@ impl HandleTable {
                 entry.owners = entry.owners.saturating_add(1);
                 entry.drop = drop;
             }
-            return Some(entry.generation << INDEX_BITS | index);
+            return Some(entry.handle);
         }
         let parent = parent.filter(|handle| self.is_live(*handle)).map_or(0, index_of);
         if self.free.is_empty() {
@@ -265,10 +269,13 @@ impl HandleTable {
         }
         self.serial += 1;
         let entry = &mut self.entries[index as usize];
+        let generation = entry.generation + 1;
         *entry = Entry {
             pointer,
             kind,
-            generation: entry.generation + 1,
+            generation,
+            handle: generation << INDEX_BITS | index,
+            unused: 0,
             owners: u32::from(!borrowed),
             busy: 0,
             parent,
@@ -280,7 +287,7 @@ impl HandleTable {
         };
         self.by_pointer.insert((pointer, kind), index);
         self.live += 1;
-        Some(entry.generation << INDEX_BITS | index)
+        Some(entry.handle)
     }
 
     /// Whether native code may be given `handle` to end its loans: as
@@ -438,6 +445,7 @@ impl HandleTable {
             self.by_pointer.remove(&(entry.pointer, entry.kind));
             entry.lends = 0;
             entry.pointer = ptr::null_mut();
+            entry.handle = 0;
             let parent = mem::take(&mut entry.parent);
             entry.captured = 0;
             if entry.generation < LAST_GENERATION {

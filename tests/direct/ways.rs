@@ -139,3 +139,38 @@ fn where_the_stack_might_be_too_small_the_host_looks_on_every_call() {
     });
     thread.expect("a thread").join().expect("it does not panic");
 }
+
+/// Wherever it is called from, and on fibers.
+#[test]
+fn calls_under_call_async_are_direct_too() {
+    let mut config = Config::new();
+    config.async_stack_size(4 << 20);
+    let engine = Engine::new(&config).expect("an engine");
+    let bridge = granted(&engine).build().expect("a bridge");
+    let module = Module::new(
+        &engine,
+        guest("(memory (export \"memory\") 1) (func (export \"here\") (result i64) (call $here))"),
+    );
+    let module = module.expect("a module");
+    let mut store = wasmtime::Store::new(&engine, portcullis::host::Natives::default());
+    let linker = wasmtime::Linker::new(&engine);
+    let instance =
+        bridge.instantiate(&mut store, &linker, &module, |natives| natives).expect("it starts");
+    let here = instance.get_typed_func::<(), i64>(&mut store, "here").expect("it is exported");
+    let mut direct = 0;
+    for turn in 0..4 {
+        let from = if turn == 2 {
+            here.call(&mut store, ()).expect("it passes")
+        } else {
+            let mut call = std::pin::pin!(here.call_async(&mut store, ()));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let std::task::Poll::Ready(from) = call.as_mut().poll(&mut context) else {
+                panic!("nothing is waited for")
+            };
+            from.expect("it passes")
+        };
+        direct += u32::from(what_is_at(from).is_empty());
+    }
+    // Each stack is new to the gate once.
+    assert!(direct >= 1, "{direct} of the calls were direct");
+}

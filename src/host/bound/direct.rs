@@ -2,7 +2,6 @@
 #![expect(unsafe_code, reason = "does the work after a call")]
 use super::{Bound, Origin, binding, no_memory, runs_alone};
 use crate::host::call::Host;
-use crate::host::direct::swappable_stub;
 use crate::host::hot::Hot;
 use crate::host::tier::Runner;
 use crate::plan::binding::Gate;
@@ -22,8 +21,11 @@ impl Bound {
         }
         match &self.overload.choice.runner {
             Runner::Direct(code) => Some((code.start(), code.resumes())),
-            // Nobody knows yet; a door too many does no harm.
-            Runner::Hot(hot) if hot.may_be_direct() => Some((swappable_stub()?, true)),
+            Runner::Hot(hot) if hot.may_be_direct() => match hot.direct() {
+                Some(code) => Some((code.start(), code.resumes())),
+                // Nobody knows yet; a door too many does no harm.
+                None => Some((hot.stub()?, true)),
+            },
             Runner::Hot(_) | Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) => {
                 None
             }

@@ -35,7 +35,7 @@ mod facts;
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "recorder_unsupported.rs")]
 mod recorder;
 
-pub(super) use crate::cranelift_backend::direct::swappable_stub;
+pub(super) use crate::cranelift_backend::direct::Stub;
 pub(super) use facts::check;
 #[cfg(feature = "cranelift")]
 pub(super) use facts::guest_ahead;

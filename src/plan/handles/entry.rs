@@ -37,7 +37,7 @@ pub(super) const LAST_GENERATION: u32 = (1 << (31 - INDEX_BITS)) - 1;
 /// `int f(int)`.
 pub type Destructor = *const c_void;
 
-/// One handle. 56 bytes, alignment 8.
+/// One handle. 64 bytes, alignment 8.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct Entry {
@@ -48,6 +48,10 @@ pub struct Entry {
     pub kind: HandleType,
     /// The generation of the handle that stands for it now, or of the last one.
     pub generation: u32,
+    /// The handle itself; 0 when the slot is free. Compiled code asks for nothing else but this and the type.
+    pub handle: u32,
+    /// Zero.
+    pub(super) unused: u32,
     /// How many times native code has given it away and not been given it back. 0 for a borrowed
     /// one.
     pub owners: u32,
@@ -80,6 +84,8 @@ pub(super) const FREE: Entry = Entry {
     pointer: ptr::null_mut(),
     kind: HandleType(0),
     generation: 0,
+    handle: 0,
+    unused: 0,
     owners: 0,
     busy: 0,
     parent: 0,

@@ -14,18 +14,68 @@ fn owned(table: &mut HandleTable, n: usize, parent: Option<u32>) -> u32 {
 
 #[test]
 fn entries_are_laid_out_as_compiled_code_reads_them() {
-    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (56, 8));
+    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (64, 8));
     assert_eq!(offset_of!(Entry, pointer), 0);
     assert_eq!(offset_of!(Entry, kind), 8);
     assert_eq!(offset_of!(Entry, generation), 12);
-    assert_eq!(offset_of!(Entry, owners), 16);
-    assert_eq!(offset_of!(Entry, busy), 20);
-    assert_eq!(offset_of!(Entry, parent), 24);
-    assert_eq!(offset_of!(Entry, lends), 28);
-    assert_eq!(offset_of!(Entry, drop), 32);
-    assert_eq!(offset_of!(Entry, serial), 40);
-    assert_eq!(offset_of!(Entry, captured), 48);
-    assert_eq!(offset_of!(Entry, flags), 52);
+    assert_eq!(offset_of!(Entry, handle), 16);
+    assert_eq!(offset_of!(Entry, owners), 24);
+    assert_eq!(offset_of!(Entry, busy), 28);
+    assert_eq!(offset_of!(Entry, parent), 32);
+    assert_eq!(offset_of!(Entry, lends), 36);
+    assert_eq!(offset_of!(Entry, drop), 40);
+    assert_eq!(offset_of!(Entry, serial), 48);
+    assert_eq!(offset_of!(Entry, captured), 56);
+    assert_eq!(offset_of!(Entry, flags), 60);
+}
+
+#[expect(unsafe_code, reason = "reads what compiled code reads")]
+/// What compiled code does: see `lower::handles` and `jump::emit`.
+fn as_compiled_code(table: &HandleTable, handle: u32, kind: HandleType) -> Option<*mut c_void> {
+    let (first, count) = table.raw_parts();
+    let index = index_of(handle) as usize;
+    if index >= count {
+        return None;
+    }
+    // SAFETY: so many entries are there.
+    let entry = unsafe { &*first.add(index) };
+    (entry.handle == handle && entry.kind == kind).then_some(entry.pointer)
+}
+
+#[test]
+fn compiled_code_takes_what_is_usable_and_nothing_else() {
+    let other = HandleType(KIND.0 + 1);
+    let mut table = HandleTable::new(10);
+    let gone = owned(&mut table, 1, None);
+    let parent = owned(&mut table, 2, None);
+    let child = owned(&mut table, 3, Some(parent));
+    table.consume(gone);
+    let look = |table: &HandleTable| {
+        let near =
+            [gone, parent, child].map(|handle| [handle, handle ^ 1, handle + (1 << INDEX_BITS)]);
+        for handle in near.concat().into_iter().chain([0, 1, 1 << INDEX_BITS, 9, u32::MAX]) {
+            for kind in [KIND, other, HandleType(0)] {
+                let found = as_compiled_code(table, handle, kind);
+                // All of index 0 is NULL, which is looked at before.
+                if found.is_some() && handle != 0 {
+                    assert_eq!(found, table.usable(handle, kind), "{handle:#x}");
+                }
+            }
+        }
+        [gone, parent, child].map(|handle| as_compiled_code(table, handle, KIND).is_some())
+    };
+    assert_eq!(look(&table), [false, true, true]);
+    table.enter(parent, KIND).expect("it is alive");
+    table.hold(parent, KIND, true, std::iter::once(parent)).expect("nobody has it");
+    assert_eq!(look(&table), [false; 3], "the table is asked");
+    table.give_up(parent);
+    table.leave(parent);
+    assert_eq!(look(&table), [false, true, true]);
+    let again = owned(&mut table, 1, None);
+    assert_eq!(index_of(again), index_of(gone), "the slot is used once more");
+    assert_eq!(look(&table), [false, true, true]);
+    table.consume(parent);
+    assert_eq!(look(&table), [false; 3]);
 }
 
 #[test]

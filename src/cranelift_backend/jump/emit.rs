@@ -1,0 +1,189 @@
+//! The machine code of a direct trampoline by hand: see the module above for what it does, and in what order.
+use super::assembler::{
+    Code, Label, Move, R8, R9, R10, R11, RAX, RCX, RDI, RDX, RSI, Register, When, With,
+};
+use super::{Argument, Bytes, Call, From, Range, To, What};
+use crate::cranelift_backend::direct::{Context, FuncRef, stack_limit, store_context};
+use crate::cranelift_backend::helpers::Helper;
+use crate::cranelift_backend::machine::Outside;
+use crate::plan::binding::Gate;
+use crate::plan::handles::{Entry, INDEX_BITS};
+use crate::plan::op::Fate;
+use crate::plan::{Binding, StoreBlock};
+use std::mem::offset_of;
+
+/// Where C has integers, and where the guest has them.
+const TO: [Register; 6] = [RDI, RSI, RDX, RCX, R8, R9];
+const FROM: [Register; 4] = [RDX, RCX, R8, R9];
+/// What a call of the handle table must leave as it is.
+const KEPT: [Register; 6] = [RDI, RSI, RDX, RCX, R8, R9];
+
+const BINDING: usize = offset_of!(Context, binding);
+
+pub(super) fn emit(call: &Call) -> Code {
+    Code::assemble(|code| {
+        let handle = call.arguments.iter().find_map(|argument| match *argument {
+            Argument { what: What::Handle { kind, null }, from, .. } => Some((kind, null, from)),
+            _ => None,
+        });
+        let handle = handle.and_then(|(kind, null, from)| Some((kind, null, register(from)?)));
+        let mut ranges = false;
+        gate(code);
+        for Argument { what, from, .. } in &call.arguments {
+            if let (What::Range(range), Some(from)) = (what, register(*from)) {
+                inside(code, range, from);
+                ranges = true;
+            }
+        }
+        if let Some((kind, null, from)) = handle {
+            look(code, kind, null, from);
+        }
+        if call.frame.is_some() {
+            code.raw(&[0x55], "pushq %rbp");
+            code.raw(&[0x48, 0x89, 0xe5], "movq %rsp, %rbp");
+            if call.stack > 0 {
+                code.make_room(call.stack);
+            }
+        }
+        code.memory(With::Load, RAX, RDI, BINDING + offset_of!(Binding, target));
+        if ranges {
+            code.memory(With::Load, R10, RDI, BINDING + offset_of!(Binding, memory_base));
+        }
+        call.arguments.iter().for_each(|argument| place(code, argument));
+        if let Some(popped) = call.frame {
+            code.raw(&[0xff, 0xd0], "callq *%rax");
+            code.raw(&[0xc9], "leave");
+            let [low, high] = popped.to_le_bytes();
+            code.raw(&[0xc2, low, high], &format!("retq ${popped}"));
+        } else {
+            code.raw(&[0xff, 0xe0], "jmpq *%rax");
+        }
+        if let Some((kind, null, from)) = handle {
+            ask(code, kind, null, from);
+        }
+        code.label(Label::Redo);
+        code.memory(With::Load, RAX, RDI, offset_of!(Context, redo));
+        code.memory(With::Load, RDI, RAX, offset_of!(FuncRef, vmctx));
+        code.jump_through(RAX, offset_of!(FuncRef, wasm_call));
+    })
+}
+
+fn register(from: From) -> Option<Register> {
+    match from {
+        From::Register(number) => FROM.get(usize::from(number)).copied(),
+        From::Stack(_) => None,
+    }
+}
+
+/// Everything was checked: an argument gets where C has it. They come in an order in which none is overwritten.
+fn place(code: &mut Code, argument: &Argument) {
+    // Above the saved frame pointer and the return address.
+    const ARGUMENTS: u32 = 16;
+    let to = match argument.to {
+        To::Register(number) => TO[usize::from(number)],
+        To::Stack(_) => R11,
+    };
+    match (argument.what, argument.from) {
+        (What::Scalar(how), From::Register(from)) => code.widen(how, to, FROM[usize::from(from)]),
+        (What::Scalar(how), From::Stack(at)) => code.widen_argument(how, to, ARGUMENTS + at),
+        (What::Range(_), From::Register(from)) => {
+            code.widen(Move::Zero32, to, FROM[usize::from(from)]);
+            code.add(to, R10);
+        }
+        (What::Handle { .. }, From::Register(_)) => code.widen(Move::Whole, to, R11),
+        (What::Range(_) | What::Handle { .. }, From::Stack(_)) => {}
+    }
+    if let To::Stack(at) = argument.to {
+        code.store(at, to);
+    }
+}
+
+/// The stack limit of the store that rsi leads to, against the gate of the context in rdi.
+fn gate(code: &mut Code) {
+    code.memory(With::Load, R11, RSI, store_context());
+    code.memory(With::Load, R11, R11, stack_limit());
+    code.memory(With::Load, RAX, RDI, offset_of!(Context, gate));
+    code.memory(With::Subtract, R11, RAX, Gate::LOW);
+    code.memory(With::Compare, R11, RAX, Gate::SPAN);
+    code.jump(When::Above, Label::Redo);
+}
+
+/// A range of the guest's memory that does not start at 0 and ends inside.
+fn inside(code: &mut Code, range: &Range, from: Register) {
+    code.test(from, false);
+    code.jump(When::Equal, Label::Redo);
+    if range.align > 1 {
+        code.test_bits(from, range.align - 1);
+        code.jump(When::NotEqual, Label::Redo);
+    }
+    // Both are below 2^32, and so is the size: no sum or product wraps.
+    match range.bytes {
+        Bytes::Exactly(bytes) => {
+            code.widen(Move::Zero32, RAX, from);
+            code.add_number(RAX, bytes);
+        }
+        Bytes::Of { integer, signed, size } => {
+            let count = FROM[usize::from(integer)];
+            code.widen(if signed { Move::Sign32 } else { Move::Zero32 }, R10, count);
+            if signed {
+                code.test(R10, true);
+                code.jump(When::Negative, Label::Redo);
+            }
+            if size != 1 {
+                code.multiply(R10, size);
+            }
+            code.widen(Move::Zero32, RAX, from);
+            code.add(RAX, R10);
+        }
+    }
+    code.memory(With::Compare, RAX, RDI, BINDING + offset_of!(Binding, memory_len));
+    code.jump(When::Above, Label::Redo);
+}
+
+/// The native pointer of a handle into r11, if the table's entry says all that must be known.
+fn look(code: &mut Code, kind: u16, null: bool, from: Register) {
+    code.memory(With::Load, R11, RDI, BINDING + offset_of!(Binding, store));
+    code.widen(Move::Zero32, RAX, from);
+    code.and_number(RAX, (1 << INDEX_BITS) - 1);
+    code.memory(With::Compare, RAX, R11, StoreBlock::HANDLE_COUNT);
+    code.jump(When::AboveOrEqual, Label::Ask);
+    const { assert!(size_of::<Entry>() == 64, "shifted") };
+    code.shift_left(RAX, 6);
+    code.memory(With::Add, RAX, R11, StoreBlock::HANDLE_ENTRIES);
+    code.memory(With::Compare32, from, RAX, offset_of!(Entry, handle));
+    code.jump(When::NotEqual, if null { Label::Null } else { Label::Redo });
+    // NULL is what free slots have there, but they are of no type.
+    code.outside(R10, Outside::HandleType(kind));
+    code.memory(With::Compare32, R10, RAX, offset_of!(Entry, kind));
+    code.jump(When::NotEqual, if null { Label::Null } else { Label::Redo });
+    code.memory(With::Load, R11, RAX, offset_of!(Entry, pointer));
+    code.label(Label::Ready);
+}
+
+/// Out of line: what the table knows and an entry does not say.
+fn ask(code: &mut Code, kind: u16, null: bool, from: Register) {
+    code.label(Label::Ask);
+    KEPT.iter().for_each(|register| code.push(*register));
+    // The call of this code has pushed one word, this the seventh and eighth: aligned to 16 bytes.
+    code.raw(&[0x48, 0x83, 0xec, 8], "subq $8, %rsp");
+    code.memory(With::Load, RDI, RDI, BINDING + offset_of!(Binding, store));
+    code.widen(Move::Zero32, RSI, from);
+    code.outside(RDX, Outside::HandleType(kind));
+    const { assert!(Fate::Kept as u64 == 0, "the fourth argument") };
+    code.clear(RCX);
+    code.outside(RAX, Outside::Helper(Helper::EnterHandle));
+    code.raw(&[0xff, 0xd0], "callq *%rax");
+    code.raw(&[0x48, 0x83, 0xc4, 8], "addq $8, %rsp");
+    KEPT.iter().rev().for_each(|register| code.pop(*register));
+    code.widen(Move::Whole, R11, RAX);
+    code.test(R11, true);
+    code.jump(When::NotEqual, Label::Ready);
+    code.jump(When::Always, Label::Redo);
+    if null {
+        code.label(Label::Null);
+        code.test(from, false);
+        code.jump(When::NotEqual, Label::Redo);
+        code.clear(R11);
+        code.jump(When::Always, Label::Ready);
+    }
+}
