@@ -4,15 +4,11 @@
 //! everything warm: by wasmtime alone, whose imports are closures in a `Linker`, through `InstancePre`, and by
 //! bridges of each tier. Store and instance are made within the time; taking them down is a column of its own.
 #![expect(unsafe_code, reason = "grants an interface")]
-#[path = "support/machine.rs"]
-mod machine;
 #[path = "support/prologue.rs"]
 mod prologue;
-#[path = "support/statistics.rs"]
-mod statistics;
 
+use portcullis::bench::statistics::{Interval, Verdict, paired};
 use portcullis::host::{Bridge, Natives, Tier};
-use statistics::{Interval, Verdict, paired};
 use std::ffi::c_void;
 use std::fmt::Write as _;
 use std::process::ExitCode;

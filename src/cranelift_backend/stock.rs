@@ -10,10 +10,10 @@
 use super::direct::{Context, Direct, FuncRef, stack_limit, store_context};
 use super::machine::{Machine, MadeDirect};
 use super::{Trampoline, Unsupported, identity, make};
-use crate::plan::handles::Entry;
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, Gate, StoreBlock};
 use crate::plan::frame::{CallRecord, FrameHead, GuestSlot};
+use crate::plan::handles::Entry as HandleEntry;
 use crate::plan::handles::HandleType;
 use crate::plan::op::Fate;
 use serde::{Deserialize, Serialize};
@@ -111,10 +111,10 @@ fn layout() -> Vec<u64> {
         offset_of!(StoreBlock, limits),
         StoreBlock::HANDLE_ENTRIES,
         StoreBlock::HANDLE_COUNT,
-        size_of::<Entry>(),
-        offset_of!(Entry, pointer),
-        offset_of!(Entry, kind),
-        offset_of!(Entry, handle),
+        size_of::<HandleEntry>(),
+        offset_of!(HandleEntry, pointer),
+        offset_of!(HandleEntry, kind),
+        offset_of!(HandleEntry, handle),
         Fate::Kept as usize,
         Fate::Invalidated as usize,
         Fate::Consumed as usize,
