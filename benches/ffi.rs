@@ -4,6 +4,7 @@
 //! |---|---|
 //! | C | a gcc -O2 loop that calls through a volatile pointer |
 //! | ffi | `CallPlan::call` on arguments in memory |
+//! | ffi, compiled | the same after `CallPlan::make_code` |
 //! | libffi | `ffi_call` on the same arguments |
 //! | closure, libffi closure | the C loop, calling a closure that does what the C function does |
 //!
@@ -189,6 +190,15 @@ impl Row {
         format!("{result} {}({params})", self.symbol)
     }
 
+    /// A plan with code, of another name: equal plans share it.
+    fn compiled(&self) -> Option<CallPlan> {
+        let [result, params, ..] = self.c;
+        let plan = CallPlan::parse(&format!("{result} compiled_{}({params})", self.symbol));
+        let plan = plan.unwrap_or_else(|error| panic!("{error}"));
+        plan.make_code().map_err(|error| eprintln!("{error}")).ok()?;
+        Some(plan)
+    }
+
     /// The function, and loops around a call of it through a pointer.
     fn source(&self) -> String {
         let [result, params, body, call] = self.c;
@@ -313,6 +323,9 @@ fn measure(
         contender("ffi", through_plan(row, plan.clone(), address), nothing(row)),
         contender("libffi", through_libffi(row, address), nothing(row)),
     ];
+    if let Some(plan) = row.compiled() {
+        all.push(contender("ffi, compiled", through_plan(row, plan, address), nothing(row)));
+    }
     if let (Some(closure), Some(callback)) = (row.closure, row.callback) {
         let closure = closure(&plan).unwrap_or_else(|error| panic!("{error}"));
         // The bench needs it to its end.

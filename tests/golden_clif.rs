@@ -6,9 +6,10 @@
 #[path = "support/golden.rs"]
 mod support;
 
+use portcullis::cranelift_backend::plain::plain_listing;
 use portcullis::cranelift_backend::{Listing, Unsupported, direct_listing, listing};
 use portcullis::plan::abi::Abi;
-use portcullis::plan::compile::{Target, compile};
+use portcullis::plan::compile::{Target, compile, compile_call};
 use portcullis::plan::handles::HandleType;
 use portcullis::plan::layout::DataModel;
 use portcullis::plan::{HandleTypes, Plan};
@@ -24,12 +25,20 @@ impl HandleTypes for OneType {
 }
 
 fn trampolines_of(folder: &str, listing: fn(&Plan) -> Result<Listing, Unsupported>) -> usize {
+    listings_of(folder, true, listing)
+}
+
+fn listings_of(
+    folder: &str,
+    otherwise: bool,
+    listing: impl Fn(&Plan) -> Result<Listing, Unsupported>,
+) -> usize {
     golden(folder, |input| {
         let scope = Scope::default();
         let (input, leaf) = match input.split_once('\n') {
             Some((input, "may call back")) => (input, false),
             Some((_, line)) => panic!("what does {line} mean?"),
-            None => (input, true),
+            None => (input, otherwise),
         };
         let prototype = parse_declaration(input, &scope).unwrap_or_else(|error| panic!("{error}"));
         let target = Target {
@@ -61,4 +70,27 @@ fn trampolines() {
 fn direct_trampolines() {
     let count = trampolines_of("clif_direct", direct_listing);
     assert!(count >= 9, "only {count} cases");
+}
+
+/// What native code enters when it calls a guest's function.
+#[test]
+fn entries_of_closures() {
+    let count = listings_of("clif_callback", false, |plan| listing(&plan.callbacks[0].plan));
+    assert!(count >= 5, "only {count} cases");
+}
+
+/// Calls on plain C values: the `ffi` API's.
+#[test]
+fn calls_without_a_guest() {
+    let count = golden("clif_plain", |input| {
+        let scope = Scope::default();
+        let prototype = parse_declaration(input, &scope).unwrap_or_else(|error| panic!("{error}"));
+        let plan = compile_call(&Arc::new(prototype), &scope, Abi::SysvX86_64);
+        let plan = plan.unwrap_or_else(|error| panic!("{input}: {error}"));
+        match plain_listing(&plan) {
+            Ok(listing) => listing.clif,
+            Err(why) => format!("none: {why}"),
+        }
+    });
+    assert!(count >= 4, "only {count} cases");
 }

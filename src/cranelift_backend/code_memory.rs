@@ -18,8 +18,8 @@
 //! the other still runs. So nothing is written to an arena any more once the process has forked; both
 //! go on in new arenas.
 //!
-//! Arenas lie near the C library where there is room, because a call between regions that are more
-//! than 4 GiB apart is slow; they are unmapped with the last code in them, but for one.
+//! Arenas lie near the C library, or near this program for code that calls it, where there is room, because a
+//! call between regions that are more than 4 GiB apart is slow; they are unmapped with the last code in them, but for one.
 #![expect(unsafe_code, reason = "maps memory")]
 use super::unwind::Registered;
 use std::fs::File;
@@ -47,12 +47,27 @@ pub(super) struct Code {
     size: usize,
 }
 
+/// What code should lie near to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Near {
+    /// The C library, and others most likely.
+    Libraries,
+    /// This crate's own code.
+    #[cfg_attr(not(feature = "cranelift"), expect(dead_code, reason = "no such code is made"))]
+    Program,
+}
+
 impl Code {
-    /// Writes code where it can be run. It must not depend on where that is.
+    /// Writes code where it can be run, near libraries. It must not depend on where that is.
     pub(super) fn new(code: &[u8], align: u32) -> io::Result<Code> {
+        Code::near(Near::Libraries, code, align)
+    }
+
+    /// Likewise, near something.
+    pub(super) fn near(near: Near, code: &[u8], align: u32) -> io::Result<Code> {
         let align = usize::try_from(align).unwrap_or(64).max(16);
         let room = code.len().next_multiple_of(align).max(align);
-        let (arena, offset) = pool().take(room, align)?;
+        let (arena, offset) = pool().take(near, room, align)?;
         let written = Code { table: None, arena, offset, room, size: code.len() };
         written.arena.file.write_all_at(code, offset as u64)?;
         Ok(written)
@@ -83,6 +98,7 @@ impl Drop for Code {
 /// A file, mapped.
 #[derive(Debug)]
 struct Arena {
+    near: Near,
     file: File,
     start: NonNull<u8>,
     size: usize,
@@ -110,7 +126,7 @@ extern "C" fn has_forked() {
 }
 
 impl Arena {
-    fn new(size: usize) -> io::Result<Arena> {
+    fn new(near: Near, size: usize) -> io::Result<Arena> {
         static WATCH_FORKS: Once = Once::new();
         WATCH_FORKS.call_once(|| {
             // SAFETY: the handlers only count. Without memory for them forks are not seen, as with
@@ -120,8 +136,8 @@ impl Arena {
         let file = memory_file()?;
         file.set_len(size as u64)?;
         file.write_all_at(&vec![FILLER; size], 0)?;
-        let start = map(&file, size)?;
-        Ok(Arena { file, start, size, forks: FORKS.load(Ordering::Relaxed) })
+        let start = map(&file, size, near)?;
+        Ok(Arena { near, file, start, size, forks: FORKS.load(Ordering::Relaxed) })
     }
 
     /// Whether another process may run code in it.
@@ -145,12 +161,16 @@ pub(crate) fn memory_file() -> io::Result<File> {
     Err(io::Error::last_os_error())
 }
 
-/// Maps a file, near the C library if there is room.
-fn map(file: &File, size: usize) -> io::Result<NonNull<u8>> {
+/// Maps a file, near to that if there is room.
+fn map(file: &File, size: usize, near: Near) -> io::Result<NonNull<u8>> {
     const STEP: usize = 2 << 20;
     const FAR: usize = 1 << 30;
-    let library = (libc::__errno_location as *const ()).addr() & !(STEP - 1);
-    let near = (1..FAR / STEP).map(|step| library.saturating_sub(step * STEP));
+    let there: *const () = match near {
+        Near::Libraries => libc::__errno_location as *const (),
+        Near::Program => has_forked as *const (),
+    };
+    let there = there.addr() & !(STEP - 1);
+    let near = (1..FAR / STEP).map(|step| there.saturating_sub(step * STEP));
     let near = near.filter(|address| *address > FAR);
     let fixed = near.map(|address| (address, libc::MAP_FIXED_NOREPLACE));
     for (address, flag) in fixed.chain([(0, 0)]) {
@@ -191,13 +211,14 @@ fn pool() -> MutexGuard<'static, Pool> {
 }
 
 impl Pool {
-    fn take(&mut self, room: usize, align: usize) -> io::Result<(Arc<Arena>, usize)> {
-        for (arena, free) in self.0.iter_mut().filter(|(arena, _)| !arena.is_shared()) {
+    fn take(&mut self, near: Near, room: usize, align: usize) -> io::Result<(Arc<Arena>, usize)> {
+        let fit = |arena: &Arena| arena.near == near && !arena.is_shared();
+        for (arena, free) in self.0.iter_mut().filter(|(arena, _)| fit(arena)) {
             if let Some(offset) = free.take(room, align) {
                 return Ok((Arc::clone(arena), offset));
             }
         }
-        let arena = Arc::new(Arena::new(room.next_multiple_of(ARENA))?);
+        let arena = Arc::new(Arena::new(near, room.next_multiple_of(ARENA))?);
         let mut free = Free::all(arena.size);
         let offset = free.take(room, align).ok_or(io::ErrorKind::OutOfMemory)?;
         self.0.push((Arc::clone(&arena), free));

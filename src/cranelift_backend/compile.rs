@@ -6,7 +6,7 @@ use super::lower::{Lowered, Way, lower};
 use super::machine::{Machine, Outside, Patch};
 use super::unwind::Table;
 use super::{Unsupported, probe};
-use crate::plan::Plan;
+use crate::plan::{Kind, Plan};
 use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
@@ -93,7 +93,13 @@ impl Compiler {
     /// The CLIF of a plan.
     pub(super) fn lower(&self, plan: &Plan, way: Way) -> Result<Lowered, Unsupported> {
         let mut workshop = self.workshop();
-        let lowered = lower(plan, way, self.isa.frontend_config(), &mut workshop.builder);
+        let config = self.isa.frontend_config();
+        let lowered = match plan.kind {
+            Kind::Callback => super::callback::lower(plan, config, &mut workshop.builder),
+            Kind::Import | Kind::Call | Kind::Closure => {
+                lower(plan, way, config, &mut workshop.builder)
+            }
+        };
         if lowered.is_ok() {
             // A builder that was given up in the middle is not used again.
             self.give_back(workshop);

@@ -25,6 +25,8 @@ use code_memory::Code;
 use machine::Machine;
 use std::mem::transmute;
 
+#[cfg_attr(not(feature = "cranelift"), path = "callback_absent.rs")]
+pub mod callback;
 mod code_memory;
 #[cfg(feature = "cranelift")]
 mod compile;
@@ -37,6 +39,8 @@ mod lower;
 mod machine;
 #[cfg_attr(not(feature = "cranelift"), path = "make_absent.rs")]
 mod make;
+#[cfg(feature = "cranelift")]
+pub mod plain;
 #[cfg(feature = "cranelift")]
 mod print;
 #[cfg(feature = "cranelift")]

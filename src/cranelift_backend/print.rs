@@ -39,7 +39,7 @@ pub fn direct_listing(plan: &Plan) -> Result<Listing, Unsupported> {
     listing_of(plan, Way::Direct)
 }
 
-fn listing_of(plan: &Plan, way: Way) -> Result<Listing, Unsupported> {
+pub(super) fn listing_of(plan: &Plan, way: Way) -> Result<Listing, Unsupported> {
     let compiler = compiler()?;
     let lowered = compiler.lower(plan, way)?;
     let mut clif = String::new();

@@ -25,6 +25,12 @@ pub enum Unsupported {
         /// In bytes.
         align: u16,
     },
+    /// An argument or result of a callback that is no scalar, no cookie and no pointer to the guest's memory.
+    #[error("a callback with data, handles or ranges")]
+    CallbackData,
+    /// A callback with more arguments than registers.
+    #[error("a callback whose arguments take more than five integer registers and eight others")]
+    CallbackStack,
     /// The function may call back into the guest, or keeps functions of it: not without a host function.
     #[error("a function that may call back")]
     CallsBack,

@@ -55,6 +55,14 @@ pub enum Error {
         /// How many closures there may be at once.
         most: usize,
     },
+    /// There is no machine code for calls of this prototype: they are interpreted.
+    #[error("calls of `{prototype}` are not compiled: {reason}")]
+    NoCode {
+        /// The prototype.
+        prototype: String,
+        /// Why.
+        reason: String,
+    },
     /// The verifier refused the compiler's work.
     #[error("the plan was refused, which is a bug of Portcullis: {0}")]
     Refused(#[from] VerifyError),

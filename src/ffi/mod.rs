@@ -36,7 +36,8 @@
 //! is read from memory. A call allocates nothing and takes no lock. Functions of your VM that C calls
 //! become [`Closure`]s, which get the addresses of C values in the same way. Functions with a variable
 //! number of arguments have one plan for each list of types that they are called with:
-//! `int printf(const char *format, ..., double, int)`.
+//! `int printf(const char *format, ..., double, int)`. Calls that are made often become machine code with
+//! [`CallPlan::make_code`].
 //!
 //! # What can be passed
 //!
@@ -53,6 +54,8 @@
 #![expect(unsafe_code, reason = "calls functions by address, on values behind pointers")]
 
 mod closure;
+#[cfg_attr(not(feature = "cranelift"), path = "code_absent.rs")]
+mod code;
 mod error;
 mod plan;
 mod types;

@@ -1,4 +1,5 @@
 //! Call plans: compiled once, shared by equal prototypes.
+use super::code::Code;
 use super::{Error, Function};
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, compile_call, compile_closure};
@@ -68,6 +69,8 @@ struct Compiled {
     params: Box<[ValueLayout]>,
     result: Option<ValueLayout>,
     abi: Abi,
+    /// Machine code for calls, once somebody has asked for it.
+    code: OnceLock<Result<Code, Arc<str>>>,
     /// Made with the first closure.
     closure: OnceLock<Result<upcall::Ready, Error>>,
     hash: u64,
@@ -240,12 +243,61 @@ impl CallPlan {
         {
             return Err(self.refusal(function, args.len()));
         }
-        // SAFETY: the plan was verified for this host; the rest is the caller's promise.
-        unsafe { native::call(&compiled.call, function, args.as_ptr(), result) };
+        // SAFETY: the plan was verified for this host, and the code made of it; the rest is the caller's promise.
+        unsafe {
+            match compiled.code.get() {
+                Some(Ok(code)) => code.call(function, args.as_ptr(), result),
+                Some(Err(_)) | None => {
+                    native::call(&compiled.call, function, args.as_ptr(), result);
+                }
+            }
+        }
         Ok(())
     }
 
-    #[cold]
+    /// Makes machine code for calls with this plan and with all that equal it; until then they are interpreted.
+    /// It takes some hundred microseconds, once, which a hundred thousand calls win back. Code memory is never writable
+    /// and executable at once, and goes with the plan.
+    ///
+    /// ```
+    /// use portcullis::ffi::CallPlan;
+    /// use std::ffi::c_void;
+    ///
+    /// extern "C" fn scale(x: f64, by: i32) -> f64 { x * f64::from(by) }
+    /// let plan = CallPlan::parse("double scale(double x, int by)")?;
+    /// if let Err(error) = plan.make_code() {
+    ///     eprintln!("calls will take longer: {error}");
+    /// }
+    /// let (x, by, mut result) = (1.5_f64, 4_i32, 0.0_f64);
+    /// let args = [(&raw const x).cast(), (&raw const by).cast()];
+    /// // SAFETY: `scale` has that prototype, and the values are of its types.
+    /// unsafe { plan.call(scale as *const c_void, &args, (&raw mut result).cast())? };
+    /// assert_eq!(result, 6.0);
+    /// # Ok::<(), portcullis::ffi::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoCode`] when no code can be made of the plan, with the reason: arguments or results in x87
+    /// registers, floating-point arguments behind `...`, a crate without the feature `cranelift`. Calls work all the
+    /// same.
+    pub fn make_code(&self) -> Result<(), Error> {
+        let code = self.0.code.get_or_init(|| Code::new(self.0.call.plan()).map_err(Arc::from));
+        match code {
+            Ok(_) => Ok(()),
+            Err(reason) => {
+                let (prototype, reason) = (self.to_string(), reason.to_string());
+                Err(Error::NoCode { prototype, reason })
+            }
+        }
+    }
+
+    /// Whether calls are made by machine code of their own: somebody has called [`CallPlan::make_code`] on this
+    /// plan or an equal one, and it could be made.
+    #[must_use]
+    pub fn has_code(&self) -> bool {
+        matches!(self.0.code.get(), Some(Ok(_)))
+    }
+
     /// The C type of an argument, or of the result.
     pub(super) fn type_of(&self, argument: Option<usize>) -> Option<&Type> {
         let function = &self.0.call.plan().prototype.function;
@@ -257,6 +309,7 @@ impl CallPlan {
         function.params.iter().map(|param| &param.ty).chain(tail).nth(index)
     }
 
+    #[cold]
     fn refusal(&self, function: *const c_void, found: usize) -> Error {
         let prototype = self.to_string();
         let expected = self.0.params.len();
@@ -349,9 +402,9 @@ fn intern(
     let plan = match known {
         Some(known) => CallPlan(Arc::clone(known)),
         None => {
-            let closure = OnceLock::new();
+            let (closure, code) = (OnceLock::new(), OnceLock::new());
             let call = native::Ready::new(call);
-            let plan = Arc::new(Compiled { call, params, result, abi, closure, hash });
+            let plan = Arc::new(Compiled { call, params, result, abi, code, closure, hash });
             same.push(Arc::downgrade(&plan));
             CallPlan(plan)
         }

@@ -15,6 +15,7 @@ use super::plans::{HandleNumbers, Plans};
 use super::policy::Rules;
 use super::tier::Tier;
 use super::trampolines::Trampolines;
+use super::typing::Types;
 use super::wasm_type::{describe, lowering_of, pointer};
 use crate::plan::layout::DataModel;
 use crate::plan::{Limits, Lowering, WasmType};
@@ -67,6 +68,7 @@ pub(super) struct Shared {
     /// Code is made after so many calls of a function; `None`: when it is linked.
     pub hot_after: Option<u32>,
     pub jobs: Arc<Jobs>,
+    pub types: Arc<Types>,
     /// The guest of the trial calls, if it was made ahead of time.
     pub trial: Option<direct::Trial>,
     /// Why there are no direct calls. Found out when somebody wants one.

@@ -12,6 +12,7 @@ use super::not_direct::NotDirect;
 use super::policy::{Calling, Linking, Rules};
 use super::tier::Tier;
 use super::trampolines::Trampolines;
+use super::typing::Types;
 #[cfg(feature = "trampolines")]
 use crate::cranelift_backend::Stock;
 use crate::interfaces::Shipped;
@@ -316,6 +317,9 @@ impl BridgeBuilder {
         #[cfg(not(feature = "trampolines"))]
         let trampolines = Trampolines::new(makes_code);
         let trampolines = Arc::new(trampolines);
+        let jobs = Jobs::new(&trampolines);
+        // What is not made need not be waited for.
+        let hot_after = hot_after.filter(|_| makes_code);
         let shared = Shared {
             engine,
             grants,
@@ -324,10 +328,10 @@ impl BridgeBuilder {
             rules,
             max_tier,
             plans: Default::default(),
-            jobs: Jobs::new(&trampolines),
+            types: Arc::new(Types::new(max_tier, hot_after, &trampolines, &jobs)),
+            jobs,
             trampolines,
-            // What is not made need not be waited for.
-            hot_after: hot_after.filter(|_| makes_code),
+            hot_after,
             not_direct: match (told, makes_code || trial.is_some()) {
                 (true, _) => OnceLock::from(Some(NotDirect::Told)),
                 (false, false) => OnceLock::from(Some(NotDirect::MakesNoCode)),

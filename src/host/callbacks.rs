@@ -8,10 +8,11 @@ use super::call::{Deeper, Host, call_error};
 use super::instance::InstanceState;
 use super::memory::may_move;
 use super::stack::{self, Unfit};
+use super::typing::Wanted;
 use super::wasm_type::{describe, lowering_of};
 use crate::plan::frame::GuestSlot;
 use crate::plan::interpret::GuestStopped;
-use crate::plan::interpret::callback::{Closure, Function};
+use crate::plan::interpret::callback::{Closure, Function, enter_with};
 use crate::plan::{Binding, Callback, CallbackProblem, Problem};
 use rustc_hash::FxBuildHasher;
 use std::cell::Cell;
@@ -113,7 +114,7 @@ impl<T: 'static> Host<'_, '_, T> {
             instance,
             index: Cell::new(index),
         }));
-        let function = Function {
+        let mut function = Function {
             function: function.cast_const().cast(),
             free: free_function,
             binding: Binding {
@@ -126,13 +127,25 @@ impl<T: 'static> Host<'_, '_, T> {
                 errno: Cell::new(0),
             },
             may_move,
+            enter: enter::<T>,
+            typing: None,
         };
+        let mut code = None;
+        match state.store.types.of(&callback.plan) {
+            Wanted::Now(now) => code = Some(now),
+            Wanted::Later(hot) => function.typing = Some(hot),
+            Wanted::Never => {}
+        }
         // SAFETY: plans of links were verified for this host, those of their callbacks with them. The
         // block is the store's, which retires its closures when it ends.
         let made = unsafe { Closure::new(callback, function) };
         let closure = made.map_err(|error| {
             Problem::Callback(Box::new(CallbackProblem::NoCode { most: error.most }))
         })?;
+        if let Some(code) = code {
+            // SAFETY: it was made just now, and the code for its plan.
+            unsafe { closure.as_ref().install(code) };
+        }
         let mut closures = closures.borrow_mut();
         closures.known.insert((who, ty), closure);
         // SAFETY: it was made just now.
@@ -216,10 +229,13 @@ impl<T: 'static> Host<'_, '_, T> {
         // closures are called under calls of their own store only. This is not a fiber of wasmtime's
         // (`check_for_guest`), on which such a call would not be allowed.
         let done = unsafe { function.func.call_unchecked(self.caller.as_context_mut(), slots) };
-        done.map_err(|error| {
-            let import = &self.link.name;
-            self.stop_with(error.context(format!("{import}: a callback did not return")))
-        })
+        done.map_err(|error| self.did_not_return(error))
+    }
+
+    #[cold]
+    fn did_not_return(&mut self, error: wasmtime::Error) -> GuestStopped {
+        let import = &self.link.name;
+        self.stop_with(error.context(format!("{import}: a callback did not return")))
     }
 
     #[cold]
@@ -304,6 +320,34 @@ pub(super) fn release_callback<T: 'static>(
 unsafe fn function_of<'a>(closure: NonNull<Closure>) -> &'a HostFunction {
     // SAFETY: the caller's promise.
     unsafe { &*closure.as_ref().function().cast::<HostFunction>() }
+}
+
+/// What compiled entries of closures enter the guest through.
+///
+/// # Safety
+/// As [`Enter`](crate::plan::interpret::callback::Enter), of a closure that a [`Host`] of that type has made.
+unsafe extern "C" fn enter<T: 'static>(closure: *const Closure, slots: *mut GuestSlot) -> u32 {
+    // SAFETY: the caller's promise. A running call under which the closure may be called is one of the
+    // closure's store, and so its host side is of the same type; nobody else uses that while native code runs.
+    unsafe {
+        enter_with(closure, slots, |closure, guest| {
+            let host = &mut *guest.cast::<Host<'_, '_, T>>();
+            let (function, count) = (closure.function(), closure.slots());
+            let block = closure.store_block();
+            let depth = block.depth.get();
+            if stack::check_for_guest(block.limits.stack_reserve).is_err()
+                || depth >= block.limits.depth
+            {
+                return host.enter_function(function, slots, count);
+            }
+            block.depth.set(depth + 1);
+            let func = &(*function.cast::<HostFunction>()).func;
+            let slots = ptr::slice_from_raw_parts_mut(slots.cast::<ValRaw>(), count);
+            let done = func.call_unchecked(host.caller.as_context_mut(), slots);
+            block.depth.set(depth);
+            done.map_err(|error| host.did_not_return(error))
+        })
+    }
 }
 
 /// # Safety

@@ -128,10 +128,12 @@ impl Hot {
         if self.calls.load(Ordering::Relaxed) < self.after
             && self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.after
         {
-            self.jobs.push(Arc::clone(self));
+            self.jobs.push(Arc::<Hot>::clone(self));
         }
     }
+}
 
+impl Job for Hot {
     fn compile(&self, trampolines: &Trampolines) {
         let code = self.code.get_or_init(|| {
             let direct = match &self.not_direct {
@@ -152,11 +154,17 @@ impl Hot {
     }
 }
 
+/// Something that code is made of.
+pub(super) trait Job: Send + Sync {
+    /// Makes it.
+    fn compile(&self, trampolines: &Trampolines);
+}
+
 /// What makes code of hot plans: a thread that is there from the first of them on, and goes with the last
 /// that could ask for something.
 pub(super) struct Jobs {
     trampolines: Arc<Trampolines>,
-    sender: Mutex<Option<Sender<Arc<Hot>>>>,
+    sender: Mutex<Option<Sender<Arc<dyn Job>>>>,
 }
 
 impl Jobs {
@@ -164,7 +172,7 @@ impl Jobs {
         Arc::new(Jobs { trampolines: Arc::clone(trampolines), sender: Mutex::default() })
     }
 
-    fn push(&self, hot: Arc<Hot>) {
+    pub(super) fn push(&self, hot: Arc<dyn Job>) {
         let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
         if sender.is_none() {
             *sender = self.start();
@@ -180,8 +188,8 @@ impl Jobs {
         }
     }
 
-    fn start(&self) -> Option<Sender<Arc<Hot>>> {
-        let (sender, jobs) = channel::<Arc<Hot>>();
+    fn start(&self) -> Option<Sender<Arc<dyn Job>>> {
+        let (sender, jobs) = channel::<Arc<dyn Job>>();
         let trampolines = Arc::clone(&self.trampolines);
         let thread = std::thread::Builder::new().name("portcullis".to_owned());
         let started = thread.spawn(move || {

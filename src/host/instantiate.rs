@@ -103,7 +103,11 @@ impl Bridge {
         }
         let known = natives(store.data_mut()).find(owner, &self.shared);
         let state = known.unwrap_or_else(|| {
-            let state = Arc::new(StoreState::new(self.shared.limits, self.shared.rules.guard));
+            let state = Arc::new(StoreState::new(
+                self.shared.limits,
+                self.shared.rules.guard,
+                &self.shared.types,
+            ));
             natives(store.data_mut()).remember(owner, &self.shared, &state);
             state
         });

@@ -219,7 +219,11 @@ impl<N> Finder<N> {
             return Ok(instance);
         }
         let state = known.unwrap_or_else(|| {
-            let state = Arc::new(StoreState::new(self.shared.limits, self.shared.rules.guard));
+            let state = Arc::new(StoreState::new(
+                self.shared.limits,
+                self.shared.rules.guard,
+                &self.shared.types,
+            ));
             (self.natives)(caller.data_mut()).remember(owner, &self.shared, &state);
             state
         });

@@ -55,6 +55,7 @@ mod sys;
 mod tier;
 #[cfg_attr(not(feature = "trampolines"), path = "trampolines_absent.rs")]
 mod trampolines;
+mod typing;
 mod wasm_type;
 
 #[cfg(feature = "trampolines")]

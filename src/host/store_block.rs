@@ -15,6 +15,7 @@
 #![expect(unsafe_code, reason = "calls native destructors; shares state that a store guards")]
 use super::callbacks::Closures;
 use super::instance::InstanceState;
+use super::typing::Types;
 use crate::plan::handles::{Argument, Leftovers};
 use crate::plan::{Limits, StoreBlock};
 use std::cell::RefCell;
@@ -32,6 +33,8 @@ pub(super) struct StoreState {
     /// Guest functions that native code was given. Dropped after the handles: their destructors are the
     /// last native code of the store.
     pub closures: RefCell<Closures>,
+    /// Where their code comes from.
+    pub types: Arc<Types>,
 }
 
 // SAFETY: the cells inside are read and written only by code that has exclusive access to the
@@ -46,10 +49,15 @@ unsafe impl Sync for StoreState {}
 
 impl StoreState {
     /// `watched` says whether native code is.
-    pub(super) fn new(limits: Limits, watched: bool) -> StoreState {
+    pub(super) fn new(limits: Limits, watched: bool, types: &Arc<Types>) -> StoreState {
         let mut block = StoreBlock::new(limits);
         block.watched = watched;
-        StoreState { block, instances: RefCell::new(Vec::new()), closures: RefCell::default() }
+        StoreState {
+            block,
+            instances: RefCell::new(Vec::new()),
+            closures: RefCell::default(),
+            types: Arc::clone(types),
+        }
     }
 
     /// A new instance, which gets the next number.

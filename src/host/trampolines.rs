@@ -2,10 +2,12 @@
 //!
 //! Not here: making one (`cranelift_backend`), and when one is made (`tier`).
 use super::tier::Tier;
+use crate::cranelift_backend::callback::Typed;
 use crate::cranelift_backend::direct::{self, Direct};
 pub(super) use crate::cranelift_backend::{Entry, run};
 use crate::cranelift_backend::{Stock, Trampoline, Unsupported, identity, same_code};
 use crate::plan::Plan;
+use crate::plan::interpret::callback::Code;
 use rustc_hash::FxBuildHasher;
 use std::collections::HashMap;
 use std::ffi::c_void;
@@ -26,6 +28,19 @@ struct Known<C> {
     code: C,
     /// What it was made of.
     plan: Arc<Plan>,
+}
+
+/// Likewise, the entry of closures.
+#[derive(Clone, Debug)]
+pub(super) struct CompiledCallback(Arc<Known<Arc<Typed>>>);
+
+impl CompiledCallback {
+    /// What closures install. They share the code, which goes with the last of them.
+    pub(super) fn code(&self) -> Code {
+        let code = self.0.code.entry();
+        // The shelf finds it again as long as anybody has this.
+        Code { owner: Arc::new(self.clone()), ..code }
+    }
 }
 
 impl Compiled {
@@ -52,6 +67,7 @@ impl CompiledDirect {
 pub(super) struct Trampolines {
     array: Shelf<Trampoline>,
     direct: Shelf<Direct>,
+    callbacks: Shelf<Arc<Typed>>,
     /// What was made ahead of time.
     stock: Stock,
     /// Whether what is not there may be made.
@@ -85,7 +101,8 @@ const UNUSED: usize = 64;
 impl Trampolines {
     /// None yet but those in `stock`; others are made only if the bridge may make code.
     pub(super) fn new(stock: Stock, makes_code: bool) -> Trampolines {
-        Trampolines { array: Shelf::default(), direct: Shelf::default(), stock, makes_code }
+        let (array, direct, callbacks) = (Shelf::default(), Shelf::default(), Shelf::default());
+        Trampolines { array, direct, callbacks, stock, makes_code }
     }
 
     /// Whether what is not there may be made.
@@ -150,6 +167,21 @@ impl Trampolines {
     /// Why it has none.
     pub(super) fn direct_of(&self, plan: &Arc<Plan>) -> Result<CompiledDirect, String> {
         self.direct.of(plan, direct::same_code, |plan| self.make_direct(plan)).map(CompiledDirect)
+    }
+
+    /// The entry of closures whose calls that plan describes.
+    ///
+    /// # Errors
+    /// Why the interpreter makes them.
+    pub(super) fn callback_of(&self, plan: &Arc<Plan>) -> Result<CompiledCallback, String> {
+        if !self.makes_code {
+            return Err("the bridge makes no code".to_owned());
+        }
+        let compile = |plan: &Plan| match Typed::compile(plan) {
+            Ok(typed) => Ok(Arc::new(typed)),
+            Err(why) => Err(why.to_string()),
+        };
+        self.callbacks.of(plan, direct::same_code, compile).map(CompiledCallback)
     }
 }
 

@@ -1,6 +1,7 @@
 //! No trampolines: the crate was built without the feature `trampolines`.
 use super::tier::Tier;
 use crate::plan::frame::{FrameHead, GuestSlot};
+use crate::plan::interpret::callback::Code;
 use crate::plan::interpret::{self, Guest, Status, Stop};
 use crate::plan::{Binding, Plan};
 use std::sync::Arc;
@@ -19,6 +20,16 @@ impl CompiledDirect {
     }
 
     pub(super) fn resumes(&self) -> bool {
+        match *self {}
+    }
+}
+
+/// Likewise.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CompiledCallback {}
+
+impl CompiledCallback {
+    pub(super) fn code(&self) -> Code {
         match *self {}
     }
 }
@@ -101,6 +112,12 @@ impl Trampolines {
     #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]
     pub(super) fn of(&self, _: &Arc<Plan>) -> Result<Compiled, String> {
         Err("built without the feature `trampolines`".to_owned())
+    }
+
+    /// # Errors
+    /// Always.
+    pub(super) fn callback_of(&self, plan: &Arc<Plan>) -> Result<CompiledCallback, String> {
+        self.of(plan).map(|compiled| match compiled {})
     }
 
     /// # Errors

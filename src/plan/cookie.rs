@@ -22,7 +22,9 @@ const GUARD: usize = 1 << 20;
 /// The first address, once it is known. `None`: the system refused the range.
 static START: OnceLock<Option<u64>> = OnceLock::new();
 
-fn start() -> Option<u64> {
+/// The first address: it stands for 0, as NULL does. `None` when the system refuses the range.
+#[must_use]
+pub fn start() -> Option<u64> {
     *START.get_or_init(|| {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the system's choice touches nothing that exists.

@@ -6,6 +6,7 @@ mod data;
 mod embedding;
 #[path = "../callbacks/hostile.rs"]
 mod hostile;
+mod hot;
 #[path = "../callbacks/kept.rs"]
 mod kept;
 #[path = "../callbacks/library.rs"]

@@ -21,7 +21,7 @@ use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::{Target, compile};
 use portcullis::plan::frame::GuestSlot;
 use portcullis::plan::handles::{HandleType, Loan};
-use portcullis::plan::interpret::callback::{Closure, Function};
+use portcullis::plan::interpret::callback::{Closure, Function, enter_any};
 use portcullis::plan::interpret::{Guest, GuestStopped, Stop, run};
 use portcullis::plan::layout::DataModel;
 use portcullis::plan::{
@@ -94,6 +94,8 @@ impl Guest for Functions {
                 errno: Cell::new(0),
             },
             may_move: false,
+            enter: enter_any,
+            typing: None,
         };
         // SAFETY: the plan was verified with that of the call; the store lives longer than this.
         let made = unsafe { Closure::new(callback, function) }.expect("there are stubs");

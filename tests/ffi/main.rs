@@ -32,6 +32,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+#[cfg(feature = "cranelift")]
+use subject::Compiled;
 use subject::{Calls, Closures};
 
 mod c_text;
@@ -57,6 +59,9 @@ const TYPES: usize = 70;
 /// gcc takes nearly all of the time.
 const THREADS: usize = 2;
 
+#[cfg(feature = "cranelift")]
+static CONTENDERS: [&dyn Contender; 5] = [&Gcc, &Libffi, &Calls, &Compiled, &Closures];
+#[cfg(not(feature = "cranelift"))]
 static CONTENDERS: [&dyn Contender; 4] = [&Gcc, &Libffi, &Calls, &Closures];
 
 #[test]

@@ -8,15 +8,20 @@ use portcullis::ffi::{Arguments, CallPlan, Closure, ValueLayout};
 use std::ffi::c_void;
 use std::sync::{Arc, Mutex};
 
-/// The plan of a case, whose layouts are those of gcc.
-fn plan(call: &Call<'_>) -> Result<CallPlan, String> {
-    let prototype = c_text::prototype(call.batch, call.case);
-    let plan = if call.case.inline {
+/// The plan of a case.
+fn parse(batch: &Batch, case: &Case) -> Result<CallPlan, String> {
+    let prototype = c_text::prototype(batch, case);
+    let plan = if case.inline {
         CallPlan::parse(&prototype)
     } else {
-        CallPlan::parse_in(&prototype, &c_text::declarations(call.batch, call.case))
+        CallPlan::parse_in(&prototype, &c_text::declarations(batch, case))
     };
-    let plan = plan.map_err(|error| error.to_string())?;
+    plan.map_err(|error| error.to_string())
+}
+
+/// The plan of a case, whose layouts are those of gcc.
+fn plan(call: &Call<'_>) -> Result<CallPlan, String> {
+    let plan = parse(call.batch, call.case)?;
     if plan.params().len() != call.case.params.len() {
         return Err(format!("the plan has {} parameters", plan.params().len()));
     }
@@ -51,21 +56,62 @@ impl Contender for Calls {
     }
 
     fn run(&self, call: &Call<'_>, values: &mut Values) -> Result<Outcome, String> {
-        let plan = plan(call)?;
-        let arguments: Vec<*const c_void> =
-            values.arguments.iter().map(|argument| argument.cast_const()).collect();
-        // SAFETY: the function has that prototype; there is a value of each type, and room for the
-        // result.
-        let called =
-            unsafe { plan.call(call.library.callee(call.case), &arguments, values.result) };
-        called.map_err(|error| error.to_string())?;
-        let size = call.case.result.as_ref().map_or(0, |ty| call.library.size(ty));
-        if !values.is_clean(size) {
-            return Err("it wrote behind the result".to_owned());
-        }
-        values.hash_result(call.library, call.case);
-        call.library.outcome()
+        make(call, values, &plan(call)?)
     }
+}
+
+/// Making code takes as long as everything else together, so that only some cases have it: one in so many.
+const EACH: usize = 8;
+
+/// The same by machine code of the plan.
+pub struct Compiled;
+
+impl Contender for Compiled {
+    fn name(&self) -> &'static str {
+        "compiled call"
+    }
+
+    fn floor(&self, cases: usize) -> usize {
+        cases / EACH / 2
+    }
+
+    /// Cranelift knows nothing of x87 registers, and does not count vector registers for `...`.
+    fn takes(&self, batch: &Batch, case: &Case) -> bool {
+        if !case.number.is_multiple_of(EACH) {
+            return false;
+        }
+        let plan = parse(batch, case);
+        plan.is_ok_and(|plan| match plan.make_code() {
+            Ok(()) => true,
+            Err(error) => {
+                let told = error.to_string();
+                assert!(told.contains("the interpreter's stub makes the call"), "{told}");
+                false
+            }
+        })
+    }
+
+    fn run(&self, call: &Call<'_>, values: &mut Values) -> Result<Outcome, String> {
+        let plan = plan(call)?;
+        plan.make_code().map_err(|error| error.to_string())?;
+        make(call, values, &plan)
+    }
+}
+
+/// Calls gcc's callee.
+fn make(call: &Call<'_>, values: &mut Values, plan: &CallPlan) -> Result<Outcome, String> {
+    let arguments: Vec<*const c_void> =
+        values.arguments.iter().map(|argument| argument.cast_const()).collect();
+    // SAFETY: the function has that prototype; there is a value of each type, and room for the
+    // result.
+    let called = unsafe { plan.call(call.library.callee(call.case), &arguments, values.result) };
+    called.map_err(|error| error.to_string())?;
+    let size = call.case.result.as_ref().map_or(0, |ty| call.library.size(ty));
+    if !values.is_clean(size) {
+        return Err("it wrote behind the result".to_owned());
+    }
+    values.hash_result(call.library, call.case);
+    call.library.outcome()
 }
 
 /// gcc's caller calls a closure of the crate.

@@ -107,9 +107,9 @@ fn free_parts_are_found_and_joined() {
 #[test]
 fn nothing_is_written_where_a_forked_process_may_run() {
     let mut pool = Pool(Vec::new());
-    let (before, offset) = pool.take(64, 32).expect("the system gives memory");
+    let (before, offset) = pool.take(Near::Libraries, 64, 32).expect("the system gives memory");
     has_forked();
-    let (after, _) = pool.take(64, 32).expect("the system gives memory");
+    let (after, _) = pool.take(Near::Libraries, 64, 32).expect("the system gives memory");
     assert!(!Arc::ptr_eq(&before, &after) && before.is_shared() && !after.is_shared());
     pool.give_back(&before, offset, 64);
     assert_eq!(pool.0.len(), 1, "what is empty and no longer written goes");

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::plan::frame::FrameLayout;
 use crate::plan::interpret::assist::copies_go_back;
 use crate::plan::moves::{Move, MoveKind};
-use crate::plan::op::{At, DeepOp, Op, Operand, Returns, Width};
+use crate::plan::op::{At, DeepOp, NativeOp, Op, Operand, Returns, Width};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Type, types};
 
@@ -92,6 +92,9 @@ enum Step {
     },
     /// Nothing: no copy of the plan goes back.
     Nothing,
+    Deliver {
+        moves: u16,
+    },
 }
 
 /// What a trampoline does for an op; `None` when the interpreter must do it.
@@ -111,6 +114,7 @@ fn step(plan: &Plan, op: &Op) -> Option<Step> {
         Op::Deep(DeepOp::Settle | DeepOp::Commit) => {
             (!copies_go_back(plan)).then_some(Step::Nothing)
         }
+        Op::Native(NativeOp::Deliver { moves }) => Some(Step::Deliver { moves }),
         Op::Int8 { .. }
         | Op::UInt8 { .. }
         | Op::Int16 { .. }
@@ -174,7 +178,9 @@ fn read_by(plan: &Plan) -> (u8, Vec<Type>) {
             Step::Return { from, returns } => {
                 places.push((from, if returns == Returns::Vector { 16 } else { 8 }));
             }
-            Step::FitsObject { moves } | Step::StoreObject { moves, .. } => {
+            Step::FitsObject { moves }
+            | Step::StoreObject { moves, .. }
+            | Step::Deliver { moves } => {
                 let of = |one: &Move| (one.frame, one.kind.frame_bytes() as usize);
                 places.extend(moves_of(plan, moves).iter().map(of));
             }
@@ -228,6 +234,7 @@ impl Lower<'_> {
             }
             Step::Return { from, returns } => self.return_from(from, returns),
             Step::Nothing => Ok(()),
+            Step::Deliver { moves } => self.native_after(index, NativeOp::Deliver { moves }),
         }
     }
 

@@ -4,11 +4,11 @@ use super::{After, Lower, internal};
 use crate::cranelift_backend::helpers::Helper;
 use crate::cranelift_backend::signature::{INTEGERS, VECTORS};
 use crate::cranelift_backend::{Status, Unsupported};
-use crate::plan::Binding;
 use crate::plan::abi::Location;
 use crate::plan::frame::{CallRecord, FrameHead, FrameLayout};
 use crate::plan::interpret::assist::calls_by_stub;
 use crate::plan::op::{At, Datum, Returns, Stub};
+use crate::plan::{Binding, Kind};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{Block, Endianness, InstBuilder, MemFlagsData, Value, types};
 use std::mem::offset_of;
@@ -198,7 +198,11 @@ impl Lower<'_> {
             | Returns::Long32
             | Returns::ULong32 => FrameLayout::result_integer(),
         };
-        self.return_from(at, returns)
+        if self.plan.kind == Kind::Call {
+            self.deliver(at, returns)
+        } else {
+            self.return_from(at, returns)
+        }
     }
 
     /// Puts a result into the first slot.

@@ -33,7 +33,7 @@ use super::signature::NativeSignature;
 use super::{Unsupported, direct};
 use crate::plan::binding::Binding;
 use crate::plan::interpret::assist::{
-    Noted, alone, calls_out, is_assisted, is_called_out, runs_closures,
+    Noted, alone, calls_by_stub, calls_out, is_assisted, is_called_out, runs_closures,
 };
 use crate::plan::op::Op;
 use crate::plan::{Kind, Plan};
@@ -52,6 +52,7 @@ mod emit;
 mod expression;
 mod handles;
 mod moves;
+mod native;
 mod out;
 mod places;
 mod pointers;
@@ -150,6 +151,8 @@ pub(super) enum Way {
     Array,
     /// The guest's code.
     Direct,
+    /// The `ffi` API, with the addresses of C values.
+    Plain,
 }
 
 /// The CLIF of a plan.
@@ -159,9 +162,14 @@ pub(super) fn lower(
     config: TargetFrontendConfig,
     context: &mut FunctionBuilderContext,
 ) -> Result<Lowered, Unsupported> {
-    match plan.kind {
-        Kind::Import => {}
-        Kind::Call | Kind::Closure | Kind::Callback => return Err(Unsupported::NoGuest),
+    match (plan.kind, way) {
+        (Kind::Import, Way::Array | Way::Direct) | (Kind::Call, Way::Plain) => {}
+        (Kind::Import | Kind::Call | Kind::Closure | Kind::Callback, _) => {
+            return Err(Unsupported::NoGuest);
+        }
+    }
+    if way == Way::Plain && calls_by_stub(plan) {
+        return Err(Unsupported::ByStub);
     }
     if way == Way::Direct {
         may_be_direct(plan)?;
@@ -171,6 +179,7 @@ pub(super) fn lower(
     function.signature = match way {
         Way::Array => trampoline_signature(),
         Way::Direct => direct::signature(plan)?,
+        Way::Plain => native::signature(),
     };
     let mut b = FunctionBuilder::new(&mut function, context);
     let entry = b.create_block();
@@ -309,7 +318,8 @@ impl Lower<'_> {
                 self.apart([text, text_extent, buffer, buffer_extent])?;
             }
             Op::Reserve { handles } => self.reserve(handles),
-            Op::Native(_) | Op::Upcall(_) => return Err(Unsupported::NoGuest),
+            Op::Native(op) => self.native_before(index, op)?,
+            Op::Upcall(_) => return Err(Unsupported::NoGuest),
             Op::Deep(op) => self.deep(index, op)?,
             Op::Callback(op) => self.callback(index, op)?,
             Op::Life(op) => self.life(index, op)?,

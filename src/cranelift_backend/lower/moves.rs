@@ -14,6 +14,11 @@ impl Lower<'_> {
     pub(super) fn object(&mut self, slot: u16, size: u32, moves: u16) -> Result<(), Unsupported> {
         let guest = self.pointer(slot);
         let at = self.inside(guest, size.into())?;
+        self.split(at, moves)
+    }
+
+    /// A value at a native address, likewise.
+    pub(super) fn split(&mut self, at: Value, moves: u16) -> Result<(), Unsupported> {
         let plan = self.plan;
         for one in plan.moves.get(usize::from(moves)).map_or(&[][..], |moves| moves) {
             let frame = one.frame.offset();

@@ -12,6 +12,7 @@
 //! Stack arguments are loaded from where the guest has stored them, as wide as it has: what Cranelift
 //! would load as parameters is 8 bytes wide, waits for stores of 4 to reach the cache, and comes before
 //! anything else.
+use super::native::Plain;
 use super::{Lower, Way};
 use crate::cranelift_backend::direct::{self, Context, FuncRef};
 use crate::cranelift_backend::{Status, Unsupported};
@@ -32,6 +33,7 @@ use std::mem::offset_of;
 pub(super) enum Side {
     Array { binding: Value, slots: Value },
     Direct(Wasm),
+    Plain(Plain),
 }
 
 /// What the guest's code has passed.
@@ -68,6 +70,11 @@ impl Side {
         match (way, &*values) {
             (Way::Array, [binding, slots, frame]) => {
                 Ok((Side::Array { binding: *binding, slots: *slots }, *frame))
+            }
+            (Way::Plain, &[function, arguments, result]) => {
+                // There is no frame: native code gets the address of nothing of it.
+                let frame = b.ins().iconst(types::I64, 0);
+                Ok((Side::Plain(Plain { function, arguments, result }), frame))
             }
             (Way::Direct, [context, caller, values @ ..]) => {
                 let frame_pointer = b.ins().get_frame_pointer(types::I64);
@@ -106,6 +113,8 @@ impl Lower<'_> {
     pub(super) fn binding(&mut self, ty: Type, offset: usize) -> Value {
         match self.side {
             Side::Array { binding, .. } => self.load(ty, binding, offset),
+            // There is no binding; of its words only one is asked for.
+            Side::Plain(plain) => plain.function,
             Side::Direct(Wasm { context, .. }) => {
                 self.load(ty, context, offset_of!(Context, binding) + offset)
             }
@@ -131,6 +140,7 @@ impl Lower<'_> {
         let wasm = match &self.side {
             Side::Array { slots, .. } => return self.load(ty, *slots, 16 * usize::from(slot)),
             Side::Direct(wasm) => wasm,
+            Side::Plain(plain) => return plain.arguments, // such plans have no slots
         };
         // The verifier has seen that there is such a slot.
         match wasm.params[usize::from(slot)] {
@@ -168,6 +178,7 @@ impl Lower<'_> {
                 Param::Stack { offset, .. } => (wasm.frame_pointer, offset),
                 Param::Register(vector) => return [0, 1].map(|half| self.half(vector, half)),
             },
+            Side::Plain(plain) => (plain.arguments, 0), // such plans have no slots
         };
         [0, 8].map(|half| self.load(types::I64, from, offset + half))
     }
@@ -182,6 +193,7 @@ impl Lower<'_> {
                 let place = self.load(types::I64, context, offset_of!(Context, errno));
                 self.store(errno, place, 0);
             }
+            Side::Plain(_) => {}
         }
     }
 
@@ -214,6 +226,10 @@ impl Lower<'_> {
                 return;
             }
             Side::Direct(wasm) => wasm,
+            Side::Plain(_) => {
+                self.b.ins().return_(&[]);
+                return;
+            }
         };
         let context = wasm.context;
         match status {

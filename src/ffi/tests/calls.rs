@@ -366,3 +366,73 @@ fn declarations_may_name_types_before_they_define_them() {
         drop(Closure::new(&plan, |_| ()).expect("it can be called, too"));
     }
 }
+
+/// Calls by machine code do what the interpreter does; what it is not made of says why, and is called all the same.
+#[cfg(feature = "cranelift")]
+#[test]
+fn machine_code_calls_as_the_interpreter_does() {
+    extern "C" fn shift(a: i8, b: u16, c: f32, d: f64, e: bool) -> f64 {
+        f64::from(a) + f64::from(b) + f64::from(c) + d + f64::from(u8::from(e))
+    }
+    let plan = CallPlan::parse("double shift(int8_t a, uint16_t b, float c, double d, bool e)");
+    let plan = plan.expect("a prototype");
+    let (a, b, c, d, e) = (-3_i8, 60_000_u16, 0.5_f32, 0.25_f64, 7_u8);
+    let args = [
+        (&raw const a).cast(),
+        (&raw const b).cast(),
+        (&raw const c).cast(),
+        (&raw const d).cast(),
+        (&raw const e).cast(),
+    ];
+    let call = || {
+        let mut result = 0.0_f64;
+        // SAFETY: `shift` has that prototype, and the values are of its types.
+        unsafe { plan.call(shift as *const c_void, &args, (&raw mut result).cast()) }
+            .expect("it can be called");
+        result
+    };
+    let interpreted = call();
+    assert!(!plan.has_code());
+    plan.make_code().expect("it is compiled");
+    assert!(plan.has_code() && plan.clone().has_code());
+    let equal = CallPlan::parse("double shift(int8_t a, uint16_t b, float c, double d, bool e)");
+    assert!(equal.expect("the same").has_code());
+    assert_eq!((call(), interpreted), (59_998.75, 59_998.75));
+}
+
+/// A result is as wide as its type, whatever the register holds.
+#[cfg(feature = "cranelift")]
+#[test]
+fn machine_code_writes_no_more_than_the_result() {
+    extern "C" fn wide(x: u64) -> u64 {
+        x
+    }
+    for (ty, bytes) in [("uint8_t", 1), ("short", 2), ("unsigned", 4), ("long", 8), ("void", 0)] {
+        let plan = CallPlan::parse(&format!("{ty} wide_{bytes}(unsigned long x)"));
+        let plan = plan.expect("a prototype");
+        plan.make_code().expect("it is compiled");
+        let (x, mut result) = (0x1122_3344_5566_7788_u64, [0xaa_u8; 16]);
+        // SAFETY: the upper bits of narrow results are the callee's to choose.
+        unsafe {
+            plan.call(wide as *const c_void, &[(&raw const x).cast()], (&raw mut result).cast())
+        }
+        .expect("it can be called");
+        let mut expected = [0xaa_u8; 16];
+        expected[..bytes].copy_from_slice(&x.to_le_bytes()[..bytes]);
+        assert_eq!(result, expected, "{ty}");
+    }
+}
+
+#[cfg(feature = "cranelift")]
+#[test]
+fn what_cannot_be_compiled_says_why() {
+    for (prototype, why) in [
+        ("long double f(long double x)", "x87"),
+        ("int printf(const char *format, ..., double)", "tail"),
+    ] {
+        let plan = CallPlan::parse(prototype).expect("a prototype");
+        let error = plan.make_code().expect_err("it is interpreted");
+        assert!(error.to_string().contains(why), "{error}");
+        assert!(!plan.has_code());
+    }
+}

@@ -25,12 +25,12 @@ use super::space::Space;
 use super::{
     Failure, Guest, Quick, Status, Stop, after, before, keep_errno, life, resume, stub, unmark,
 };
-use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::{HandleTable, HandleType};
 use crate::plan::moves::MoveKind;
 use crate::plan::op::{Fate, LifeOp, Op, Stub};
+use crate::plan::{Kind, Plan};
 use crate::signature::Variadic;
 use std::ffi::c_void;
 use std::ptr;
@@ -55,7 +55,7 @@ pub fn is_assisted(plan: &Plan) -> bool {
 /// Whether a call of it is one that closures are told of.
 #[must_use]
 pub fn runs_closures(plan: &Plan) -> bool {
-    !plan.facts.leaf || !plan.callbacks.is_empty()
+    plan.kind == Kind::Import && (!plan.facts.leaf || !plan.callbacks.is_empty())
 }
 
 /// Whether ops before the call are called out for, or the call itself, which read the frame.

@@ -27,14 +27,17 @@ use std::mem::transmute;
 use std::ptr::{self, NonNull};
 
 pub use closure::{Closure, Function};
+pub use typed::{Code, Enter, MOST_INTEGERS, Typing, Words, enter_any, enter_with};
 
 mod arrive;
 mod back;
 mod bring;
 mod call;
 mod closure;
+mod entry;
 mod reply;
 mod simple;
+mod typed;
 
 thread_local! {
     /// The call whose native code this thread runs, if it may call back.

@@ -13,6 +13,7 @@
 //! from [`stub_code`].
 use super::{INTEGERS_AT, RESULT_INTEGERS_AT, RESULT_VECTORS_AT, RESULT_X87_AT, VECTORS_AT};
 use crate::plan::frame::{FrameHead, SCRATCH, X87_STRIDE};
+use crate::plan::interpret::callback::Words;
 use crate::plan::interpret::upcall::{Context, LOAD_ST0, LOAD_ST1, LOAD_WHOLE};
 use std::arch::naked_asm;
 use std::ffi::c_void;
@@ -75,6 +76,48 @@ unsafe extern "sysv64" fn stubs() {
         table = sym TABLE,
         stride = const STUB_STRIDE,
     )
+}
+
+/// What a closure's compiled entry calls with its own arguments to have the interpreter make the call; `integers`:
+/// how many integer registers C's take.
+#[must_use]
+pub fn typed_back(integers: u8) -> Option<*const c_void> {
+    let back = match integers {
+        0 => back_0 as *const c_void,
+        1 => back_1 as *const c_void,
+        2 => back_2 as *const c_void,
+        3 => back_3 as *const c_void,
+        4 => back_4 as *const c_void,
+        5 => back_5 as *const c_void,
+        _ => return None,
+    };
+    Some(back)
+}
+
+/// The argument behind C's integers is the context.
+macro_rules! back {
+    ($($back:ident $register:literal)*) => {$(
+        #[unsafe(naked)]
+        unsafe extern "sysv64" fn $back() {
+            naked_asm!(
+                ".cfi_startproc",
+                "endbr64",
+                concat!("mov r11, ", $register),
+                "jmp qword ptr [r11 + {interpreted}]",
+                ".cfi_endproc",
+                interpreted = const Words::INTERPRETED,
+            )
+        }
+    )*};
+}
+
+back! {
+    back_0 "rdi"
+    back_1 "rsi"
+    back_2 "rdx"
+    back_3 "rcx"
+    back_4 "r8"
+    back_5 "r9"
 }
 
 /// For plans whose arguments lie in integer registers and on the stack, and whose result is a scalar.

@@ -35,6 +35,12 @@ pub fn stub_code(_: u32) -> [u8; STUB_STRIDE] {
     unreachable!("no closure can be made on this machine")
 }
 
+/// There is none.
+#[must_use]
+pub fn typed_back(_: u8) -> Option<*const c_void> {
+    None
+}
+
 /// # Safety
 /// Never called: see the module.
 pub unsafe extern "C" fn entry_integers() {

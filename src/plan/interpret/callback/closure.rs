@@ -1,13 +1,15 @@
 //! A closure: what C has for a guest function.
 use super::call::Call;
+use super::entry::{entry_of, has_cookies, on_trap};
 use super::simple::Simple;
+use super::typed::{Enter, Installed, Typing, Words};
 use super::{CURRENT, Now, Running, reply};
 use crate::plan::binding::{Binding, StoreBlock, Strays};
-use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
+use crate::plan::cookie;
+use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::Both;
-use crate::plan::interpret::upcall::{Context, entry};
-use crate::plan::moves::Move;
-use crate::plan::op::{At, CallbackOp, Fetch, Op};
+use crate::plan::interpret::upcall::Context;
+use crate::plan::op::{At, CallbackOp, Op};
 use crate::plan::stubs::{self, Head, NoStubs, Stub};
 use crate::plan::{Callback, Plan};
 use rustc_hash::FxBuildHasher;
@@ -26,6 +28,9 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 #[repr(C)]
 pub struct Closure {
     context: Context,
+    words: Words,
+    /// Of the function's instance; its target is not used.
+    binding: Binding,
     /// How many calls, handles and registrations allow it to be called.
     uses: Arc<AtomicU32>,
     /// The store that it belongs to; null when that is gone. Only compared.
@@ -34,10 +39,14 @@ pub struct Closure {
     plan: Arc<Plan>,
     /// The host's own: which function this is.
     function: *const c_void,
-    /// Of the function's instance; its target is not used.
-    binding: Binding,
+    /// How many slots the guest's function needs, 1 at least.
+    slots: usize,
     /// Whether that instance's memory may move when it grows.
     may_move: bool,
+    takes_compiled: bool,
+    installed: Installed,
+    /// Where a compiled entry comes from when it is called often.
+    typing: Option<Arc<dyn Typing>>,
     /// Whether it was ever passed to be kept.
     kept: AtomicBool,
     /// One of the uses is that of a registration without end.
@@ -82,7 +91,6 @@ pub(super) enum Kept {
 const FEW: usize = 8;
 
 /// What the host knows of a guest function.
-#[derive(Debug)]
 pub struct Function {
     /// What [`Guest::enter`](crate::plan::interpret::Guest::enter) gets.
     pub function: *const c_void,
@@ -92,6 +100,16 @@ pub struct Function {
     pub binding: Binding,
     /// Whether the instance's memory may move when it grows.
     pub may_move: bool,
+    /// What compiled entries enter it through.
+    pub enter: Enter,
+    /// Where one comes from when the function is called often.
+    pub typing: Option<Arc<dyn Typing>>,
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function").field("may_move", &self.may_move).finish_non_exhaustive()
+    }
 }
 
 impl Closure {
@@ -113,15 +131,30 @@ impl Closure {
         let strays = unsafe { Arc::clone(&(*block).strays) };
         let on_trap = on_trap(&plan, callback.on_trap);
         let simple = Simple::of(&plan).filter(|_| !function.may_move);
-        let Function { function, free, binding, may_move } = function;
+        let Function { function, free, binding, may_move, enter, typing } = function;
+        let (entry, cookies) = (entry_of(&plan), has_cookies(&plan));
+        let words = Words {
+            interpreted: entry,
+            back: AtomicPtr::default(),
+            enter,
+            cookies: if cookies { cookie::start().unwrap_or(0) } else { 0 },
+        };
+        // Compiled code knows of no memory that moves, and where cookies begin.
+        let takes_compiled = !may_move && (!cookies || words.cookies != 0);
+        let slots = plan.lowering.params.len().max(1);
         let closure = Box::new(Closure {
-            context: Context { entry: AtomicPtr::new(entry_of(&plan).cast_mut()), run, gone },
+            context: Context { entry: AtomicPtr::new(entry.cast_mut()), run, gone },
+            words,
+            binding,
             uses: Arc::default(),
             block: AtomicPtr::new(block.cast_mut()),
             plan,
             function,
-            binding,
+            slots,
             may_move,
+            takes_compiled,
+            installed: Installed::new(),
+            typing,
             kept: AtomicBool::new(false),
             escaped: AtomicBool::new(false),
             simple,
@@ -145,6 +178,63 @@ impl Closure {
                 Err(error)
             }
         }
+    }
+
+    /// Offsets of what compiled code reads.
+    pub(super) const WORDS: usize = offset_of!(Closure, words);
+    pub(super) const BINDING: usize = offset_of!(Closure, binding);
+
+    pub(super) fn words(&self) -> &Words {
+        &self.words
+    }
+
+    pub(super) fn installed(&self) -> &Installed {
+        &self.installed
+    }
+
+    /// Whether it may have a compiled entry.
+    #[must_use]
+    pub fn takes_compiled(&self) -> bool {
+        self.takes_compiled
+    }
+
+    /// Has its stub go there from now on.
+    pub(super) fn enter_through(&self, entry: *const c_void) {
+        self.context.entry.store(entry.cast_mut(), Ordering::Release);
+    }
+
+    /// How many slots its function needs.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// The block of its store.
+    ///
+    /// # Safety
+    /// The store is alive: a call of it is running.
+    #[inline(always)]
+    #[must_use]
+    pub unsafe fn store_block(&self) -> &StoreBlock {
+        // SAFETY: the caller's promise.
+        unsafe { &*self.binding.store }
+    }
+
+    /// What C gets when there is no result: an integer register, a vector register.
+    pub(super) fn on_trap(&self) -> (u64, u64) {
+        self.on_trap
+    }
+
+    /// Whether guest code may run under that call, the thread's current one.
+    ///
+    /// # Safety
+    /// It is alive, or NULL.
+    #[inline(always)]
+    pub(super) unsafe fn is_allowed(&self, running: *const Running) -> bool {
+        // SAFETY: the caller's promise.
+        !running.is_null()
+            && unsafe { (*running).block } == self.block.load(Ordering::Relaxed).cast_const()
+            && self.uses.load(Ordering::Relaxed) != 0
     }
 
     /// The closure whose address is at that place of a frame.
@@ -286,50 +376,12 @@ impl Closure {
 
     /// Nobody may call it now.
     #[cold]
-    fn stray(&self) {
+    pub(super) fn stray(&self) {
         self.strays.add();
         tracing::warn!(
             callback = %self.plan.prototype.name,
             "native code called a guest function where none may run: from another thread, from a function that was said to be a leaf, or after its time"
         );
-    }
-}
-
-/// Which entry saves and loads what a plan needs.
-fn entry_of(plan: &Plan) -> *const c_void {
-    let vectors = FrameLayout::vector(0).map_or(0, At::offset)..offset_of!(FrameHead, record);
-    let reads = |op: &Op| match op {
-        Op::Callback(
-            CallbackOp::Scalar { from, .. }
-            | CallbackOp::Vector { from, .. }
-            | CallbackOp::Pair { low: from, .. },
-        ) => vectors.contains(&from.offset()),
-        Op::Callback(CallbackOp::Object { moves, behind: None, .. }) => {
-            let moved = |one: &Move| vectors.contains(&one.frame.offset());
-            plan.moves[usize::from(*moves)].iter().any(moved)
-        }
-        _ => false,
-    };
-    let splits = matches!(
-        plan.ops.last(),
-        Some(Op::Callback(CallbackOp::ReplySplit { .. } | CallbackOp::ReplyVector))
-    );
-    entry(splits, plan.ops.iter().any(reads))
-}
-
-/// What registers hold of a value.
-#[expect(clippy::cast_precision_loss, reason = "C converts it likewise")]
-fn on_trap(plan: &Plan, value: i64) -> (u64, u64) {
-    match plan.ops.last() {
-        Some(Op::Callback(CallbackOp::Reply { fetch } | CallbackOp::ReplyWithin { fetch, .. })) => {
-            match fetch {
-                Fetch::Float32 => (0, (value as f32).to_bits().into()),
-                Fetch::Float64 => (0, (value as f64).to_bits()),
-                Fetch::Bool => (u64::from(value != 0), 0),
-                Fetch::Integer(_) | Fetch::Whole => (value.cast_unsigned(), 0),
-            }
-        }
-        _ => (0, 0),
     }
 }
 
@@ -355,15 +407,19 @@ unsafe extern "C" fn run(frame: *mut FrameHead, context: *const Context) -> Both
     // SAFETY: the caller's promise. Nothing of a closure changes but atomics and cells.
     let closure = unsafe { &*context.cast::<Closure>() };
     let running = CURRENT.get();
-    // SAFETY: what is there is alive: see `Now`.
-    let allowed = !running.is_null()
-        && unsafe { (*running).block } == closure.block.load(Ordering::Relaxed).cast_const()
-        && closure.uses.load(Ordering::Relaxed) != 0;
-    // SAFETY: the caller's promise; the running call is one of the closure's store, whose thread this is.
+    // SAFETY: the caller's promise; what is there is alive: see `Now`. If that is allowed, the running call is
+    // one of the closure's store, whose thread this is.
     unsafe {
-        if !allowed {
+        if !closure.is_allowed(running) {
             closure.stray();
         } else if (*running).kept.is_none() {
+            if let Some(typing) = &closure.typing
+                && closure.takes_compiled
+                && closure.installed.get().is_none()
+                && let Some(code) = typing.count()
+            {
+                closure.install(code);
+            }
             let hidden = Now::is(ptr::null_mut());
             let quickly = closure.simple.as_ref().and_then(|s| s.run(closure, running, frame));
             let outcome = match quickly {
