@@ -44,7 +44,8 @@
 //! | [`signature`] | prototypes and interfaces: text, types, annotations, diagnostics |
 //! | `cranelift_backend` | trampolines: machine code for plans (features `cranelift` and `trampolines`) |
 //! | [`plan`] | layouts, assignments, plans, their verifier and interpreter |
-#[cfg(all(feature = "cli", feature = "cranelift"))]
+#[cfg(feature = "cli")]
+#[cfg_attr(not(feature = "cranelift"), path = "bench/without_compiler.rs")]
 pub mod bench;
 #[cfg(feature = "trampolines")]
 pub mod cranelift_backend;

@@ -11,7 +11,7 @@ use cranelift_codegen::binemit::Reloc;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::entity::PrimaryMap;
 use cranelift_codegen::ir::{ExternalName, Function, UserExternalName, UserExternalNameRef};
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::{self, OwnedTargetIsa};
 use cranelift_codegen::settings::{self, Configurable};
 use cranelift_codegen::{Context, FinalizedMachReloc, FinalizedRelocTarget, verify_function};
 use cranelift_frontend::FunctionBuilderContext;
@@ -54,6 +54,10 @@ impl Compiler {
         if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
             return Err(Unsupported::Machine);
         }
+        Compiler::of(cranelift_native::builder().map_err(|error| codegen(&error))?)
+    }
+
+    fn of(builder: isa::Builder) -> Result<Compiler, Unsupported> {
         let mut flags = settings::builder();
         let wanted = [
             ("opt_level", "speed"),
@@ -69,7 +73,6 @@ impl Compiler {
         for (name, value) in wanted {
             flags.set(name, value).map_err(|error| codegen(&error))?;
         }
-        let builder = cranelift_native::builder().map_err(|error| codegen(&error))?;
         let isa = builder.finish(settings::Flags::new(flags)).map_err(|error| codegen(&error))?;
         Ok(Compiler { isa, spare: Mutex::default() })
     }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use wasmtime::{Caller, Memory, ValRaw};
 
 mod assisted;
+#[cfg_attr(not(feature = "trampolines"), expect(dead_code, reason = "nothing is called directly"))]
 mod direct;
 
 /// See the module. What every call reads stands first and is not behind another pointer.

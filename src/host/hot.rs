@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// So many calls make a function hot where nobody says otherwise.
-pub(super) const CALLS: u32 = 2000;
+/// So many calls make a function hot where nobody says otherwise. "Direct calls" in ARCHITECTURE.md has the figures.
+pub(super) const CALLS: u32 = 1000;
 
 /// A plan that may become hot, of one function.
 pub(super) struct Hot {
@@ -140,10 +140,16 @@ impl Job for Hot {
                 Some(why) => Err(why.clone()),
                 None => trampolines.direct_of(&self.plan).map(HotCode::Direct),
             };
-            direct.or_else(|not_direct| match trampolines.of(&self.plan) {
-                Ok(code) => Ok(HotCode::Array { code, not_direct: Some(not_direct) }),
-                Err(why) if why == not_direct => Err(why),
-                Err(why) => Err(format!("{not_direct}; no trampoline either: {why}")),
+            direct.or_else(|not_direct| {
+                // The host's way into code takes as long as all that a template does.
+                if self.template.is_some() {
+                    return Err(not_direct);
+                }
+                match trampolines.of(&self.plan) {
+                    Ok(code) => Ok(HotCode::Array { code, not_direct: Some(not_direct) }),
+                    Err(why) if why == not_direct => Err(why),
+                    Err(why) => Err(format!("{not_direct}; no trampoline either: {why}")),
+                }
             })
         });
         let symbol = &self.plan.prototype.name;

@@ -33,7 +33,6 @@ mod export;
 mod gates;
 mod grants;
 mod guard;
-#[cfg_attr(not(feature = "trampolines"), expect(dead_code, reason = "nothing is called directly"))]
 mod hot;
 mod instance;
 mod instantiate;

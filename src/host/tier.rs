@@ -135,6 +135,12 @@ fn choose(
         {
             return (Runner::Direct(compiled), None);
         }
+        // The host's way into code takes as long as all that a template does.
+        if let Some(why) = &not_direct
+            && let Ok(template) = Template::of(plan)
+        {
+            return (Runner::Template(template), Some(why.clone()));
+        }
         return (Runner::Hot(Hot::new(plan, after, not_direct, jobs)), None);
     }
     if most >= Tier::Direct {

@@ -14,7 +14,7 @@ fn imports_lists_what_is_wanted_and_fails_when_something_is_denied() {
     assert!(cos.contains("(func (param f64) (result f64))"), "{cos}");
     assert!(cos.contains("template"), "{cos}");
     let compress = line("int compress");
-    assert!(compress.contains("interpreter (direct after 2000 calls"), "{compress}");
+    assert!(compress.contains("interpreter (direct after 1000 calls"), "{compress}");
     assert!(line("fd_write").contains("WASI"));
     assert!(!out.contains("denied"), "{out}");
 

@@ -115,6 +115,22 @@ fn mark(number: usize, ty: WasmType) -> u64 {
 const RETURNED: u64 = 0x0fed_cba9_8765_4321;
 
 fn try_calls(engine: &Engine, trial: Option<&Trial>) -> Result<(), NotDirect> {
+    // A trial takes most of a millisecond. What guests of one engine do, those of engines that compile them alike do too.
+    static GOOD: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+    const MOST: usize = 64;
+    let good = || GOOD.lock().unwrap_or_else(PoisonError::into_inner);
+    let kind = guest::kind(engine).filter(|_| trial.is_none());
+    if kind.is_some_and(|kind| good().contains(&kind)) {
+        return Ok(());
+    }
+    try_now(engine, trial)?;
+    let mut good = good();
+    let room = good.len() < MOST;
+    good.extend(kind.filter(|_| room));
+    Ok(())
+}
+
+fn try_now(engine: &Engine, trial: Option<&Trial>) -> Result<(), NotDirect> {
     judge(&make_calls(engine, trial).map_err(|error| NotDirect::NoTrial(error.to_string()))?)
 }
 

@@ -51,6 +51,7 @@ use callback::Closure;
 use copies::CallMemory;
 pub(super) use copies::Spare;
 pub use enter::SUPPORTED;
+#[cfg(feature = "trampolines")]
 pub(crate) use life::enter as enter_handle;
 use memory::{HeapFrame, SMALL_FRAME, SmallFrame};
 pub use memory::{has_small_frame, with_frame, with_small_frame};

@@ -1,7 +1,14 @@
 //! The guest of a trial.
 use super::{PARAMS, mark};
 use crate::plan::WasmType::{self, F32, F64, I32, I64};
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use wasmtime::{Engine, Module};
+
+/// The same for engines that compile guests alike.
+pub(super) fn kind(engine: &Engine) -> Option<u64> {
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    Some(hasher.hash_one(engine.precompile_compatibility_hash()))
+}
 
 /// # Errors
 /// When wasmtime cannot compile it.
