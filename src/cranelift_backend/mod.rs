@@ -143,8 +143,8 @@ impl Entry {
     ///
     /// # Safety
     /// If it [is assisted](Entry::is_assisted), the call is one of
-    /// [`run_assisted`](interpret::assist::run_assisted). Else
-    /// As [`interpret::run`](crate::plan::interpret::run), for the plan that the trampoline was made of
+    /// [`run_assisted`]. Else
+    /// as [`interpret::run`], for the plan that the trampoline was made of
     /// or one that [has the same code](same_code); the trampoline is alive. `frame` is as large and as
     /// aligned as that plan's frames, and nothing else uses it.
     #[inline]

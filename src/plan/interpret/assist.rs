@@ -218,7 +218,7 @@ unsafe fn of(frame: *mut FrameHead) -> *mut Assisted {
 }
 
 /// # Safety
-/// As [`of`].
+/// As `of`.
 unsafe fn space<'a>(frame: *mut FrameHead) -> Space<'a> {
     // SAFETY: plan and binding outlive the call.
     unsafe { Space::new(&*(*of(frame)).plan, &*(*frame).binding, frame) }
@@ -227,7 +227,7 @@ unsafe fn space<'a>(frame: *mut FrameHead) -> Space<'a> {
 /// Runs an op that a trampoline calls out for; whether it went well.
 ///
 /// # Safety
-/// As [`of`]; the op stands before the plan's call, all ops before it have run, and what they have placed is
+/// As `of`; the op stands before the plan's call, all ops before it have run, and what they have placed is
 /// in the frame's memory.
 pub unsafe extern "C" fn step(frame: *mut FrameHead, index: u64) -> u64 {
     // SAFETY: the caller's promise.
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn step(frame: *mut FrameHead, index: u64) -> u64 {
 /// Gives back what the ops before `until` have taken: the call goes back to the interpreter.
 ///
 /// # Safety
-/// As [`of`]; these ops have run, and native code has not.
+/// As `of`; these ops have run, and native code has not.
 pub unsafe extern "C" fn undo(frame: *mut FrameHead, until: u64) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -263,7 +263,7 @@ pub unsafe extern "C" fn undo(frame: *mut FrameHead, until: u64) {
 /// Native code runs next.
 ///
 /// # Safety
-/// As [`of`]; all ops before the call have run.
+/// As `of`; all ops before the call have run.
 pub unsafe extern "C" fn begin(frame: *mut FrameHead) {
     // SAFETY: the caller's promise. The running call is only reached through this pointer until `end`.
     unsafe {
@@ -282,7 +282,7 @@ pub unsafe extern "C" fn begin(frame: *mut FrameHead) {
 /// goes to its record.
 ///
 /// # Safety
-/// As [`of`]; all ops before the call have run, and what they have placed is in the frame's memory.
+/// As `of`; all ops before the call have run, and what they have placed is in the frame's memory.
 pub unsafe extern "C" fn enter_native(frame: *mut FrameHead) {
     // SAFETY: the caller's promise.
     unsafe {
@@ -296,7 +296,7 @@ pub unsafe extern "C" fn enter_native(frame: *mut FrameHead) {
 /// Native code has returned. 0 when something has happened that ends the call: it is resumed.
 ///
 /// # Safety
-/// As [`of`], behind [`begin`].
+/// As `of`, behind [`begin`].
 pub unsafe extern "C" fn end(frame: *mut FrameHead) -> u64 {
     // SAFETY: the caller's promise.
     unsafe {
