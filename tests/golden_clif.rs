@@ -7,7 +7,9 @@
 mod support;
 
 use portcullis::cranelift_backend::plain::plain_listing;
-use portcullis::cranelift_backend::{Listing, Unsupported, direct_listing, listing};
+use portcullis::cranelift_backend::{
+    Listing, Unsupported, direct_listing, listing, portable_listing,
+};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::{Target, compile, compile_call};
 use portcullis::plan::handles::HandleType;
@@ -70,6 +72,21 @@ fn trampolines() {
 fn direct_trampolines() {
     let count = trampolines_of("clif_direct", direct_listing);
     assert!(count >= 9, "only {count} cases");
+}
+
+/// What processors get to see, of both kinds of trampolines: a change in a lowering, in the compiler or in what is
+/// written by hand shows here.
+#[test]
+fn machine_code() {
+    let count = trampolines_of("machine_code", |plan| {
+        let code = |direct| match portable_listing(plan, direct) {
+            Ok(listing) => listing.assembly.trim_end().to_owned(),
+            Err(why) => format!("none: {why}"),
+        };
+        let both = format!("cranelift\n{}\ndirect\n{}", code(false), code(true));
+        Ok(Listing { clif: both, assembly: String::new() })
+    });
+    assert!(count >= 6, "only {count} cases");
 }
 
 /// What native code enters when it calls a guest's function.

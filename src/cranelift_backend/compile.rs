@@ -57,6 +57,12 @@ impl Compiler {
         Compiler::of(cranelift_native::builder().map_err(|error| codegen(&error))?)
     }
 
+    /// One whose code every x86-64 processor can run. It has not been tried: its code is for reading.
+    pub(super) fn portable() -> Result<Compiler, Unsupported> {
+        let builder = isa::lookup_by_name("x86_64-unknown-linux-gnu");
+        Compiler::of(builder.map_err(|error| codegen(&error))?)
+    }
+
     fn of(builder: isa::Builder) -> Result<Compiler, Unsupported> {
         let mut flags = settings::builder();
         let wanted = [

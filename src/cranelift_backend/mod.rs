@@ -57,7 +57,7 @@ mod unwind;
 pub use crate::plan::interpret::Status;
 pub(crate) use code_memory::memory_file;
 #[cfg(feature = "cranelift")]
-pub use print::{Listing, direct_listing, listing};
+pub use print::{Listing, direct_listing, listing, portable_listing};
 pub use stock::{Stock, StockError};
 pub use unsupported::Unsupported;
 

@@ -1,6 +1,6 @@
 //! CLIF and machine code to be read.
 use super::Unsupported;
-use super::compile::compiler;
+use super::compile::{Compiler, compiler};
 use super::jump::{Jump, jump};
 use super::lower::{NAMES, Notes, Way};
 use crate::plan::Plan;
@@ -33,14 +33,35 @@ pub fn listing(plan: &Plan) -> Result<Listing, Unsupported> {
 /// # Errors
 /// Why it has no direct trampoline.
 pub fn direct_listing(plan: &Plan) -> Result<Listing, Unsupported> {
-    if let Some(Jump { text, .. }) = jump(plan) {
-        return Ok(Listing { clif: format!("none, this is by hand:\n{text}"), assembly: text });
+    match by_hand(plan) {
+        Some(listing) => Ok(listing),
+        None => listing_of(plan, Way::Direct),
     }
-    listing_of(plan, Way::Direct)
+}
+
+/// What a plan becomes on a processor that has nothing but what every x86-64 processor has: the same text everywhere.
+/// `direct`: where the guest's code enters it by itself.
+///
+/// # Errors
+/// Why there is none.
+pub fn portable_listing(plan: &Plan, direct: bool) -> Result<Listing, Unsupported> {
+    let compiler = Compiler::portable()?;
+    match by_hand(plan).filter(|_| direct) {
+        Some(listing) => Ok(listing),
+        None => listing_by(&compiler, plan, if direct { Way::Direct } else { Way::Array }),
+    }
+}
+
+fn by_hand(plan: &Plan) -> Option<Listing> {
+    let Jump { text, .. } = jump(plan)?;
+    Some(Listing { clif: format!("none, this is by hand:\n{text}"), assembly: text })
 }
 
 pub(super) fn listing_of(plan: &Plan, way: Way) -> Result<Listing, Unsupported> {
-    let compiler = compiler()?;
+    listing_by(compiler()?, plan, way)
+}
+
+fn listing_by(compiler: &Compiler, plan: &Plan, way: Way) -> Result<Listing, Unsupported> {
     let lowered = compiler.lower(plan, way)?;
     let mut clif = String::new();
     let mut writer = Commented { plan, notes: &lowered.notes };

@@ -379,8 +379,8 @@ mod tests {
         assert_eq!(offset_of!(Limits, captures), 40);
         assert_eq!(offset_of!(Limits, callbacks), 44);
         assert_eq!(offset_of!(Limits, prototype_bytes), 48);
-        assert_eq!(offset_of!(StoreBlock, depth), 48);
-        assert_eq!(offset_of!(StoreBlock, handle_entries), 56);
-        assert_eq!(offset_of!(StoreBlock, handle_count), 64);
+        assert_eq!(offset_of!(StoreBlock, depth), 56);
+        assert_eq!(offset_of!(StoreBlock, handle_entries), 64);
+        assert_eq!(offset_of!(StoreBlock, handle_count), 72);
     }
 }
