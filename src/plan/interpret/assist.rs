@@ -66,9 +66,12 @@ pub fn calls_out(plan: &Plan) -> bool {
 }
 
 /// Whether the interpreter's stub enters native code: registers and stack slots that Cranelift knows nothing
-/// of carry arguments or results.
+/// of carry arguments or results, or ops whose values only the frame's memory has.
 #[must_use]
 pub fn calls_by_stub(plan: &Plan) -> bool {
+    if plan.ops.iter().take(plan.call.into()).any(|op| is_extended(plan, op)) {
+        return true;
+    }
     let Some(Op::Call { stub, .. }) = plan.ops.get(usize::from(plan.call)) else { return false };
     match stub {
         Stub::Integers | Stub::Data(_) => false,
@@ -91,18 +94,25 @@ pub fn copies_go_back(plan: &Plan) -> bool {
     plan.roots.iter().chain(links).any(|link| link.direction.is_out())
 }
 
+/// Whether an op makes values in the format of the x87 unit, which Cranelift does not know.
+fn is_extended(plan: &Plan, op: &Op) -> bool {
+    match *op {
+        Op::Extended { .. } => true,
+        Op::Object { moves, .. } => {
+            let moves = plan.moves.get(usize::from(moves)).map_or(&[][..], |moves| moves);
+            moves.iter().any(|one| one.kind == MoveKind::Extended)
+        }
+        _ => false,
+    }
+}
+
 /// Whether trampolines call out for an op that stands before the call.
 #[must_use]
 pub fn is_called_out(plan: &Plan, op: &Op) -> bool {
     match *op {
         Op::Text { copy, .. } => copy,
-        Op::Object { moves, .. } => {
-            let moves = plan.moves.get(usize::from(moves)).map_or(&[][..], |moves| moves);
-            moves.iter().any(|one| one.kind == MoveKind::Extended)
-        }
-        Op::Extended { .. } | Op::Format { .. } | Op::Deep(_) | Op::Callback(_) | Op::Life(_) => {
-            true
-        }
+        Op::Object { .. } | Op::Extended { .. } => is_extended(plan, op),
+        Op::Format { .. } | Op::Deep(_) | Op::Callback(_) | Op::Life(_) => true,
         Op::Int8 { .. }
         | Op::UInt8 { .. }
         | Op::Int16 { .. }
