@@ -119,6 +119,7 @@ impl Hot {
     }
 
     /// The function's name.
+    #[cfg(feature = "trampolines")]
     pub(super) fn symbol(&self) -> &crate::signature::Ident {
         &self.plan.prototype.name
     }
