@@ -247,6 +247,9 @@ impl Precompiled {
         let Ok(Behind { trial, stock, imports }) = postcard::from_bytes(&behind) else {
             return Err(PrecompiledError::Damaged { path: of() });
         };
+        if trial.0.checked_add(trial.1).is_none_or(|end| end > whole.size) {
+            return Err(PrecompiledError::Damaged { path: of() });
+        }
         whole.trial = trial;
         // SAFETY: the caller's promise.
         let stock = unsafe { Stock::from_bytes(&stock) };

@@ -228,3 +228,26 @@ fn an_exception_ends_the_process() {
     };
     assert_eq!(status.signal(), Some(libc::SIGABRT));
 }
+
+/// One call may be given the same bytes to read and to write: that is no fault of the library.
+#[test]
+fn what_is_writable_too_is_not_constant() {
+    let interface = "#pragma portcullis library \"libc.so.6\" module \"c\"\n\
+        void *memmove(void *_Out_ __sized_by(n) to, const void *__sized_by(n) from, size_t n) __leaf;";
+    // SAFETY: the prototype is true of the function.
+    let builder = unsafe { Bridge::builder(&Engine::default()).grant_interface("c.h", interface) };
+    let bridge = builder.expect("valid").guard(true).build().expect("it can be built");
+    let guest = r#"(module (import "c" "memmove" (func $move (param i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 64) "abcdef")
+        (func (export "go") (param i32 i32) (result i32)
+            (drop (call $move (local.get 0) (local.get 1) (i32.const 4))) (i32.load (i32.const 64))))"#;
+    let module = Module::new(bridge.engine(), guest).expect("valid");
+    let mut store = Store::new(bridge.engine(), Natives::default());
+    let linker = Linker::new(bridge.engine());
+    let instance = bridge.instantiate(&mut store, &linker, &module, |natives| natives);
+    let instance = instance.expect("it links");
+    let go = instance.get_typed_func::<(i32, i32), i32>(&mut store, "go").expect("exported");
+    let moved = go.call(&mut store, (66, 64)).expect("ranges may overlap");
+    assert_eq!(moved.to_le_bytes(), *b"abab");
+    assert_eq!(go.call(&mut store, (1024, 64)).expect("or not").to_le_bytes(), *b"abab");
+}

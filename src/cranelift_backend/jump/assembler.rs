@@ -209,7 +209,10 @@ impl Code {
     /// `to` gets `from`.
     pub(super) fn widen(&mut self, how: Move, to: Register, from: Register) {
         let (wide, opcode, name) = how.instruction();
+        let is_byte = matches!(how, Move::Zero8 | Move::Sign8);
         let mut bytes = prefix(wide, to, from);
+        let means_it = !is_byte || has_low_byte(from) || !bytes.is_empty();
+        assert!(means_it, "the instruction would mean another register");
         bytes.extend_from_slice(opcode);
         bytes.push(operands(0xc0, to, from));
         let (from, to) = (name_of(from, how == Move::Whole), name_of(to, wide));
@@ -291,6 +294,7 @@ impl Code {
     /// Which of some low bits of a register are set.
     pub(super) fn test_bits(&mut self, register: Register, bits: u8) {
         let mut bytes = prefix(false, 0, register);
+        assert!(has_low_byte(register), "the instruction would mean another register");
         bytes.extend([0xf6, operands(0xc0, 0, register), bits]);
         self.raw(&bytes, &format!("testb ${bits}, the low byte of {}", name_of(register, true)));
     }
@@ -333,8 +337,14 @@ fn prefix(wide: bool, register: Register, base: Register) -> Vec<u8> {
 
 /// The byte that names both operands.
 fn operands(mode: u8, register: Register, base: Register) -> u8 {
-    debug_assert!(mode == 0xc0 || !matches!(base & 7, 4), "such a base needs one more byte");
+    assert!(mode == 0xc0 || !matches!(base & 7, 4), "such a base needs one more byte");
     mode | (register & 7) << 3 | base & 7
+}
+
+/// Whether instructions without a prefix mean the lowest byte of a register by its number; numbers 4 to 7 are the
+/// second bytes of the first four.
+fn has_low_byte(register: Register) -> bool {
+    !(4..8).contains(&register)
 }
 
 fn name_of(register: Register, wide: bool) -> &'static str {

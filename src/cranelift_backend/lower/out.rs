@@ -37,7 +37,9 @@ impl Lower<'_> {
         let plan = self.plan;
         let noted = plan.ops.get(index).and_then(Noted::by).filter(|_| plan.facts.marks);
         if let Some((slot, noted)) = noted {
-            let handle = self.pointer(slot);
+            // A live handle has 32 bits; of a descriptor the guest has stored no more.
+            let handle = self.slot(types::I32, slot);
+            let handle = self.b.ins().uextend(types::I64, handle);
             self.note_handle(index, handle, noted);
         }
         for place in left {

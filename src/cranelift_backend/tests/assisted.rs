@@ -434,3 +434,42 @@ fn code_is_shared_by_plans_with_other_data_and_not_with_functions_in_it() {
     assert!(same_code(&one, &other));
     assert!(!same_code(&one, &function));
 }
+
+/// Of a descriptor the guest stores four bytes, whatever else is in its slot.
+#[test]
+fn descriptors_of_wide_guests_are_given_back() {
+    let text = "#pragma portcullis library \"libx.so\" module \"x\"\n\
+                typedef int fd_t __handle;\nint use(fd_t fd);";
+    let interface = crate::signature::parse_interface("x.h", text);
+    let interface = interface.unwrap_or_else(|error| panic!("{error}"));
+    let target = Target {
+        model: DataModel::Lp64,
+        abi: Abi::SysvX86_64,
+        leaf: false,
+        scope: &interface.scope,
+        import: None,
+        handle_types: &OneType,
+        grants: &|_| None,
+    };
+    let plan = compile(&interface.grants[0].prototype, &target).expect("a plan");
+    assert!(plan.facts.marks);
+    let trampoline = Trampoline::compile(&plan).expect("a trampoline");
+    let mut world = World::new();
+    let kind = plan.handle_kinds[0].id;
+    let handle = world.store.with_handles(|table| {
+        table.adopt_descriptor(5, kind, false, None, std::ptr::null()).expect("there is room")
+    });
+    let mut slots = slots(&[0xdead_beef_0000_0000 | u64::from(handle)]);
+    let slots = slots.as_mut_ptr();
+    let binding = world.binding(native as *const c_void);
+    (CALLS.set(0), ANSWER.set(3), LEAVE.set(None));
+    let mut guest = Nobody;
+    // SAFETY: the plan was verified, and the function leaves its argument alone; the trampoline was made of the plan.
+    let ended = with_frame(&plan, |frame| unsafe {
+        run_assisted(&plan, &binding, slots, frame, &mut guest, None, || {
+            trampoline.entry().enter(&binding, slots, frame)
+        })
+    });
+    assert_eq!((ended, CALLS.get()), (Ok(Status::Done), 1));
+    assert_eq!(world.store.look_at_handles(|table| table.busy(handle)), 0);
+}

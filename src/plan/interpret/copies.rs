@@ -367,8 +367,12 @@ impl CallMemory {
         let small = |layout: &Layout| layout.align() == 16 && CHUNKS.contains(&layout.size());
         let last = self.chunks.pop_if(|(_, layout)| spare.chunk.is_none() && small(layout));
         if let Some((chunk, layout)) = last {
+            // SAFETY: the store block outlives every call of its bindings.
+            let watched = unsafe { (*self.store).watched };
+            // Of a library that is watched nothing is taken for granted.
+            let used = if watched { layout.size() } else { self.used.min(layout.size()) };
             // SAFETY: of the last chunk so many bytes were given to blocks, which nobody uses any more.
-            unsafe { chunk.write_bytes(0, self.used.min(layout.size())) };
+            unsafe { chunk.write_bytes(0, used) };
             spare.chunk = Some((chunk, layout));
         }
         self.free_chunks();

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::diagnose::subject_of;
 use crate::plan::frame::{CallRecord, FrameHead};
-use crate::plan::op::{At, Direction, Op};
+use crate::plan::op::{At, Count, Direction, Op};
 use crate::plan::problem::{Problem, Subject, Unruly};
 use crate::signature::TypeKind;
 use std::mem::{MaybeUninit, offset_of};
@@ -37,13 +37,26 @@ impl Watch {
     /// All ops before the plan's call have run in this frame.
     pub(super) unsafe fn begin(plan: &Plan, binding: &Binding, frame: *mut FrameHead) -> Watch {
         let space = Space::new(plan, binding, frame);
+        let before = plan.ops[..plan.call.into()].iter().enumerate();
+        // SAFETY: the ops have run, so that so many bytes are there.
+        let lent: Vec<_> = before
+            .filter_map(|(index, op)| unsafe { Some((index, lent_range(op, &space)?)) })
+            .collect();
+        // One call may be given the same bytes to read and to write.
+        let meets_writable = |one: &LentRange| {
+            lent.iter().any(|(_, other)| {
+                let (start, end) = (other.start.addr(), other.start.addr() + other.len);
+                !other.is_const && one.start.addr() < end && start < one.start.addr() + one.len
+            })
+        };
+        // What deep copies lend in place is not looked at.
+        let has_deep = plan.ops.iter().any(|op| matches!(op, Op::Deep(_)));
         let mut constant = Vec::new();
-        for (index, op) in plan.ops[..plan.call.into()].iter().enumerate() {
-            // SAFETY: the op has run, so that so many bytes are there.
-            if let Some((start, len)) = unsafe { constant_range(op, &space) } {
-                // SAFETY: likewise.
-                let bytes = unsafe { std::slice::from_raw_parts(start, len) };
-                constant.push((index, start, bytes.to_vec()));
+        for (index, one) in lent.iter().filter(|_| !has_deep) {
+            if one.is_const && !meets_writable(one) {
+                // SAFETY: as above.
+                let bytes = unsafe { std::slice::from_raw_parts(one.start, one.len) };
+                constant.push((*index, one.start, bytes.to_vec()));
             }
         }
         let frame = writable(plan).map(|writable| {
@@ -102,37 +115,45 @@ impl Watch {
     }
 }
 
-/// The bytes that native code is given by an op and must not write to.
+/// Bytes of the guest's memory that native code is given.
+struct LentRange {
+    start: *const u8,
+    len: usize,
+    is_const: bool,
+}
+
+/// What an op lends, in place.
 ///
 /// # Safety
 /// The op has run.
-unsafe fn constant_range(op: &Op, space: &Space<'_>) -> Option<(*const u8, usize)> {
-    let is_const = |param: u8| {
-        let param = space.plan.prototype.function.params.get(usize::from(param))?;
-        let (TypeKind::Pointer(pointee) | TypeKind::Array { element: pointee, .. }) =
-            &param.ty.kind
-        else {
-            return None;
-        };
-        pointee.quals.is_const.then_some(())
-    };
+unsafe fn lent_range(op: &Op, space: &Space<'_>) -> Option<LentRange> {
     // SAFETY: the caller's promise.
-    let (at, len) = unsafe {
+    let (at, len, is_const) = unsafe {
         match *op {
             Op::Buffer { to, size, count, param, .. } => {
-                is_const(param)?;
                 let count = match count {
-                    crate::plan::op::Count::Exactly(count) => Some(u64::from(count)),
-                    crate::plan::op::Count::Of(operand) => space.count(operand),
+                    Count::Exactly(count) => Some(u64::from(count)),
+                    Count::Of(operand) => space.count(operand),
                 };
-                (space.read::<u64>(to), count?.checked_mul(size.into())?)
+                let is_const = points_to_const(space.plan, param);
+                (space.read::<u64>(to), count?.checked_mul(size.into())?, is_const)
             }
-            Op::Text { to, extent, .. } => (space.read::<u64>(to), space.read::<u64>(extent)),
+            Op::Text { to, extent, .. } => (space.read::<u64>(to), space.read::<u64>(extent), true),
             _ => return None,
         }
     };
     let (at, len) = (usize::try_from(at).ok()?, usize::try_from(len).ok()?);
-    (at != 0).then(|| (ptr::with_exposed_provenance(at), len))
+    (at != 0).then(|| LentRange { start: ptr::with_exposed_provenance(at), len, is_const })
+}
+
+fn points_to_const(plan: &Plan, param: u8) -> bool {
+    let param = plan.prototype.function.params.get(usize::from(param));
+    match param.map(|param| &param.ty.kind) {
+        Some(TypeKind::Pointer(pointee) | TypeKind::Array { element: pointee, .. }) => {
+            pointee.quals.is_const
+        }
+        _ => false,
+    }
 }
 
 /// Where in the frame native code, and the stub that enters it, may write; `None` when only ops know that

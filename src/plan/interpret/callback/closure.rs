@@ -297,6 +297,8 @@ impl Closure {
         // SAFETY: the caller's promise.
         let this = unsafe { closure.as_ref() };
         this.block.store(ptr::null_mut(), Ordering::Relaxed);
+        // Whoever calls it late finds code that is never freed.
+        this.enter_through(this.words.interpreted);
         // Native code that was given it to keep and was not told otherwise may call it at any time: what it
         // calls is this, for ever.
         if let Some(stub) = this.stub
