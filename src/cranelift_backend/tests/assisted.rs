@@ -462,7 +462,9 @@ fn descriptors_of_wide_guests_are_given_back() {
     let mut slots = slots(&[0xdead_beef_0000_0000 | u64::from(handle)]);
     let slots = slots.as_mut_ptr();
     let binding = world.binding(native as *const c_void);
-    (CALLS.set(0), ANSWER.set(3), LEAVE.set(None));
+    CALLS.set(0);
+    ANSWER.set(3);
+    LEAVE.set(None);
     let mut guest = Nobody;
     // SAFETY: the plan was verified, and the function leaves its argument alone; the trampoline was made of the plan.
     let ended = with_frame(&plan, |frame| unsafe {
