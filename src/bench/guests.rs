@@ -28,19 +28,23 @@ pub fn contenders(engine: &Engine, row: &Row, extra: &[Extra<'_>]) -> Vec<Entry>
         ("cranelift", Tier::Cranelift),
         ("direct", Tier::Direct),
     ];
+    // Each has code of its own, as the C loops have: a call instruction that has many targets is one that processors
+    // foretell by another, slower way.
+    let module = |bridged| {
+        let module = Module::new(engine, row.guest.text(bridged));
+        module.map_err(|error| format!("{error:?}"))
+    };
     // Guards of interfaces want a library that is not in use, so the bridge comes first.
-    let bridged = Module::new(engine, row.guest.text(true)).map_err(|error| format!("{error:?}"));
     let tiers: Vec<Entry> = tiers
         .into_iter()
         .map(|(name, tier)| {
-            let module = bridged.as_ref().map_err(Clone::clone);
-            (name, module.and_then(|module| bridge_guest(name, module, row, tier)))
+            (name, module(true).and_then(|module| bridge_guest(name, &module, row, tier)))
         })
         .collect();
-    let plain = Module::new(engine, row.guest.text(false)).map_err(|error| format!("{error:?}"));
     let by_hand = |(name, make): &Extra<'_>| {
-        let module = plain.as_ref().map_err(Clone::clone);
-        (*name, module.and_then(|module| by_hand(name, module, |store| make(row, store))))
+        let made =
+            module(false).and_then(|module| by_hand(name, &module, |store| make(row, store)));
+        (*name, made)
     };
     let wrap: Extra<'_> = ("wrap", &|row, store| (row.wrap)(store));
     let c = (row.c)().map(|(mut run, empty)| {
