@@ -164,14 +164,16 @@ unsafe extern "C" fn enter_handle<const MARKS: bool>(
 ) -> *mut c_void {
     // SAFETY: the caller's promise.
     let store = unsafe { &*store };
-    let (Ok(handle), Ok(kind)) = (u32::try_from(handle), u32::try_from(kind)) else {
-        return ptr::null_mut();
-    };
-    let kind = HandleType(kind);
     let fate = fate_of(fate);
-    let entered =
-        store.with_handles(|handles| interpret::enter_handle(handles, handle, kind, fate, MARKS));
+    let entered = handle_of(handle, kind).and_then(|(handle, kind)| {
+        store.with_handles(|table| interpret::enter_handle(table, handle, kind, fate, MARKS)).ok()
+    });
     entered.unwrap_or(ptr::null_mut())
+}
+
+/// What a guest passes as a handle, and the number of its type; `None` when no handle is so large.
+fn handle_of(handle: u64, kind: u64) -> Option<(u32, HandleType)> {
+    Some((u32::try_from(handle).ok()?, HandleType(u32::try_from(kind).ok()?)))
 }
 
 fn fate_of(number: u64) -> Fate {
@@ -189,12 +191,9 @@ unsafe extern "C" fn enter_alone(
 ) -> *mut c_void {
     // SAFETY: the caller's promise.
     let store = unsafe { &*store };
-    let (Ok(handle), Ok(kind)) = (u32::try_from(handle), u32::try_from(kind)) else {
-        return ptr::null_mut();
-    };
     let (alone, fate) = (fate & Helper::ALONE != 0, fate_of(fate & !Helper::ALONE));
-    let entered = store.with_handles(|handles| {
-        assist::enter_alone(handles, handle, HandleType(kind), fate, alone)
+    let entered = handle_of(handle, kind).and_then(|(handle, kind)| {
+        store.with_handles(|handles| assist::enter_alone(handles, handle, kind, fate, alone))
     });
     entered.unwrap_or(ptr::null_mut())
 }

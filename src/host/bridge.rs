@@ -275,11 +275,10 @@ impl Shared {
         let Wanted { module, name, ty, caller } = wanted;
         let memory = view.memory(memory_name);
         let lowering = lowering_of(ty);
-        let wasm_type = describe(ty);
         let request = Request {
             module,
             lowering: lowering.as_ref(),
-            wasm_type: &wasm_type,
+            ty,
             model: memory.as_ref().map_or(DataModel::Ilp32, |memory| memory.model),
             memory: memory_name,
             caller,
@@ -382,7 +381,7 @@ fn check_free(
         return Err(LinkProblem::WasmType {
             prototype: prototype.to_string(),
             expected: expected.to_string(),
-            found: request.wasm_type.to_owned(),
+            found: describe(request.ty),
         });
     }
     match view.allocator().why_not_free() {

@@ -13,6 +13,7 @@ use super::overload::{Guard, guards, tell_apart};
 use super::plans::Origin;
 use super::policy::{Linking, Terms};
 use super::tier::{Choice, Tier};
+use super::wasm_type::describe;
 use crate::plan::abi::Abi;
 use crate::plan::compile::{CompileError, Target, compile};
 use crate::plan::interpret::Quick;
@@ -23,6 +24,7 @@ use crate::plan::{Lowering, Plan};
 use crate::signature::{Diagnostic, Diagnostics, Library, NoteKind, Prototype, Scope};
 use std::path::PathBuf;
 use std::sync::Arc;
+use wasmtime::FuncType;
 
 /// An import that is granted and resolved.
 #[derive(Debug)]
@@ -105,8 +107,8 @@ pub(super) struct Request<'a> {
     pub module: &'a str,
     /// Its wasm type; `None` when no prototype has such a type.
     pub lowering: Option<&'a Lowering>,
-    /// Its wasm type as text.
-    pub wasm_type: &'a str,
+    /// The same as wasmtime has it, for messages.
+    pub ty: &'a FuncType,
     /// The data model of the guest's memory.
     pub model: DataModel,
     /// The exported memory that the interface names.
@@ -336,7 +338,7 @@ fn overload(
     let wrong_type = |expected: &Lowering| LinkProblem::WasmType {
         prototype: source.prototype.to_string(),
         expected: expected.to_string(),
-        found: request.wasm_type.to_owned(),
+        found: describe(request.ty),
     };
     let plan = compile(source.prototype, &target).map_err(|error| match error {
         CompileError::WasmType { expected, .. } => wrong_type(&expected),

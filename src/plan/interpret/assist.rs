@@ -402,13 +402,9 @@ impl Noted {
     /// What ops of a plan that marks handles note, and the slot; `None` for those that note nothing.
     #[must_use]
     pub fn by(op: &Op) -> Option<(u16, Noted)> {
-        match *op {
-            Op::Handle { slot, fate, .. } => Some((slot, Noted::Used(fate))),
-            Op::Life(op) => life::mark(op).map(|(slot, mark)| match mark {
-                life::Mark::Used(fate) => (slot, Noted::Used(fate)),
-                life::Mark::Exclusive => (slot, Noted::Exclusive),
-            }),
-            _ => None,
-        }
+        life::mark_of(op).map(|(slot, mark)| match mark {
+            life::Mark::Used(fate) => (slot, Noted::Used(fate)),
+            life::Mark::Exclusive => (slot, Noted::Exclusive),
+        })
     }
 }

@@ -11,8 +11,9 @@
 //! and gives up.
 use super::copies::CallMemory;
 use super::space::Space;
-use super::watch::Watch;
-use super::{Both, Failure, Guest, Stop, after, before_call, enter_native, give, keep_errno, stop};
+use super::{
+    Both, Failure, Guest, Stop, after, before_call, enter_watched, give, keep_errno, stop,
+};
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, StoreBlock};
 use crate::plan::frame::{FrameHead, GuestSlot};
@@ -300,9 +301,7 @@ pub(super) unsafe fn run_in(
             memory.order();
         }
         let now = Now::is(if plan.facts.leaf { ptr::null_mut() } else { running });
-        let watch = (*binding.store).watched.then(|| Watch::begin(plan, binding, frame));
-        enter_native(plan, binding, frame, stub);
-        let unruly = watch.and_then(|watch| watch.end(plan, frame, (*running).entered));
+        let unruly = enter_watched(plan, binding, frame, stub, || (*running).entered);
         drop(now);
         let_go(plan, frame, call);
         if let Some(memory) = &mut (*running).memory {

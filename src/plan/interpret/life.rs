@@ -34,8 +34,17 @@ impl Mark {
     }
 }
 
+/// What an op marks, and the slot of the handle.
+pub(super) fn mark_of(op: &Op) -> Option<(u16, Mark)> {
+    match *op {
+        Op::Handle { slot, fate, .. } => Some((slot, Mark::Used(fate))),
+        Op::Life(op) => mark(op),
+        _ => None,
+    }
+}
+
 /// The slot of the handle that an op marks.
-pub(super) fn mark(op: LifeOp) -> Option<(u16, Mark)> {
+fn mark(op: LifeOp) -> Option<(u16, Mark)> {
     match op {
         LifeOp::Descriptor { slot, fate, .. } => Some((slot, Mark::Used(fate))),
         LifeOp::Exclusive { slot, .. } => Some((slot, Mark::Exclusive)),

@@ -291,9 +291,7 @@ unsafe fn run_in(
     // SAFETY: every argument that the function's prototype has is in place, checked; native code
     // runs, once, and the record holds what it returned.
     unsafe {
-        let watch = (*binding.store).watched.then(|| Watch::begin(plan, binding, frame));
-        enter_native(plan, binding, frame, stub);
-        let unruly = watch.and_then(|watch| watch.end(plan, frame, false));
+        let unruly = enter_watched(plan, binding, frame, stub, || false);
         let ended = if plan.facts.after || unruly.is_some() {
             after::run(plan, binding, frame, memory, guest, unruly)
         } else {
@@ -502,6 +500,27 @@ unsafe fn enter_native(plan: &Plan, binding: &Binding, frame: *mut FrameHead, st
     }
 }
 
+/// As [`enter_native`], and what is wrong with what native code has done, if the store has it watched.
+/// `guest_has_run` is asked when it has returned.
+///
+/// # Safety
+/// As [`enter_native`].
+#[inline(always)]
+unsafe fn enter_watched(
+    plan: &Plan,
+    binding: &Binding,
+    frame: *mut FrameHead,
+    stub: Stub,
+    guest_has_run: impl FnOnce() -> bool,
+) -> Option<Failure> {
+    // SAFETY: the caller's promise; the store block lives as long as the binding, and nothing moves the frame.
+    unsafe {
+        let watch = (*binding.store).watched.then(|| Watch::begin(plan, binding, frame));
+        enter_native(plan, binding, frame, stub);
+        watch.and_then(|watch| watch.end(plan, frame, guest_has_run()))
+    }
+}
+
 /// Tells the binding the `errno` of a call that has ended, well or not: until then guest code that
 /// the call runs may call the same import, whose own `errno` would be in its place.
 ///
@@ -557,15 +576,7 @@ unsafe fn unmark(plan: &Plan, binding: &Binding, frame: *mut FrameHead, until: u
     // SAFETY: the binding's store block lives as long as the binding.
     let store = unsafe { &*binding.store };
     let before = &plan.ops[..until.min(usize::from(plan.call))];
-    for op in before {
-        let (slot, mark) = match op {
-            Op::Handle { slot, fate, .. } => (*slot, life::Mark::Used(*fate)),
-            Op::Life(op) => match life::mark(*op) {
-                Some(marked) => marked,
-                None => continue,
-            },
-            _ => continue,
-        };
+    for (slot, mark) in before.iter().filter_map(life::mark_of) {
         // SAFETY: the slot exists, and holds an argument until the result is written.
         let handle = unsafe { Space::new(plan, binding, frame).slot32(slot) };
         store.with_handles(|handles| mark.take_back(handles, handle));
