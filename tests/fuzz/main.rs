@@ -1,0 +1,76 @@
+//! The fuzz targets without a fuzzer: each check on fixed seeds and on the committed corpus, so often that
+//! it takes about a second. Which inputs are tried does not depend on time.
+pub use portcullis::{plan, signature};
+use rng::Rng;
+use std::path::Path;
+
+#[path = "../fuzzing/mod.rs"]
+mod fuzzing;
+#[path = "../support/rng.rs"]
+#[allow(dead_code, reason = "inputs are bytes, and little else")]
+mod rng;
+
+#[global_allocator]
+static ALLOCATOR: fuzzing::meter::Counting = fuzzing::meter::Counting;
+
+/// Runs `check` on the corpus of a target, and on random bytes: `seeds` times up to `length` of them. At least so
+/// many of them must have meant something.
+fn smoke(target: &str, check: fn(&[u8]), (seeds, length): (usize, usize), floors: &[(&str, u64)]) {
+    let mut executions = 0;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.expect("an entry of the corpus").path())
+        .collect();
+    files.sort();
+    for file in &files {
+        let bytes =
+            std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        tried(
+            &format!("fuzz/corpus/{target}/{}", file.file_name().unwrap_or_default().display()),
+            check,
+            &bytes,
+        );
+        executions += 1;
+    }
+    let seed = rng::seed(0x706f_7274);
+    for number in 0..seeds {
+        let mut rng = Rng::new(seed.wrapping_add(number as u64 * 0x1_0000_0001));
+        let bytes: Vec<u8> =
+            (0..rng.below(length + 1)).map(|_| rng.next().to_le_bytes()[0]).collect();
+        tried(&format!("random input {number}"), check, &bytes);
+        executions += 1;
+    }
+    println!("{target}: {executions} executions, {} of them from the corpus", files.len());
+    assert!(executions >= seeds + files.len() && !files.is_empty(), "{executions} executions");
+    let counted = fuzzing::tally::counted();
+    println!("{target}: {counted:?}");
+    for (what, floor) in floors {
+        let found = counted.get(what).copied().unwrap_or_default();
+        assert!(found >= *floor, "{what}: only {found}");
+    }
+}
+
+/// Says which input it was when a check panics.
+fn tried(what: &str, check: fn(&[u8]), bytes: &[u8]) {
+    struct Says<'a>(&'a str, &'a [u8]);
+    impl Drop for Says<'_> {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                println!("{}: {:?}", self.0, self.1);
+            }
+        }
+    }
+    let _says = Says(what, bytes);
+    check(bytes);
+}
+
+#[test]
+fn prototypes() {
+    smoke(
+        "prototypes",
+        fuzzing::prototypes::check,
+        (2500, 300),
+        &[("valid prototypes", 500), ("valid interfaces", 150), ("errors", 2500), ("plans", 2500)],
+    );
+}
