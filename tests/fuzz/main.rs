@@ -74,3 +74,45 @@ fn prototypes() {
         &[("valid prototypes", 500), ("valid interfaces", 150), ("errors", 2500), ("plans", 2500)],
     );
 }
+
+#[test]
+fn plans() {
+    smoke(
+        "plans",
+        fuzzing::plans::check,
+        (2500, 2500),
+        &[
+            ("compiled", 2000),
+            ("executed", 6000),
+            ("called", 4000),
+            ("refused", 1000),
+            ("accepted mutants", 20),
+        ],
+    );
+}
+
+/// The executor can fail: of the plans that the verifier refuses, many do what it looks for.
+#[test]
+fn the_executor_finds_what_the_verifier_refuses() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let (mut refused, mut found) = (0, std::collections::BTreeMap::<String, usize>::new());
+    for number in 0..1500 {
+        let mut rng = Rng::new(number);
+        let bytes: Vec<u8> = (0..2000).map(|_| rng.next().to_le_bytes()[0]).collect();
+        let ended = std::panic::catch_unwind(|| fuzzing::plans::refused(&bytes));
+        match ended {
+            Ok(was_refused) => refused += usize::from(was_refused),
+            Err(panic) => {
+                refused += 1;
+                let said = panic.downcast_ref::<String>().map_or("index", String::as_str);
+                let class = said.split(|c: char| c.is_ascii_digit() || "{`(".contains(c)).next();
+                *found.entry(class.unwrap_or_default().to_owned()).or_default() += 1;
+            }
+        }
+    }
+    std::panic::set_hook(hook);
+    let all: usize = found.values().sum();
+    println!("{refused} plans were refused, {all} of them trespass: {found:#?}");
+    assert!(refused >= 1000 && all >= 300 && found.len() >= 12, "{all} of {refused}: {found:#?}");
+}

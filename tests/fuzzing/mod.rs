@@ -4,6 +4,7 @@
 //! source      bytes to choices
 //! text        choices to prototypes and interfaces
 //! prototypes  reading, printing, compiling          fuzz/fuzz_targets/prototypes.rs
+//! plans       compiling, tampering, verifying, running  fuzz/fuzz_targets/plans.rs
 //! meter       how much was allocated meanwhile
 //! tally       what became of the inputs
 //! ```
@@ -20,6 +21,7 @@
 )]
 
 pub mod meter;
+pub mod plans;
 pub mod prototypes;
 pub mod source;
 pub mod tally;

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 /// The prototypes. The interfaces' own are verified whenever one is compiled; these are for taking
 /// apart.
-pub(in crate::plan) const PROTOTYPES: &[&str] = &[
+pub(crate) const PROTOTYPES: &[&str] = &[
     "int atoi(const char *s)",
     "double cos(double x)",
     "float ldexpf(float x, int exponent)",
@@ -177,7 +177,7 @@ pub(in crate::plan) const PROTOTYPES: &[&str] = &[
 ];
 
 /// Those that only leaf functions may have.
-pub(in crate::plan) const LEAVES: &[&str] = &[
+pub(crate) const LEAVES: &[&str] = &[
     "int next(const char **_Inout_ cursor, char *_Out_ __counted_by(16) word)",
     "void upper(char *__null_terminated _Inout_ text, const char *except)",
     "int copy(bool deep __value(n * 2), int n, int __range(0, n) *_Inout_ at)",
@@ -222,7 +222,7 @@ impl HandleTypes for ByTag {
 }
 
 /// The names of the library's interface.
-pub(in crate::plan) fn scope() -> &'static Scope {
+pub(crate) fn scope() -> &'static Scope {
     static INTERFACE: OnceLock<Interface> = OnceLock::new();
     let types = || parse_interface("corpus.h", TYPES).unwrap_or_else(|errors| panic!("{errors}"));
     &INTERFACE.get_or_init(types).scope
@@ -230,15 +230,15 @@ pub(in crate::plan) fn scope() -> &'static Scope {
 
 /// For whom a plan of the corpus is.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::plan) struct For {
-    pub(in crate::plan) model: DataModel,
-    pub(in crate::plan) abi: Abi,
-    pub(in crate::plan) leaf: bool,
+pub(crate) struct For {
+    pub(crate) model: DataModel,
+    pub(crate) abi: Abi,
+    pub(crate) leaf: bool,
 }
 
 impl For {
     /// Every combination.
-    pub(in crate::plan) fn all() -> impl Iterator<Item = For> {
+    pub(crate) fn all() -> impl Iterator<Item = For> {
         [DataModel::Ilp32, DataModel::Lp64].into_iter().flat_map(|model| {
             Abi::ALL.into_iter().flat_map(move |abi| {
                 [true, false].into_iter().map(move |leaf| For { model, abi, leaf })
@@ -247,7 +247,7 @@ impl For {
     }
 
     /// The plan of one prototype.
-    pub(in crate::plan) fn plan(self, text: &str) -> Plan {
+    pub(crate) fn plan(self, text: &str) -> Plan {
         let scope = scope();
         let parse = |text: &str| -> Arc<Prototype> {
             match parse_prototype(text, scope) {
@@ -275,7 +275,7 @@ impl For {
 }
 
 /// All plans, with the ABI that they are for.
-pub(in crate::plan) fn plans() -> Vec<(&'static str, Plan, Abi)> {
+pub(crate) fn plans() -> Vec<(&'static str, Plan, Abi)> {
     let each = |one: For| {
         let leaves = if one.leaf { LEAVES } else { &[] };
         PROTOTYPES.iter().chain(leaves).map(move |text| (*text, one.plan(text), one.abi))

@@ -13,7 +13,7 @@ mod data;
 mod fields;
 
 /// A plan that was tampered with, and what was done to it.
-pub(super) type Mutant = (&'static str, Plan);
+pub(crate) type Mutant = (&'static str, Plan);
 
 const WIDTHS: [Width; 9] = [
     Width::U8,
@@ -50,7 +50,7 @@ const BINARY: [BinaryOp; 18] = [
 
 /// All mutants of a plan. What only the interface knows is left alone: the verifier says itself
 /// that it does not prove that (see `what_only_the_interface_knows_is_not_proven`).
-pub(super) fn mutants(plan: &Plan) -> Vec<Mutant> {
+pub(crate) fn mutants(plan: &Plan) -> Vec<Mutant> {
     let mut all = Vec::new();
     ops(plan, &mut all);
     shape(plan, &mut all);
@@ -60,6 +60,30 @@ pub(super) fn mutants(plan: &Plan) -> Vec<Mutant> {
     data::shapes(plan, &mut all);
     all.retain(|(_, mutant)| mutant != plan);
     all
+}
+
+/// One change of a plan, chosen by two numbers: of an op if `which` is even, else any. Without a fuzzer's
+/// patience all are listed.
+#[allow(dead_code, reason = "for the fuzz targets")]
+pub(crate) fn one_of(plan: &mut Plan, which: u64, change: u64) {
+    let index = usize::try_from(which >> 1).unwrap_or(0) % plan.ops.len().max(1);
+    let chosen = |count: usize| usize::try_from(change).unwrap_or(0) % count;
+    if which.is_multiple_of(2) && index < plan.ops.len() {
+        let places = places(plan);
+        let mut fields = Fields { op: plan.ops[index], places: &places, all: Vec::new() };
+        fields.mutate();
+        if !fields.all.is_empty() {
+            plan.ops[index] = fields.all[chosen(fields.all.len())].1;
+            return;
+        }
+    }
+    if which % 8 == 1 {
+        let mut all = mutants(plan);
+        *plan = all.swap_remove(chosen(all.len())).1;
+    } else if index < plan.ops.len() {
+        let other = chosen(plan.ops.len());
+        plan.ops.swap(index, other);
+    }
 }
 
 /// One op with another value in one of its fields.
