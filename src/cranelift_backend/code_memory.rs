@@ -201,6 +201,14 @@ fn map_at(file: &File, size: usize, address: usize, flag: i32) -> io::Result<Non
     NonNull::new(start.cast()).ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))
 }
 
+/// Bytes of code, and of the arenas that it lies in.
+pub(crate) fn in_use() -> (usize, usize) {
+    let pool = pool();
+    let mapped = pool.0.iter().map(|(arena, _)| arena.size).sum();
+    let free: usize = pool.0.iter().flat_map(|(_, free)| &free.0).map(|(_, size)| size).sum();
+    (mapped - free, mapped)
+}
+
 /// The arenas of the process, with what is free in each.
 struct Pool(Vec<(Arc<Arena>, Free)>);
 

@@ -55,7 +55,7 @@ mod unsupported;
 mod unwind;
 
 pub use crate::plan::interpret::Status;
-pub(crate) use code_memory::memory_file;
+pub(crate) use code_memory::{in_use as code_in_use, memory_file};
 #[cfg(feature = "cranelift")]
 pub use print::{Listing, direct_listing, listing, portable_listing};
 pub use stock::{Stock, StockError};

@@ -55,6 +55,7 @@ mod tier;
 #[cfg_attr(not(feature = "trampolines"), path = "trampolines_absent.rs")]
 mod trampolines;
 mod typing;
+mod usage;
 mod wasm_type;
 
 #[cfg(feature = "trampolines")]
@@ -71,3 +72,4 @@ pub use not_direct::NotDirect;
 pub use policy::{Calling, Linking};
 pub use report::{ImportReport, ImportStatus, NativeImport};
 pub use tier::Tier;
+pub use usage::{Usage, usage};

@@ -39,7 +39,9 @@ pub(super) struct HotType {
     calls: AtomicU32,
     after: u32,
     code: OnceLock<Option<CompiledCallback>>,
-    jobs: Arc<Jobs>,
+    /// Weak, because a closure that is gone has its type until its stub is used again: the thread that makes code
+    /// goes with the bridge and its stores.
+    jobs: Weak<Jobs>,
     own: Weak<HotType>,
 }
 
@@ -80,7 +82,7 @@ impl Types {
                 calls: AtomicU32::new(0),
                 after: after.max(1),
                 code: OnceLock::new(),
-                jobs: Arc::clone(&self.jobs),
+                jobs: Arc::downgrade(&self.jobs),
                 own: Weak::clone(own),
             });
             hot.insert(address, Arc::downgrade(&made));
@@ -95,9 +97,9 @@ impl Typing for HotType {
         let calls = self.calls.load(Ordering::Relaxed);
         if calls < self.after {
             if self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.after
-                && let Some(own) = self.own.upgrade()
+                && let (Some(own), Some(jobs)) = (self.own.upgrade(), self.jobs.upgrade())
             {
-                self.jobs.push(own);
+                jobs.push(own);
             }
             return None;
         }

@@ -462,6 +462,7 @@ impl HandleTable {
             self.unflag(index, EXCLUSIVE | TAKEN | DESCRIPTOR | FOR_EVER);
             self.remembered.remove(&index);
             self.release_hoard(index);
+            self.closures.end(index);
             ended.append(&mut self.take_loans(index));
         }
     }

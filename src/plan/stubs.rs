@@ -82,6 +82,8 @@ struct Pool {
     /// The newest block, and its stubs that nobody has had.
     block: Option<(NonNull<u8>, std::ops::Range<usize>)>,
     blocks: usize,
+    /// Stubs that somebody has.
+    taken: usize,
     /// Stubs that were given back, the longest waiting first, with what told late callers so.
     retired: VecDeque<(Stub, Head)>,
     map: Map,
@@ -101,8 +103,12 @@ fn pool() -> MutexGuard<'static, Pool> {
 /// # Errors
 /// When there is none.
 pub fn take(head: Head) -> Result<Stub, NoStubs> {
-    let taken = pool().take();
-    let (stub, before) = taken?;
+    let (stub, before) = {
+        let mut pool = pool();
+        let taken = pool.take()?;
+        pool.taken += 1;
+        taken
+    };
     stub.slot.context.store(head.context.as_ptr(), Ordering::Release);
     if let Some(before) = before {
         // SAFETY: its stub belongs to another closure now.
@@ -113,12 +119,20 @@ pub fn take(head: Head) -> Result<Stub, NoStubs> {
 
 /// Gives a stub back. Its slot keeps pointing at the head.
 pub fn retire(stub: Stub, head: Head) {
-    pool().retired.push_back((stub, head));
+    let mut pool = pool();
+    pool.taken -= 1;
+    pool.retired.push_back((stub, head));
+}
+
+/// How many stubs somebody has.
+#[must_use]
+pub fn in_use() -> usize {
+    pool().taken
 }
 
 impl Pool {
     const fn new(table: usize, map: Map) -> Pool {
-        Pool { table: 0..table, block: None, blocks: 0, retired: VecDeque::new(), map }
+        Pool { table: 0..table, block: None, blocks: 0, taken: 0, retired: VecDeque::new(), map }
     }
 
     /// A stub, and what its slot still points at.

@@ -19,7 +19,7 @@ enum Ends {
 use Ends::{Returns, Traps};
 
 /// A guest and its end.
-struct Case {
+pub struct Case {
     name: &'static str,
     /// Module, function, parameters and results.
     imports: &'static [(&'static str, &'static str, &'static str)],
@@ -102,7 +102,7 @@ const STREAM: &str = r#"
         (i32.store (i32.const 524) (i32.const 4096))
         (i32.store (i32.const 528) (i32.const 64)))"#;
 
-const CASES: &[Case] = &[
+pub const CASES: &[Case] = &[
     Case {
         name: "elements without a size",
         imports: &[QSORT],
@@ -391,7 +391,7 @@ fn bridge(tier: Tier) -> Bridge {
 }
 
 /// What is wrong with a case.
-fn check(bridge: &Bridge, case: &Case) -> Result<(), String> {
+pub fn check(bridge: &Bridge, case: &Case) -> Result<(), String> {
     let name = case.name;
     let module = Module::new(bridge.engine(), guest(case));
     let module = module.map_err(|error| format!("{name}: {error:?}"))?;

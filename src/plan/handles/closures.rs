@@ -29,6 +29,15 @@ impl Closures {
             uses.fetch_sub(1, Ordering::Relaxed);
         }
     }
+
+    /// As [`Closures::end`], but the object lives on and may call them at any time: they are in use for ever.
+    pub(super) fn abandon(&mut self, index: u32) {
+        self.kept.remove(&index);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
 }
 
 impl HandleTable {

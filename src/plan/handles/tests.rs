@@ -400,3 +400,37 @@ fn a_handle_is_entered_alone_as_it_is_in_steps() {
     assert_eq!(table.enter_alone(db, alone, true, true), None);
     assert_eq!(table.enter_alone(one, KIND, false, false), None, "another type");
 }
+
+/// An object that is gone calls nobody any more; one that a callback was shown lives on, and may.
+#[test]
+fn what_is_destroyed_keeps_no_closure_and_what_was_shown_keeps_its_own() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let mut table = HandleTable::new(10);
+    let parent = owned(&mut table, 1, None);
+    let child = owned(&mut table, 2, Some(parent));
+    let (shown, _) = table.show(object(3), KIND).expect("there is room");
+    let captured = owned(&mut table, 4, None);
+    let uses: [Arc<AtomicU32>; 4] = Default::default();
+    for (handle, uses) in [parent, child, shown, parent].into_iter().zip(&uses) {
+        table.keep_closure(handle, uses);
+    }
+    let block = Block::copy_of(b"kept");
+    let address = block.address();
+    assert!(table.keep(shown, block).is_ok());
+    table.capture(shown, captured);
+    table.consume(parent);
+    table.hide(shown);
+    assert_eq!(uses.each_ref().map(|uses| uses.load(Ordering::Relaxed)), [0, 0, 1, 0]);
+    // The next handle in that place keeps nothing of it.
+    let next = owned(&mut table, 5, None);
+    table.consume(next);
+    assert_eq!(uses.map(|uses| uses.load(Ordering::Relaxed)), [0, 0, 1, 0]);
+    // What the shown object was given stays.
+    let bytes = ptr::with_exposed_provenance::<[u8; 4]>(usize::try_from(address).expect("64 bits"));
+    #[expect(unsafe_code, reason = "reads what native code would")]
+    // SAFETY: nobody frees the block, which is what is tested.
+    let bytes = unsafe { *bytes };
+    assert_eq!((&bytes, table.captured_bytes()), (b"kept", 4));
+    assert!(table.drain().objects.iter().all(|(one, _)| *one != Argument::Pointer(object(4))));
+}
