@@ -18,9 +18,14 @@ enum Flavour {
 pub fn batch(number: usize, cases: usize, rng: &mut Rng) -> Batch {
     let wide = number % 4 == 3;
     let image = (0..MEMORY).map(|_| rng.next().to_le_bytes()[0]).collect();
-    let cases = (0..cases).map(|number| Generator { rng, wide, params: Vec::new() }.case(number));
+    let cases = (0..cases).map(|number| one(number, wide, rng));
     let cases = cases.collect();
     Batch { number, wide, cases, image }
+}
+
+/// One random case.
+pub fn one(number: usize, wide: bool, rng: &mut Rng) -> Case {
+    Generator { rng, wide, params: Vec::new() }.case(number)
 }
 
 struct Generator<'r> {

@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wasmtime::{Config, Module, OptLevel};
 
 mod case;
+mod compare;
 mod engine;
 mod generate;
 mod model;
@@ -166,7 +167,7 @@ fn run(batch: &Batch, engine: &wasmtime::Engine, folder: &Path, coverage: &Mutex
                 .and_then(|()| check_calls(&expected, &recorder))
                 .and_then(|()| {
                     let size = usize::try_from(MEMORY).expect("one page");
-                    recorder::compare(&recorder.log(), &expected.log, base, size)
+                    compare::compare(&recorder.log(), &expected.log, base, size)
                 })
                 .and_then(|()| check_memory(&expected.memory, &memory));
             if let Err(difference) = right {

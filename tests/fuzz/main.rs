@@ -1,14 +1,30 @@
 //! The fuzz targets without a fuzzer: each check on fixed seeds and on the committed corpus, so often that
 //! it takes about a second. Which inputs are tried does not depend on time.
 pub use portcullis::{plan, signature};
-use rng::Rng;
+use seeds::Rng;
 use std::path::Path;
 
 #[path = "../fuzzing/mod.rs"]
 mod fuzzing;
 #[path = "../support/rng.rs"]
 #[allow(dead_code, reason = "inputs are bytes, and little else")]
+mod seeds;
+
+// What the differential suite has: its parts find each other in the root.
+#[path = "../differential/case.rs"]
+mod case;
+#[path = "../differential/compare.rs"]
+mod compare;
+#[path = "../differential/generate.rs"]
+#[allow(dead_code, reason = "no batches")]
+mod generate;
+#[path = "../differential/model.rs"]
+mod model;
+#[path = "../fuzzing/rng.rs"]
 mod rng;
+#[path = "../differential/text.rs"]
+#[allow(dead_code, reason = "no C")]
+mod text;
 
 #[global_allocator]
 static ALLOCATOR: fuzzing::meter::Counting = fuzzing::meter::Counting;
@@ -33,7 +49,7 @@ fn smoke(target: &str, check: fn(&[u8]), (seeds, length): (usize, usize), floors
         );
         executions += 1;
     }
-    let seed = rng::seed(0x706f_7274);
+    let seed = seeds::seed(0x706f_7274);
     for number in 0..seeds {
         let mut rng = Rng::new(seed.wrapping_add(number as u64 * 0x1_0000_0001));
         let bytes: Vec<u8> =
@@ -89,6 +105,11 @@ fn plans() {
             ("accepted mutants", 20),
         ],
     );
+}
+
+#[test]
+fn calls() {
+    smoke("calls", fuzzing::calls::check, (60, 600), &[]);
 }
 
 /// The executor can fail: of the plans that the verifier refuses, many do what it looks for.

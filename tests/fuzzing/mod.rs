@@ -5,6 +5,7 @@
 //! text        choices to prototypes and interfaces
 //! prototypes  reading, printing, compiling          fuzz/fuzz_targets/prototypes.rs
 //! plans       compiling, tampering, verifying, running  fuzz/fuzz_targets/plans.rs
+//! calls       whole calls on every tier                 fuzz/fuzz_targets/calls.rs
 //! meter       how much was allocated meanwhile
 //! tally       what became of the inputs
 //! ```
@@ -20,6 +21,7 @@
     reason = "each crate that includes this uses another part of it"
 )]
 
+pub mod calls;
 pub mod meter;
 pub mod plans;
 pub mod prototypes;
