@@ -47,6 +47,13 @@ pub(super) struct Closures {
     by_code: HashMap<usize, NonNull<Closure>, FxBuildHasher>,
 }
 
+impl Closures {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.known.len()
+    }
+}
+
 impl Drop for Closures {
     fn drop(&mut self) {
         for closure in self.known.values() {

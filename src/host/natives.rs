@@ -1,6 +1,7 @@
 //! What the embedder keeps in its store's data.
 use super::bridge::Shared;
 use super::store_block::StoreState;
+use crate::plan::StoreBlock;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -58,6 +59,16 @@ impl Natives {
     pub(super) fn find(&self, owner: Owner, bridge: &Arc<Shared>) -> Option<Arc<StoreState>> {
         let known = self.known.iter().find(|one| one.owner == owner && one.is_of(bridge))?;
         known.state.upgrade()
+    }
+
+    /// For tests that look whether a store's state is sound: `f` gets the block of each store that is known here,
+    /// and how many closures it has.
+    #[doc(hidden)]
+    pub fn look_at_state(&self, mut f: impl FnMut(&StoreBlock, usize)) {
+        for state in self.known.iter().filter_map(|known| known.state.upgrade()) {
+            let closures = state.closures.borrow().count();
+            f(&state.block, closures);
+        }
     }
 
     /// Remembers the state of a store.

@@ -87,7 +87,7 @@ fn prototypes() {
         "prototypes",
         fuzzing::prototypes::check,
         (2500, 300),
-        &[("valid prototypes", 500), ("valid interfaces", 150), ("errors", 2500), ("plans", 2500)],
+        &[("valid prototypes", 400), ("valid interfaces", 100), ("errors", 2500), ("plans", 2500)],
     );
 }
 
@@ -109,7 +109,38 @@ fn plans() {
 
 #[test]
 fn calls() {
-    smoke("calls", fuzzing::calls::check, (60, 600), &[]);
+    smoke(
+        "calls",
+        fuzzing::calls::check,
+        (45, 600),
+        &[
+            ("calls that return", 300),
+            ("calls that fail", 15),
+            ("wild calls that return", 15),
+            ("wild calls that fail", 30),
+            ("interpreter", 150),
+            ("template", 1),
+            ("cranelift", 50),
+            ("direct", 50),
+        ],
+    );
+}
+
+#[test]
+fn guests() {
+    smoke(
+        "guests",
+        fuzzing::guests::check,
+        (500, 600),
+        &[
+            ("programs", 500),
+            ("calls that return", 6000),
+            ("calls that fail", 6000),
+            ("nested programs", 800),
+            ("nested calls that return", 600),
+            ("looked at", 15_000),
+        ],
+    );
 }
 
 /// The executor can fail: of the plans that the verifier refuses, many do what it looks for.

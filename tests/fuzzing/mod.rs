@@ -6,6 +6,7 @@
 //! prototypes  reading, printing, compiling          fuzz/fuzz_targets/prototypes.rs
 //! plans       compiling, tampering, verifying, running  fuzz/fuzz_targets/plans.rs
 //! calls       whole calls on every tier                 fuzz/fuzz_targets/calls.rs
+//! guests      programs of guests                        fuzz/fuzz_targets/guests.rs
 //! meter       how much was allocated meanwhile
 //! tally       what became of the inputs
 //! ```
@@ -22,6 +23,7 @@
 )]
 
 pub mod calls;
+pub mod guests;
 pub mod meter;
 pub mod plans;
 pub mod prototypes;

@@ -128,6 +128,7 @@ unsafe extern "C" fn called(
             _ => 0,
         })
         .collect();
+    let mut insides = lengths.clone();
     for (index, param) in case.params.iter().enumerate() {
         match &param.kind {
             Kind::Scalar { ty, extended } => {
@@ -152,6 +153,7 @@ unsafe extern "C" fn called(
                         // SAFETY: it is a string.
                         let text = unsafe { std::ffi::CStr::from_ptr(start.cast()) };
                         put(text.to_bytes_with_nul());
+                        insides[index] = text.count_bytes();
                     }
                     _ => {}
                 }
@@ -186,7 +188,12 @@ unsafe extern "C" fn called(
     *result = match case.result {
         Returned::Void => return,
         Returned::NoText => 0,
-        Returned::Inside { param, offset } => (pointer(param).addr() as u64).wrapping_add(offset),
+        Returned::Inside { param, offset } => {
+            // With other arguments it may be shorter; NULL has no inside.
+            let start = pointer(param).addr() as u64;
+            let length = insides[param] as u64;
+            if start == 0 { 0 } else { start + offset.min(length) }
+        }
         Returned::Scalar { ty, value, garbage, .. } => {
             let width = 8 * u32::try_from(ty.host_size()).expect("small");
             if width == 64 {

@@ -112,8 +112,8 @@ fn travelling(plan: &Plan, all: &mut Vec<Mutant>) {
         with("slots", &|m| m.slots[index] = m.slots[index].wrapping_sub(1));
     }
     with("slots", &|m| m.slots = [&*m.slots, &[99]].concat().into());
-    with("frame", &|m| m.frame.stack_align *= 2);
-    with("frame", &|m| m.frame.align *= 2);
+    with("frame", &|m| m.frame.stack_align = m.frame.stack_align.wrapping_mul(2));
+    with("frame", &|m| m.frame.align = m.frame.align.wrapping_mul(2));
     for index in 0..plan.passed.len() {
         for kind in [Kind::Int, Kind::Wide, Kind::Double, Kind::LongDouble, Kind::Text] {
             with("passed", &|m| m.passed[index].kind = kind);
@@ -139,7 +139,7 @@ fn travelling(plan: &Plan, all: &mut Vec<Mutant>) {
                 f(&mut moves[list][index]);
                 moves
             };
-            with("moves", &|m| m.moves = one(&|one| one.memory += 1));
+            with("moves", &|m| m.moves = one(&|one| one.memory = one.memory.wrapping_add(1)));
             with("moves", &|m| m.moves = one(&|one| one.memory = u32::MAX));
             for at in places(plan) {
                 with("moves", &|m| m.moves = one(&|one| one.frame = at));
@@ -256,7 +256,7 @@ fn expressions(plan: &Plan, all: &mut Vec<Mutant>) {
             with("insert step", &|steps| steps.insert(at, Step::Jump(0)));
             with("insert step", &|steps| steps.insert(at, Step::JumpIfZero(0)));
             with("exchange steps", &|steps| {
-                let next = (at + 1) % steps.len();
+                let next = (at.wrapping_add(1)) % steps.len();
                 steps.swap(at, next);
             });
             for step in step_variants(plan.expressions[index].steps[at], &places) {
@@ -281,7 +281,7 @@ fn step_variants(step: Step, places: &[At]) -> Vec<Step> {
         Step::Large(value) => vec![Step::Large(value.wrapping_sub(1)), Step::Constant(0)],
         Step::Load(operand) => operands(operand, places).into_iter().map(Step::Load).collect(),
         Step::Field { offset, width } => vec![
-            Step::Field { offset: offset + 1, width },
+            Step::Field { offset: offset.wrapping_add(1), width },
             Step::Field { offset: 1 << 20, width },
             Step::Field { offset, width: Width::I8 },
             Step::Field { offset, width: Width::U64 },
@@ -289,7 +289,7 @@ fn step_variants(step: Step, places: &[At]) -> Vec<Step> {
         ],
         Step::Behind { at, offset, width } => {
             let mut all = vec![
-                Step::Behind { at, offset: offset + 8, width },
+                Step::Behind { at, offset: offset.wrapping_add(8), width },
                 Step::Behind { at, offset: 1 << 20, width },
                 Step::Behind { at, offset, width: Width::I8 },
                 Step::Behind { at, offset, width: Width::U64 },
@@ -333,8 +333,8 @@ fn tables(plan: &Plan, all: &mut Vec<Mutant>) {
     };
     for set in 0..plan.ranges.len() {
         for one in 0..plan.ranges[set].len() {
-            with("range", &|m| m.ranges[set][one].0 -= 1);
-            with("range", &|m| m.ranges[set][one].1 += 1);
+            with("range", &|m| m.ranges[set][one].0 = m.ranges[set][one].0.wrapping_sub(1));
+            with("range", &|m| m.ranges[set][one].1 = m.ranges[set][one].1.wrapping_add(1));
             with("range", &|m| {
                 let mut intervals = m.ranges[set].to_vec();
                 intervals.remove(one);
@@ -374,12 +374,17 @@ fn tables(plan: &Plan, all: &mut Vec<Mutant>) {
     with("idle entry", &|m| m.names = [&m.names[..], &["idle".into()]].concat().into());
     with("lost entry", &|m| m.names = m.names.iter().skip(1).cloned().collect());
     for index in 0..plan.callbacks.len() {
-        with("callback", &|m| m.callbacks[index].on_trap += 1);
+        with("callback", &|m| {
+            m.callbacks[index].on_trap = m.callbacks[index].on_trap.wrapping_add(1)
+        });
         with("callback", &|m| m.callbacks[index].on_trap = i64::MIN);
         with("callback", &|m| {
             m.callbacks = [&m.callbacks[..], &m.callbacks[index..=index]].concat().into();
         });
-        with("callback", &|m| Arc::make_mut(&mut m.callbacks[index].plan).call += 1);
+        with("callback", &|m| {
+            Arc::make_mut(&mut m.callbacks[index].plan).call =
+                Arc::make_mut(&mut m.callbacks[index].plan).call.wrapping_add(1)
+        });
         with("callback", &|m| Arc::make_mut(&mut m.callbacks[index].plan).facts.wide ^= true);
         with("callback", &|m| {
             Arc::make_mut(&mut m.callbacks[index].plan).kind = crate::plan::Kind::Import;
@@ -410,7 +415,7 @@ fn tables(plan: &Plan, all: &mut Vec<Mutant>) {
 fn places(plan: &Plan) -> Vec<At> {
     let text = format!("{:?}{:?}", plan.ops, plan.expressions);
     let used = text.split("At(").skip(1).filter_map(|rest| rest.split(')').next()?.parse().ok());
-    let mut offsets: Vec<usize> = used.flat_map(|at: usize| [at, at + 8]).collect();
+    let mut offsets: Vec<usize> = used.flat_map(|at: usize| [at, at.wrapping_add(8)]).collect();
     let size = usize::from(plan.frame.size);
     offsets.extend([8, 17, 80, 84, 96, 200, 208, 224, 287, size.wrapping_sub(8), size, 65528]);
     offsets.sort_unstable();

@@ -119,14 +119,17 @@ impl Fields<'_> {
             C::Object { slot, size, moves, behind } => {
                 let with = |slot, size, moves, behind| C::Object { slot, size, moves, behind };
                 self.ops("slot", numbers(slot).map(|slot| with(slot, size, moves, behind)));
-                let sizes = [size - 1, size + 1, 0];
+                let sizes = [size.wrapping_sub(1), size.wrapping_add(1), 0];
                 self.ops("size", sizes.map(|size| with(slot, size, moves, behind)));
                 self.ops("entry", numbers(moves).map(|moves| with(slot, size, moves, behind)));
                 self.at("operand", |at| with(slot, size, moves, Some(at)));
                 self.ops("operand", [with(slot, size, moves, None)]);
             }
             C::Room { size } => {
-                self.ops("size", [size - 1, size + 1, 0].map(|size| C::Room { size }));
+                self.ops(
+                    "size",
+                    [size.wrapping_sub(1), size.wrapping_add(1), 0].map(|size| C::Room { size }),
+                );
             }
             C::Enter => self.ops("variant", [C::ReplyVector]),
             C::Reply { fetch } => {
@@ -167,13 +170,13 @@ impl Fields<'_> {
             }
             C::ReplyVector => self.ops("variant", [C::Reply { fetch: Fetch::Float64 }]),
             C::ReplySplit { size, moves } => {
-                let sizes = [size - 1, size + 1, 0];
+                let sizes = [size.wrapping_sub(1), size.wrapping_add(1), 0];
                 self.ops("size", sizes.map(|size| C::ReplySplit { size, moves }));
                 self.ops("entry", numbers(moves).map(|moves| C::ReplySplit { size, moves }));
                 self.at("variant", |hidden| C::ReplyBehind { size, moves, hidden });
             }
             C::ReplyBehind { size, moves, hidden } => {
-                let sizes = [size - 1, size + 1, 0];
+                let sizes = [size.wrapping_sub(1), size.wrapping_add(1), 0];
                 self.ops("size", sizes.map(|size| C::ReplyBehind { size, moves, hidden }));
                 self.ops(
                     "entry",
@@ -189,14 +192,17 @@ impl Fields<'_> {
             C::ReplyText { unit, null } => {
                 self.ops(
                     "size",
-                    [C::ReplyText { unit: unit * 2, null }, C::ReplyText { unit: 0, null }],
+                    [
+                        C::ReplyText { unit: unit.wrapping_mul(2), null },
+                        C::ReplyText { unit: 0, null },
+                    ],
                 );
                 self.ops("null", NULLS.map(|null| C::ReplyText { unit, null }));
             }
             C::ReplyBuffer { expr, size, align, null } => {
                 let with = |size, align| C::ReplyBuffer { expr, size, align, null };
-                self.ops("size", [with(size + 1, align), with(0, align)]);
-                self.ops("align", [with(size, align * 2), with(size, 0)]);
+                self.ops("size", [with(size.wrapping_add(1), align), with(0, align)]);
+                self.ops("align", [with(size, align.wrapping_mul(2)), with(size, 0)]);
                 self.ops("null", NULLS.map(|null| C::ReplyBuffer { expr, size, align, null }));
                 let others = [Some(0), Some(7), None];
                 self.ops("count", others.map(|expr| C::ReplyBuffer { expr, size, align, null }));

@@ -37,14 +37,18 @@ pub(super) fn shapes(plan: &Plan, all: &mut Vec<Mutant>) {
                 shape.host_size = shape.host_size.wrapping_add(change);
             });
         }
-        with("align", &|m| m.shapes[number].host_align *= 2);
+        with("align", &|m| {
+            m.shapes[number].host_align = m.shapes[number].host_align.wrapping_mul(2)
+        });
         with("align", &|m| m.shapes[number].host_align = 0);
-        with("align", &|m| m.shapes[number].guest_align *= 2);
+        with("align", &|m| {
+            m.shapes[number].guest_align = m.shapes[number].guest_align.wrapping_mul(2)
+        });
         for one in 0..shape.moves.len() {
             let edit = |m: &mut Plan, f: &dyn Fn(&mut Carry)| f(&mut m.shapes[number].moves[one]);
-            with("carry", &|m| edit(m, &|one| one.guest += 1));
+            with("carry", &|m| edit(m, &|one| one.guest = one.guest.wrapping_add(1)));
             with("carry", &|m| edit(m, &|one| one.guest = u32::MAX));
-            with("carry", &|m| edit(m, &|one| one.host += 1));
+            with("carry", &|m| edit(m, &|one| one.host = one.host.wrapping_add(1)));
             with("carry", &|m| edit(m, &|one| one.host = 1 << 20));
             for direction in [Direction::In, Direction::Out, Direction::InOut] {
                 with("carry", &|m| edit(m, &|one| one.direction = direction));
@@ -75,7 +79,7 @@ pub(super) fn shapes(plan: &Plan, all: &mut Vec<Mutant>) {
         }
         for test in 0..shape.tests.len() {
             let edit = |m: &mut Plan, f: &dyn Fn(&mut Test)| f(&mut m.shapes[number].tests[test]);
-            with("test", &|m| edit(m, &|test| test.host += 4));
+            with("test", &|m| edit(m, &|test| test.host = test.host.wrapping_add(4)));
             with("test", &|m| edit(m, &|test| test.width = Width::U8));
             with("test", &|m| edit(m, &|test| test.intervals = [].into()));
             // Another change may have taken them all.
@@ -111,9 +115,9 @@ fn links(link: &Link) -> Vec<Link> {
         f(&mut other);
         all.push(other);
     };
-    with(&|link| link.guest += 4);
+    with(&|link| link.guest = link.guest.wrapping_add(4));
     with(&|link| link.guest = u32::MAX);
-    with(&|link| link.host += 8);
+    with(&|link| link.host = link.host.wrapping_add(8));
     with(&|link| link.host = 1 << 20);
     for null in [Null::IfEmpty, Null::Allowed, Null::Refused] {
         with(&|link| link.null = null);
@@ -149,9 +153,9 @@ fn links(link: &Link) -> Vec<Link> {
         targets.push(Target::Cookie { with });
     }
     if let Target::Bytes { size, align } = link.target {
-        targets.push(Target::Bytes { size: size * 2, align });
+        targets.push(Target::Bytes { size: size.wrapping_mul(2), align });
         targets.push(Target::Bytes { size: 0, align });
-        targets.push(Target::Bytes { size, align: align * 2 });
+        targets.push(Target::Bytes { size, align: align.wrapping_mul(2) });
         targets.push(Target::Bytes { size, align: 0 });
     }
     for target in targets {
@@ -171,9 +175,19 @@ fn links(link: &Link) -> Vec<Link> {
             reaches.push(Reach::Counted { expr: expr ^ 1, bytes });
         }
         Reach::Ends { guest, host, guest_bytes, host_bytes } => {
-            reaches.push(Reach::Ends { guest: guest + 4, host, guest_bytes, host_bytes });
+            reaches.push(Reach::Ends {
+                guest: guest.wrapping_add(4),
+                host,
+                guest_bytes,
+                host_bytes,
+            });
             reaches.push(Reach::Ends { guest: 1 << 20, host, guest_bytes, host_bytes });
-            reaches.push(Reach::Ends { guest, host: host + 4, guest_bytes, host_bytes });
+            reaches.push(Reach::Ends {
+                guest,
+                host: host.wrapping_add(4),
+                guest_bytes,
+                host_bytes,
+            });
             let (no_guest, no_host) = (0, 0);
             reaches.push(Reach::Ends { guest, host, guest_bytes: no_guest, host_bytes });
             reaches.push(Reach::Ends { guest, host, guest_bytes, host_bytes: no_host });

@@ -371,20 +371,22 @@ impl Fields<'_> {
             }
             Op::Object { slot, size, moves } => {
                 self.slots(slot, |slot| Op::Object { slot, size, moves });
-                let sizes = [size - 1, size + 1, 0, u32::MAX];
+                let sizes = [size.wrapping_sub(1), size.wrapping_add(1), 0, u32::MAX];
                 self.each("size", sizes, |size| Op::Object { slot, size, moves });
                 self.each("entry", numbers(moves), |moves| Op::Object { slot, size, moves });
             }
             Op::Address { of, to, zeroed } => {
                 self.moved("operand", |of| Op::Address { of, to, zeroed });
                 self.moved("to", |to| Op::Address { of, to, zeroed });
-                let other = [zeroed.wrapping_sub(1), zeroed + 1, 0].into_iter();
+                let other = [zeroed.wrapping_sub(1), zeroed.wrapping_add(1), 0].into_iter();
                 let other = other.filter(|other| *other != zeroed);
                 self.each("zeroed", other, |zeroed| Op::Address { of, to, zeroed });
             }
             Op::Room { slot, size } => {
                 self.slots(slot, |slot| Op::Room { slot, size });
-                self.each("size", [size - 1, size + 1, 0], |size| Op::Room { slot, size });
+                self.each("size", [size.wrapping_sub(1), size.wrapping_add(1), 0], |size| {
+                    Op::Room { slot, size }
+                });
             }
             Op::Format { text, extent, param } => {
                 self.moved("operand", |text| Op::Format { text, extent, param });
@@ -432,7 +434,8 @@ impl Fields<'_> {
                     op(slot, to, root, kind, field, boxing, alone, param)
                 });
                 let HandleField { at, bytes } = field;
-                let fields = [at ^ 4, at + 4, at + 1, 0].map(|at| HandleField { at, bytes });
+                let fields = [at ^ 4, at.wrapping_add(4), at.wrapping_add(1), 0]
+                    .map(|at| HandleField { at, bytes });
                 let sizes = [0, 1, 4, 8, 255].map(|bytes| HandleField { at, bytes });
                 self.each("field", fields, |field| with(field, boxing, alone));
                 self.each("field", sizes, |field| with(field, boxing, alone));
