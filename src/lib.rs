@@ -43,6 +43,7 @@
 //! | [`ffi`] | calls and closures on plain C values, without WebAssembly |
 //! | [`signature`] | prototypes and interfaces: text, types, annotations, diagnostics |
 //! | `cranelift_backend` | trampolines: machine code for plans (features `cranelift` and `trampolines`) |
+//! | `profile` | where a guest's time goes: its own code, native code, making calls (feature `cranelift`) |
 //! | [`plan`] | layouts, assignments, plans, their verifier and interpreter |
 #[cfg(feature = "cli")]
 #[cfg_attr(not(feature = "cranelift"), path = "bench/without_compiler.rs")]
@@ -53,4 +54,6 @@ pub mod ffi;
 pub mod host;
 pub mod interfaces;
 pub mod plan;
+#[cfg(feature = "cranelift")]
+pub mod profile;
 pub mod signature;

@@ -3,7 +3,7 @@ use super::args;
 use super::page::complain;
 use super::report::{WARNING, from_wasmtime};
 use anyhow::{Context as _, Result, bail};
-use portcullis::host::{Bridge, BridgeBuilder, Precompiled, Tier};
+use portcullis::host::{Bridge, BridgeBuilder, Precompiled, Recording, Tier};
 use portcullis::interfaces::{self, Shipped};
 use portcullis::plan::Limits;
 use portcullis::signature::{Interface, parse_interface};
@@ -160,27 +160,58 @@ impl Permissions {
         })
     }
 
+    /// The interfaces that are granted: their names, and texts.
+    pub fn interfaces(&self) -> Vec<(String, String)> {
+        let interface = |source: &Source| match source {
+            Source::File { name, text } => (name.clone(), text.clone()),
+            Source::Shipped(shipped) => {
+                let interface = shipped.interface();
+                (interface.name.to_string(), interface.text.to_string())
+            }
+        };
+        self.grants.iter().map(interface).collect()
+    }
+
     /// The bridge that allows this and no more.
     pub fn bridge(&self, engine: &Engine) -> Result<Bridge> {
         Ok(self.builder(engine)?.build()?)
     }
 
     /// A guest, and the bridge that it calls.
-    pub fn guest(&self, path: &Path, precompiled_too: bool) -> Result<(Bridge, Module)> {
+    ///
+    /// The bridge records its calls, if it is told where.
+    pub fn guest(
+        &self,
+        path: &Path,
+        precompiled_too: bool,
+        recording: Option<&Recording>,
+    ) -> Result<(Bridge, Module)> {
+        let record = |builder: BridgeBuilder| match recording {
+            Some(recording) => builder.record(recording),
+            None => builder,
+        };
         if !precompiled_too {
             let engine = engine()?;
-            return Ok((self.bridge(&engine)?, module(&engine, path)?));
+            let bridge = record(self.builder(&engine)?).build()?;
+            return Ok((bridge, module(&engine, path)?));
         }
         let engine = engine_in_place()?;
         let guest = precompiled(path)?;
-        let bridge = self.bridge_for(&engine, &guest)?;
+        let bridge = record(self.builder(&engine)?).make_code(false).precompiled(&guest).build()?;
         let module = bridge.load(&guest).map_err(from_wasmtime);
         Ok((bridge, module.with_context(|| format!("cannot run {}", path.display()))?))
     }
 
-    /// The same, with the trampolines of a guest that was compiled ahead of time; it makes no code.
-    fn bridge_for(&self, engine: &Engine, guest: &Precompiled) -> Result<Bridge> {
-        Ok(self.builder(engine)?.make_code(false).precompiled(guest).build()?)
+    /// The same as [`Permissions::bridge`], with another tier.
+    #[cfg(feature = "cranelift")]
+    pub fn bridge_with(&self, engine: &Engine, tier: Tier) -> Result<Bridge> {
+        Ok(self.builder(engine)?.max_tier(tier).build()?)
+    }
+
+    /// The fastest tier that is allowed.
+    #[cfg(feature = "cranelift")]
+    pub fn most(&self) -> Tier {
+        self.tier.unwrap_or(Tier::Direct)
     }
 
     #[expect(unsafe_code, reason = "whoever types --grant or --trust-signatures makes the promise")]

@@ -4,6 +4,7 @@
 //! args         arguments as typed
 //! meant        what they mean: files read, names resolved
 //! run          run a guest            invoke    its parameters and results
+//! profile      run it, and say where its time went
 //! imports      what a guest wants
 //! compile      a guest and its calls as machine code
 //! explain      how a C function is called
@@ -28,6 +29,8 @@ mod imports;
 mod invoke;
 mod meant;
 mod page;
+#[cfg_attr(not(feature = "cranelift"), path = "profile_absent.rs")]
+mod profile;
 mod report;
 mod run;
 mod table;
@@ -48,6 +51,8 @@ pub fn main() -> Result<Status, Failure> {
     tell(typed.verbose, typed.log.as_deref())?;
     match typed.command {
         Command::Run(run) => run::run(&run),
+        #[cfg(feature = "cranelift")]
+        Command::Profile(profile) => profile::profile(&profile),
         Command::Imports(imports) => imports::imports(&imports),
         #[cfg(feature = "cranelift")]
         Command::Compile(compile) => compile::compile(&compile),

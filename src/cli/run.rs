@@ -1,5 +1,6 @@
 //! `run`: a WASI program, or one export of a module.
 use super::page::Page;
+use super::profile::Watch;
 use super::report::{Failure, Status, from_wasmtime};
 use super::table::counted;
 use super::{args, invoke, meant};
@@ -15,8 +16,8 @@ use wasmtime::{
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtxBuilder};
 
-/// What `run` was told, as it is meant.
-struct Run {
+/// What `run` (or `profile`) was told, as it is meant.
+pub struct Run {
     guest: PathBuf,
     args: Vec<String>,
     invoke: Option<String>,
@@ -35,8 +36,15 @@ pub struct State {
 /// Runs a guest on a large stack of its own.
 pub fn run(typed: &args::Run) -> Result<Status, Failure> {
     let run = Run::meant(typed)?;
+    on_own_stack(move || run.run(None))
+}
+
+/// Runs a guest on a thread with a large stack.
+pub fn on_own_stack(
+    run: impl FnOnce() -> Result<Status, Failure> + Send + 'static,
+) -> Result<Status, Failure> {
     let thread = thread::Builder::new().name("guest".to_owned()).stack_size(meant::STACK);
-    let guest = thread.spawn(move || run.run()).context("cannot start a thread for the guest")?;
+    let guest = thread.spawn(run).context("cannot start a thread for the guest")?;
     match guest.join() {
         Ok(ended) => ended,
         Err(panic) => std::panic::resume_unwind(panic),
@@ -44,7 +52,7 @@ pub fn run(typed: &args::Run) -> Result<Status, Failure> {
 }
 
 impl Run {
-    fn meant(typed: &args::Run) -> Result<Run, Failure> {
+    pub fn meant(typed: &args::Run) -> Result<Run, Failure> {
         let usage = |error: anyhow::Error| Failure::Usage(error.to_string());
         let (guest, args) = typed
             .guest_and_args
@@ -80,9 +88,14 @@ impl Run {
         })
     }
 
-    fn run(self) -> Result<Status, Failure> {
+    /// Runs it, under the eyes of `watch` if there is one.
+    pub fn run(&self, watch: Option<&Watch>) -> Result<Status, Failure> {
+        let phase = |name: &str| watch.iter().for_each(|watch| watch.phase(name));
+        phase("compiling the guest");
         let wasi = self.wasi()?;
-        let (bridge, module) = self.permissions.guest(&self.guest, self.precompiled)?;
+        let recording = watch.map(Watch::recording);
+        let (bridge, module) = self.permissions.guest(&self.guest, self.precompiled, recording)?;
+        phase("linking and starting it");
         let engine = bridge.engine().clone();
         // Before anything of the guest runs, its start function included.
         let export = self.invoke.as_deref().map(|name| Export::meant(&module, name, &self.args));
@@ -95,11 +108,15 @@ impl Run {
                 let refused = refused(&bridge.describe(&module));
                 not_started(error, &self.guest, refused)
             });
+        phase("the guest");
         let ended = instance.and_then(|instance| match &export {
             Some(export) => export.call(&mut store, instance),
             None => start(&mut store, instance, &self.guest),
         });
         flush_native_streams();
+        if !matches!(ended, Err(Failure::Start(_) | Failure::Usage(_))) {
+            watch.iter().for_each(|watch| watch.end());
+        }
         match ended {
             Err(Failure::Trap(error)) => match error.downcast_ref::<I32Exit>() {
                 Some(exit) => Ok(Status::Guest(exit.0)),
@@ -107,6 +124,30 @@ impl Run {
             },
             other => other,
         }
+    }
+
+    /// The guest's file.
+    #[cfg(feature = "cranelift")]
+    pub fn guest(&self) -> &Path {
+        &self.guest
+    }
+
+    /// What the guest is called.
+    #[cfg(feature = "cranelift")]
+    pub fn guest_name(&self) -> String {
+        self.guest.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// What it may call.
+    #[cfg(feature = "cranelift")]
+    pub fn permissions(&self) -> &meant::Permissions {
+        &self.permissions
+    }
+
+    /// Whether it was compiled ahead of time.
+    #[cfg(feature = "cranelift")]
+    pub fn is_precompiled(&self) -> bool {
+        self.precompiled
     }
 
     /// What the guest sees of the system.

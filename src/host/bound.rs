@@ -31,6 +31,7 @@ use wasmtime::{Caller, Memory, ValRaw};
 mod assisted;
 #[cfg_attr(not(feature = "trampolines"), expect(dead_code, reason = "nothing is called directly"))]
 mod direct;
+mod profiled;
 
 /// See the module. What every call reads stands first and is not behind another pointer.
 pub(super) struct Bound {

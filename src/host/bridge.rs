@@ -13,6 +13,8 @@ use super::module_view::ModuleView;
 use super::not_direct::NotDirect;
 use super::plans::{HandleNumbers, Plans};
 use super::policy::Rules;
+use super::recording::Recording;
+use super::store_block::StoreState;
 use super::tier::Tier;
 use super::trampolines::Trampolines;
 use super::typing::Types;
@@ -75,6 +77,25 @@ pub(super) struct Shared {
     pub not_direct: OnceLock<Option<NotDirect>>,
     pub handle_numbers: HandleNumbers,
     pub links: LinkCache,
+    /// Calls are recorded there.
+    pub recording: Option<Recording>,
+}
+
+impl Shared {
+    /// The state of one more store.
+    pub(super) fn new_store(&self) -> StoreState {
+        let recorder = self.recording.as_ref().map(Recording::recorder);
+        StoreState::new(self.limits, self.rules.guard, recorder, &self.types)
+    }
+
+    /// Why the interpreter makes all calls, if it does.
+    pub(super) fn watched(&self) -> Option<&'static str> {
+        match (&self.recording, self.rules.guard) {
+            (Some(_), _) => Some("calls are profiled, which the interpreter does"),
+            (None, true) => Some("native code is watched, which the interpreter does"),
+            (None, false) => None,
+        }
+    }
 }
 
 /// What an import of a module is to the bridge.

@@ -10,6 +10,7 @@ use super::hot::{self, Jobs};
 use super::library::{Libraries, NativeAddress, check_name};
 use super::not_direct::NotDirect;
 use super::policy::{Calling, Linking, Rules};
+use super::recording::Recording;
 use super::tier::Tier;
 use super::trampolines::Trampolines;
 use super::typing::Types;
@@ -40,6 +41,7 @@ pub struct BridgeBuilder {
     stock: Stock,
     trial: Option<direct::Trial>,
     makes_code: bool,
+    recording: Option<Recording>,
 }
 
 impl BridgeBuilder {
@@ -57,6 +59,7 @@ impl BridgeBuilder {
             stock: Stock::new(),
             trial: None,
             makes_code: true,
+            recording: None,
         }
     }
 
@@ -231,6 +234,15 @@ impl BridgeBuilder {
         self
     }
 
+    /// Records every call in `recording`, of all stores. The interpreter makes them then, and the entries of callbacks are
+    /// not compiled: what a call costs in another tier is not seen. Nothing else changes. Without this nothing is recorded,
+    /// and it costs nothing.
+    #[must_use]
+    pub fn record(mut self, recording: &Recording) -> BridgeBuilder {
+        self.recording = Some(recording.clone());
+        self
+    }
+
     /// The fastest way to run calls that may be chosen. From [`Tier::Cranelift`] on machine code is made
     /// when a function is linked, unless [`when_hot`](BridgeBuilder::when_hot) says otherwise; with less the bridge never
     /// makes any. [`Tier::Direct`] is not for stores with call hooks, which direct calls do not run.
@@ -298,6 +310,7 @@ impl BridgeBuilder {
             told,
             trial,
             makes_code,
+            recording,
             ..
         } = self;
         if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
@@ -311,6 +324,11 @@ impl BridgeBuilder {
             (None, _) if !cfg!(feature = "trampolines") => (Tier::Template, None),
             (None, calls) => (Tier::Direct, Some(calls.unwrap_or(hot::CALLS))),
             (Some(tier), calls) => (tier, calls),
+        };
+        // Calls that are recorded need none of it: not the trial of direct calls, not closures' code.
+        let (max_tier, hot_after) = match recording {
+            Some(_) => (Tier::Interpreter, None),
+            None => (max_tier, hot_after),
         };
         #[cfg(feature = "trampolines")]
         let trampolines = Trampolines::new(self.stock, makes_code);
@@ -340,6 +358,7 @@ impl BridgeBuilder {
             trial,
             handle_numbers: Default::default(),
             links: Default::default(),
+            recording,
         };
         Ok(Bridge { shared: Arc::new(shared) })
     }

@@ -11,7 +11,6 @@ use super::instance::{InstanceState, MadeBy};
 use super::link::{CallerOf, Link};
 use super::module_view::ModuleView;
 use super::natives::{Natives, Owner};
-use super::store_block::StoreState;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Weak};
@@ -103,11 +102,7 @@ impl Bridge {
         }
         let known = natives(store.data_mut()).find(owner, &self.shared);
         let state = known.unwrap_or_else(|| {
-            let state = Arc::new(StoreState::new(
-                self.shared.limits,
-                self.shared.rules.guard,
-                &self.shared.types,
-            ));
+            let state = Arc::new(self.shared.new_store());
             natives(store.data_mut()).remember(owner, &self.shared, &state);
             state
         });
@@ -178,6 +173,15 @@ fn make<T: 'static>(
             // SAFETY: the link's lowering is the import's type, so that wasmtime passes the values
             // that `Bound::call` expects, and its plan leaves a result of that type.
             unsafe {
+                if let Some(import) = bound.recorded() {
+                    return Func::new_unchecked(
+                        store,
+                        ty,
+                        move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                            bound.call_profiled(&import, caller, slots)
+                        },
+                    );
+                }
                 if has_terms {
                     return Func::new_unchecked(
                         store,

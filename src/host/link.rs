@@ -362,10 +362,10 @@ fn overload(
         .then(|| why_not_direct(shared, request, &plan, alone, terms.is_some()))
         .flatten();
     let when_hot = shared.hot_after.map(|after| (after, &shared.jobs));
-    let watched = shared.rules.guard;
+    let watched = shared.watched();
     let choice = match watched {
-        true => Choice::watched(),
-        false => Choice::new(&plan, shared.max_tier, not_direct, &shared.trampolines, when_hot),
+        Some(why) => Choice::watched(why),
+        None => Choice::new(&plan, shared.max_tier, not_direct, &shared.trampolines, when_hot),
     };
     tracing::debug!(
         module = request.module,
@@ -378,7 +378,7 @@ fn overload(
     let guards = guards(&plan);
     let (target, library) = (found.address, found.library);
     // The interpreter's short way looks at nothing.
-    let quick = (!watched).then(|| Quick::of(&plan)).flatten();
+    let quick = (!shared.rules.guard).then(|| Quick::of(&plan)).flatten();
     let keeps_errno = plan.facts.errno;
     let interface = source.interface.into();
     Ok(Overload {

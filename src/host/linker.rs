@@ -17,7 +17,6 @@ use super::link::{CallerOf, Link};
 use super::memory::Place;
 use super::module_view::ModuleView;
 use super::natives::{Natives, Owner};
-use super::store_block::StoreState;
 use crate::plan::frame::GuestSlot;
 use std::collections::HashSet;
 use std::mem::MaybeUninit;
@@ -185,15 +184,24 @@ impl<N> Finder<N> {
             // SAFETY: the caller's promise.
             _ => unsafe { select(link, slots)? }.1,
         };
-        if let Some(terms) = &overload.terms {
-            // SAFETY: the caller's promise.
-            unsafe { terms.ask(caller, &link.name, overload, slots.cast(), memory)? };
+        let mut call = || {
+            if let Some(terms) = &overload.terms {
+                // SAFETY: the caller's promise.
+                unsafe { terms.ask(caller, &link.name, overload, slots.cast(), memory)? };
+            }
+            let binding = binding(overload, &instance);
+            let mut host = Host::new(caller, link, &instance, memory.as_ref());
+            // SAFETY: the caller's promise; binding and instance live until the call is over.
+            unsafe { host.run_profiled(overload, &binding, slots)? };
+            told_strays(&instance.store.block.strays, &link.name)
+        };
+        match &instance.store.block.recorder {
+            None => call(),
+            Some(recorder) => {
+                let import = recorder.import(&link.name, overload.library.clone());
+                recorder.call(&import, |_| call())
+            }
         }
-        let binding = binding(overload, &instance);
-        let mut host = Host::new(caller, link, &instance, memory.as_ref());
-        // SAFETY: the caller's promise; binding and instance live until the call is over.
-        unsafe { host.run(overload, &binding, slots)? };
-        told_strays(&instance.store.block.strays, &link.name)
     }
 
     /// The usual memory of the instance that calls.
@@ -219,11 +227,7 @@ impl<N> Finder<N> {
             return Ok(instance);
         }
         let state = known.unwrap_or_else(|| {
-            let state = Arc::new(StoreState::new(
-                self.shared.limits,
-                self.shared.rules.guard,
-                &self.shared.types,
-            ));
+            let state = Arc::new(self.shared.new_store());
             (self.natives)(caller.data_mut()).remember(owner, &self.shared, &state);
             state
         });

@@ -6,6 +6,7 @@ use super::module_view::ModuleView;
 use super::tier::Tier;
 use super::wasm_type::describe;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use wasmtime::{ExternType, Module};
 
 /// One import of a module. See [`Bridge::describe`].
@@ -19,6 +20,9 @@ pub struct ImportReport {
     pub wasm_type: String,
     /// What it would get.
     pub status: ImportStatus,
+    /// How long it took to find that out: machine code that was made for it counts, libraries that it was the first to
+    /// want as well.
+    pub took: Duration,
 }
 
 /// What an import would get.
@@ -40,6 +44,10 @@ pub enum ImportStatus {
 /// A native function that an import is bound to.
 #[derive(Clone, Debug)]
 pub struct NativeImport {
+    /// What errors and profiles call it: `libz.so.1.crc32`.
+    pub name: String,
+    /// What grants it: the name of an interface, or of a library that is trusted.
+    pub interface: String,
     /// The granted prototype.
     pub prototype: String,
     /// The file of the library; `None` when the embedder supplied the address.
@@ -56,6 +64,7 @@ impl Bridge {
     pub fn describe(&self, module: &Module) -> Vec<ImportReport> {
         let view = ModuleView::new(module);
         let report = module.imports().map(|import| {
+            let start = Instant::now();
             let status = match self.shared.resolve(&view, &import, CallerOf::Instance) {
                 Ok(Some((resolved, _))) => status_of(resolved),
                 Ok(None) => {
@@ -69,7 +78,13 @@ impl Bridge {
                 Err(error) => ImportStatus::Refused(*error),
             };
             let (module, name) = (import.module().to_owned(), import.name().to_owned());
-            ImportReport { module, name, wasm_type: type_of(&import.ty()), status }
+            ImportReport {
+                module,
+                name,
+                wasm_type: type_of(&import.ty()),
+                status,
+                took: start.elapsed(),
+            }
         });
         report.collect()
     }
@@ -79,6 +94,8 @@ fn status_of(resolved: Resolved) -> ImportStatus {
     match resolved {
         Resolved::Native(link) => {
             let functions = link.overloads.iter().map(|overload| NativeImport {
+                name: link.name.clone(),
+                interface: overload.interface.to_string(),
                 prototype: overload.plan.prototype.to_string(),
                 library: overload.library.clone(),
                 tier: overload.choice.runner.tier(),

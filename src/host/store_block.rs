@@ -17,6 +17,7 @@ use super::callbacks::Closures;
 use super::instance::InstanceState;
 use super::typing::Types;
 use crate::plan::handles::{Argument, Leftovers};
+use crate::plan::recorder::Recorder;
 use crate::plan::{Limits, StoreBlock};
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -48,10 +49,17 @@ unsafe impl Send for StoreState {}
 unsafe impl Sync for StoreState {}
 
 impl StoreState {
-    /// `watched` says whether native code is.
-    pub(super) fn new(limits: Limits, watched: bool, types: &Arc<Types>) -> StoreState {
+    /// `guarded` says whether native code is; `recorder` records calls.
+    pub(super) fn new(
+        limits: Limits,
+        guarded: bool,
+        recorder: Option<Recorder>,
+        types: &Arc<Types>,
+    ) -> StoreState {
         let mut block = StoreBlock::new(limits);
-        block.watched = watched;
+        block.watched = guarded || recorder.is_some();
+        block.guarded = guarded;
+        block.recorder = recorder.map(Box::new);
         StoreState {
             block,
             instances: RefCell::new(Vec::new()),

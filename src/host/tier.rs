@@ -82,9 +82,9 @@ impl Choice {
         self.not_direct.as_deref()
     }
 
-    /// The interpreter, which watches what native code does.
-    pub(super) fn watched() -> Choice {
-        let why = Some("native code is watched, which the interpreter does".to_owned());
+    /// The interpreter, which watches what native code does, or times it.
+    pub(super) fn watched(why: &str) -> Choice {
+        let why = Some(why.to_owned());
         Choice { runner: Runner::Interpreter, declined: why.clone(), not_direct: why }
     }
 

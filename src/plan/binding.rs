@@ -5,6 +5,7 @@
 //! `host::bridge`); everything here is plain data.
 use super::handles::{Entry, HandleTable};
 use super::interpret::Spare;
+use super::recorder::Recorder;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ops::Range;
@@ -56,6 +57,10 @@ pub struct StoreBlock {
     pub(super) spare_memory: RefCell<Option<Box<Spare>>>,
     /// Whether the interpreter watches what native code does: see `interpret::watch`.
     pub watched: bool,
+    /// For the guard.
+    pub guarded: bool,
+    /// For a profile.
+    pub recorder: Option<Box<Recorder>>,
 }
 
 /// Calls of a store's closures for which no guest code ran: by another thread, from a function that was
@@ -284,6 +289,8 @@ impl StoreBlock {
             strays: Arc::default(),
             spare_memory: RefCell::default(),
             watched: false,
+            guarded: false,
+            recorder: None,
         }
     }
 

@@ -24,6 +24,7 @@ pub mod layout;
 pub mod moves;
 pub mod op;
 pub mod problem;
+pub mod recorder;
 pub mod shape;
 pub mod stubs;
 pub mod template;

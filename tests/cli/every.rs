@@ -27,11 +27,20 @@ fn wrong_usage_is_2() {
 #[test]
 fn help_teaches_and_lists_what_ships() {
     let (out, _) = portcullis(&["--help"]).with(0);
-    for part in ["run", "imports", "compile", "explain", "check", "completions", "Examples:", "134"]
-    {
+    for part in [
+        "run",
+        "profile",
+        "imports",
+        "compile",
+        "explain",
+        "check",
+        "completions",
+        "Examples:",
+        "134",
+    ] {
         assert!(out.contains(part), "{part} is not in:\n{out}");
     }
-    for name in ["run", "imports", "compile", "explain", "check", "completions"] {
+    for name in ["run", "profile", "imports", "compile", "explain", "check", "completions"] {
         let (out, _) = portcullis(&[name, "--help"]).with(0);
         assert!(out.contains("Examples:"), "{name}:\n{out}");
     }

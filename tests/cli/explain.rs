@@ -131,3 +131,19 @@ fn pages_have_drawings_of_registers_and_structs() {
     }
     assert!(!page.contains('\u{1b}') && !page.contains("<script"), "text and drawings only");
 }
+
+#[test]
+fn a_name_that_nothing_grants_is_told_with_what_would() {
+    for (args, said) in [
+        (
+            &["--grant", "sqlite3", "sqlite3_opn"][..],
+            "sqlite3.h does not grant `sqlite3_opn`; similar names that it grants: `sqlite3_open`",
+        ),
+        (&["--grant", "sqlite3", "crc32"], "sqlite3.h does not grant `crc32`: add `--grant zlib`"),
+        (&["cos"], "`cos` is a name, and no interface is given that grants it: add `--grant libm`"),
+        (&["--grant", "libm", "frobnicate"], "write its prototype to see how it would be called"),
+    ] {
+        let ended = run(command().arg("explain").args(args));
+        ended.says(1, &[said]);
+    }
+}

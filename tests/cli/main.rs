@@ -10,6 +10,8 @@ mod invoke;
 #[path = "../support/native.rs"]
 mod native;
 mod permissions;
+#[cfg(feature = "cranelift")]
+mod profile;
 mod run;
 mod support;
 mod system;

@@ -94,6 +94,9 @@ impl Report<'_> {
                     for mistake in mistakes {
                         let text = format!("`{}`: {}", prototype.name, mistake.message);
                         self.finding(WARNING, "refused", mistake.span, &text);
+                        if let Some(help) = &mistake.help {
+                            self.page.lines(4, &format!("help: {help}"));
+                        }
                     }
                 }
                 other => {
@@ -118,9 +121,18 @@ impl Report<'_> {
     fn symbols(&mut self, paths: &[(String, PathBuf)]) -> anyhow::Result<()> {
         let missing = missing_symbols(self.interface, paths)?;
         self.wrong += missing.len();
+        // A library that is not there is missing for all of its functions: that is said once.
+        let mut problems: Vec<(String, Vec<&str>)> = Vec::new();
         for one in &missing {
             let problem = one.problem.to_string().replace('\n', "\n  ");
-            self.page.line(format_args!("{ERROR}missing:{ERROR:#} `{}`: {problem}", one.symbol));
+            match problems.iter_mut().find(|(known, _)| *known == problem) {
+                Some((_, symbols)) => symbols.push(&one.symbol),
+                None => problems.push((problem, vec![&one.symbol])),
+            }
+        }
+        for (problem, symbols) in &problems {
+            let symbols = listed(symbols);
+            self.page.line(format_args!("{ERROR}missing:{ERROR:#} {symbols}: {problem}"));
         }
         let files: Vec<&str> =
             self.interface.libraries.iter().map(|library| &*library.file).collect();
@@ -187,5 +199,15 @@ impl Report<'_> {
     fn summary(&mut self, good: bool, what: &str, text: &str) {
         let style = if good { GOOD } else { HEADING };
         self.page.line(format_args!("{style}{what}{style:#}: {text}"));
+    }
+}
+
+/// Some names of many.
+fn listed(names: &[&str]) -> String {
+    const MOST: usize = 4;
+    let shown: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    match names.len().checked_sub(MOST).filter(|more| *more > 0) {
+        Some(more) => format!("{} and {more} more", shown.join(", ")),
+        None => shown.join(", "),
     }
 }

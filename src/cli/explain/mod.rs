@@ -8,6 +8,7 @@ use super::table::{Cell, Table};
 use super::{args, meant};
 use anyhow::{Context as _, Result};
 use drawing::Drawing;
+use portcullis::interfaces;
 use portcullis::plan::HandleTypes;
 use portcullis::plan::abi::{self, Abi};
 use portcullis::plan::compile::{self, CompileError, Target, lower};
@@ -106,6 +107,7 @@ fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
     if let Some(subject) = own_tail {
         return Ok(vec![subject]);
     }
+    unknown_name(&typed.prototype, &interfaces)?;
     let scope = interfaces.first().map(|interface| interface.scope.clone()).unwrap_or_default();
     let prototype = parse_prototype(&typed.prototype, &scope)?;
     let calls_back = has_callback(&prototype);
@@ -118,6 +120,54 @@ fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
         leaf: !calls_back,
         others,
     }])
+}
+
+/// A name alone is that of a function which an interface grants; fails, because here none does.
+fn unknown_name(typed: &str, interfaces: &[Interface]) -> Result<()> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if typed.is_empty()
+        || !typed.chars().all(is_name)
+        || typed.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return Ok(());
+    }
+    let grants = |interface: &Interface| {
+        interface.grants.iter().any(|grant| *grant.prototype.name.name == *typed)
+    };
+    let shipped: Vec<String> = interfaces::all()
+        .iter()
+        .filter(|(_, shipped)| grants(shipped.interface()))
+        .map(|(file, _)| format!("`--grant {}`", file.strip_suffix(".h").unwrap_or(file)))
+        .collect();
+    let who: Vec<&str> = interfaces.iter().map(|interface| &*interface.name).collect();
+    let mut said = match &who[..] {
+        [] => format!("`{typed}` is a name, and no interface is given that grants it"),
+        [one] => format!("{one} does not grant `{typed}`"),
+        all => format!("none of {} grants `{typed}`", all.join(", ")),
+    };
+    let mut similar: Vec<(usize, &str)> = interfaces
+        .iter()
+        .flat_map(|interface| &interface.grants)
+        .map(|grant| &*grant.prototype.name.name)
+        .map(|name| (strsim::damerau_levenshtein(typed, name), name))
+        .filter(|(distance, name)| *distance <= 2.max(typed.len() / 4) || name.starts_with(typed))
+        .collect();
+    similar.sort_unstable();
+    similar.dedup();
+    if !shipped.is_empty() {
+        said.push_str(&format!(": add {}", shipped.join(" or ")));
+    } else if !similar.is_empty() {
+        let names: Vec<String> =
+            similar.iter().take(5).map(|(_, name)| format!("`{name}`")).collect();
+        said.push_str(&format!("; similar names that it grants: {}", names.join(", ")));
+    } else if who.is_empty() {
+        said.push_str(
+            ": write its prototype, `double cos(double x)`, or add the interface with --grant",
+        );
+    } else {
+        said.push_str("; write its prototype to see how it would be called");
+    }
+    anyhow::bail!(said)
 }
 
 /// The grant of a function with a format, called as this prototype says.

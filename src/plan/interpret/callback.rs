@@ -301,7 +301,10 @@ pub(super) unsafe fn run_in(
             memory.order();
         }
         let now = Now::is(if plan.facts.leaf { ptr::null_mut() } else { running });
-        let unruly = enter_watched(plan, binding, frame, stub, || (*running).entered);
+        let unruly =
+            enter_watched(plan, binding, frame, stub, &raw const (*running).memory, || {
+                (*running).entered
+            });
         drop(now);
         let_go(plan, frame, call);
         if let Some(memory) = &mut (*running).memory {

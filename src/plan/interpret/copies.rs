@@ -196,6 +196,11 @@ impl CallMemory {
         self.copies.last().map(|(_, copy)| copy.as_ptr())
     }
 
+    /// Bytes of all strings that were copied.
+    pub fn text_bytes(&self) -> u64 {
+        self.copies.iter().map(|(_, copy)| copy.len() as u64).sum()
+    }
+
     /// The block that was made for that address, shape and number of objects.
     pub fn known(&self, guest: u64, shape: u16, elements: u64) -> Option<u32> {
         let key = (guest, shape, elements);
@@ -368,9 +373,9 @@ impl CallMemory {
         let last = self.chunks.pop_if(|(_, layout)| spare.chunk.is_none() && small(layout));
         if let Some((chunk, layout)) = last {
             // SAFETY: the store block outlives every call of its bindings.
-            let watched = unsafe { (*self.store).watched };
+            let guarded = unsafe { (*self.store).guarded };
             // Of a library that is watched nothing is taken for granted.
-            let used = if watched { layout.size() } else { self.used.min(layout.size()) };
+            let used = if guarded { layout.size() } else { self.used.min(layout.size()) };
             // SAFETY: of the last chunk so many bytes were given to blocks, which nobody uses any more.
             unsafe { chunk.write_bytes(0, used) };
             spare.chunk = Some((chunk, layout));

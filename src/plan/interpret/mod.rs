@@ -44,6 +44,7 @@ mod space;
 mod stub;
 pub mod upcall;
 mod watch;
+mod weigh;
 
 pub(super) use before::load_integer;
 pub(crate) use before::text_length;
@@ -60,7 +61,6 @@ pub use quick::{Fallback, Halt, Left, Quick};
 pub use result::Both;
 pub(super) use result::{Misfit, give};
 pub(super) use space::{FrameEnvironment, Space};
-use watch::Watch;
 
 /// What a running call asks of the host.
 pub trait Guest {
@@ -291,7 +291,7 @@ unsafe fn run_in(
     // SAFETY: every argument that the function's prototype has is in place, checked; native code
     // runs, once, and the record holds what it returned.
     unsafe {
-        let unruly = enter_watched(plan, binding, frame, stub, || false);
+        let unruly = enter_watched(plan, binding, frame, stub, &raw const memory, || false);
         let ended = if plan.facts.after || unruly.is_some() {
             after::run(plan, binding, frame, memory, guest, unruly)
         } else {
@@ -504,20 +504,24 @@ unsafe fn enter_native(plan: &Plan, binding: &Binding, frame: *mut FrameHead, st
 /// `guest_has_run` is asked when it has returned.
 ///
 /// # Safety
-/// As [`enter_native`].
+/// As [`enter_native`]. Nobody has `memory`, what the call has copied, for himself alone until native code has
+/// been entered, nor once it has returned.
 #[inline(always)]
 unsafe fn enter_watched(
     plan: &Plan,
     binding: &Binding,
     frame: *mut FrameHead,
     stub: Stub,
+    memory: *const Option<Box<CallMemory>>,
     guest_has_run: impl FnOnce() -> bool,
 ) -> Option<Failure> {
-    // SAFETY: the caller's promise; the store block lives as long as the binding, and nothing moves the frame.
+    // SAFETY: the caller's promise; the store block lives as long as the binding.
     unsafe {
-        let watch = (*binding.store).watched.then(|| Watch::begin(plan, binding, frame));
+        if (*binding.store).watched {
+            return watch::enter(plan, binding, frame, stub, memory, guest_has_run);
+        }
         enter_native(plan, binding, frame, stub);
-        watch.and_then(|watch| watch.end(plan, frame, guest_has_run()))
+        None
     }
 }
 

@@ -8,20 +8,61 @@
 //!
 //! Not here: what guest code does in a callback. While native code waits the guest may write its own memory,
 //! so that `const` is only looked at when none ran.
-use super::{Failure, Space};
+use super::{CallMemory, Failure, Space, enter_native, weigh};
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::diagnose::subject_of;
 use crate::plan::frame::{CallRecord, FrameHead};
-use crate::plan::op::{At, Count, Direction, Op};
+use crate::plan::op::{At, Count, Direction, Op, Stub};
 use crate::plan::problem::{Problem, Subject, Unruly};
 use crate::signature::TypeKind;
 use std::mem::{MaybeUninit, offset_of};
 use std::ops::Range;
 use std::ptr;
 
+/// Enters native code under the eyes of whoever looks: the guard, the recorder of a profile, or both.
+///
+/// # Safety
+/// As [`super::enter_watched`].
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn enter(
+    plan: &Plan,
+    binding: &Binding,
+    frame: *mut FrameHead,
+    stub: Stub,
+    memory: *const Option<Box<CallMemory>>,
+    guest_has_run: impl FnOnce() -> bool,
+) -> Option<Failure> {
+    // SAFETY: the caller's promise; the store block lives as long as the binding, and nothing moves the frame. What
+    // was copied is looked at while native code does not run.
+    unsafe {
+        let store = &*binding.store;
+        let watch = store.guarded.then(|| Watch::begin(plan, binding, frame));
+        let Some(recorder) = &store.recorder else {
+            enter_native(plan, binding, frame, stub);
+            return watch.and_then(|watch| watch.end(plan, frame, guest_has_run()));
+        };
+        let space = Space::new(plan, binding, frame);
+        if plan.facts.memory {
+            recorder.bytes(weigh::before(&space, (*memory).as_deref()));
+        }
+        if matches!(stub, Stub::Data(_)) {
+            enter_native(plan, binding, frame, stub);
+        } else {
+            recorder.enter_native();
+            enter_native(plan, binding, frame, stub);
+            recorder.leave_native();
+        }
+        if plan.facts.memory {
+            recorder.bytes(weigh::after(&space, (*memory).as_deref()));
+        }
+        watch.and_then(|watch| watch.end(plan, frame, guest_has_run()))
+    }
+}
+
 /// How things were before the call.
-pub(super) struct Watch {
+struct Watch {
     rounding: Rounding,
     signals: libc::sigset_t,
     /// Ranges that native code must not write to, and their bytes.
@@ -35,7 +76,7 @@ impl Watch {
     ///
     /// # Safety
     /// All ops before the plan's call have run in this frame.
-    pub(super) unsafe fn begin(plan: &Plan, binding: &Binding, frame: *mut FrameHead) -> Watch {
+    unsafe fn begin(plan: &Plan, binding: &Binding, frame: *mut FrameHead) -> Watch {
         let space = Space::new(plan, binding, frame);
         let before = plan.ops[..plan.call.into()].iter().enumerate();
         // SAFETY: the ops have run, so that so many bytes are there.
@@ -72,7 +113,7 @@ impl Watch {
     ///
     /// # Safety
     /// As [`Watch::begin`]; native code has returned.
-    pub(super) unsafe fn end(
+    unsafe fn end(
         self,
         plan: &Plan,
         frame: *mut FrameHead,

@@ -6,6 +6,7 @@ use super::{After, ELSEWHERE, call_with_pointer, native_text_length, usize_of};
 use crate::plan::handles::{HandleType, Loan};
 use crate::plan::op::{At, Op, Ownership, TakeExtent};
 use crate::plan::problem::{CallbackProblem, Problem};
+use crate::plan::recorder::Bytes;
 use std::ptr;
 
 impl After<'_> {
@@ -50,6 +51,9 @@ impl After<'_> {
         // SAFETY: the prototype says that so many bytes are there, and native code does not run
         // meanwhile.
         let bytes = unsafe { std::slice::from_raw_parts(native, len) }.to_vec();
+        if let Some(recorder) = &space.store().recorder {
+            recorder.bytes(Bytes { copied: len as u64, ..Bytes::default() });
+        }
         self.taken[take] = Some(Taken::plain(bytes));
         Ok(())
     }
@@ -75,7 +79,11 @@ impl After<'_> {
         if native != 0 && !found {
             // SAFETY: the caller's promise.
             let taken = unsafe { self.taken_deep(native, root, guest)? };
-            self.copied = self.copied.saturating_add(taken.bytes.len() as u64);
+            let bytes = taken.bytes.len() as u64;
+            self.copied = self.copied.saturating_add(bytes);
+            if let Some(recorder) = &space.store().recorder {
+                recorder.bytes(Bytes { transformed: bytes, ..Bytes::default() });
+            }
             self.taken[take] = Some(taken);
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::plan::interpret::{Failure, result};
 use crate::plan::moves::{misfit, store};
 use crate::plan::op::{CallbackOp, Lent, REMOTE};
 use crate::plan::problem::{CallbackProblem, Problem};
+use crate::plan::recorder::Bytes;
 use std::ptr;
 
 impl Call<'_> {
@@ -222,6 +223,9 @@ impl Call<'_> {
         settle(&mut brought.bytes, &brought.pointers, address, space.plan.facts.wide);
         // SAFETY: no slice of guest memory is alive.
         unsafe { space.write_guest(address, &brought.bytes) }.ok_or_else(failed)?;
+        if let Some(recorder) = &space.store().recorder {
+            recorder.bytes(Bytes { copied: wanted, ..Bytes::default() });
+        }
         for index in 0..self.brought().slots.len() {
             let (slot, at) = self.brought().slots[index];
             self.write(slot, address + at as u64, 0);

@@ -1,0 +1,188 @@
+//! `profile`: runs a guest as `run` does, and says where its time went.
+#![expect(unsafe_code, reason = "waits for signals")]
+use super::page::complain;
+use super::report::{Failure, Status, WARNING, from_wasmtime};
+use super::run::{Run, on_own_stack};
+use super::{args, meant};
+use anyhow::{Context as _, Result};
+use portcullis::host::{ImportReport, ImportStatus, NativeImport, Recorded, Recording, Tier};
+use portcullis::plan::recorder::Sampling;
+use portcullis::profile::{Calibration, Profile, folded, text};
+use std::fs;
+use std::mem::MaybeUninit;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+/// What a run is recorded in.
+pub struct Watch {
+    recording: Recording,
+    /// How it was when the guest had ended.
+    ended: OnceLock<Recorded>,
+}
+
+impl Watch {
+    /// Says what is done from now on.
+    pub fn phase(&self, name: &str) {
+        self.recording.phase(name);
+    }
+
+    /// The guest has ended, or trapped.
+    pub fn end(&self) {
+        self.ended.get_or_init(|| self.recording.recorded());
+    }
+
+    /// What a bridge records to.
+    pub fn recording(&self) -> &Recording {
+        &self.recording
+    }
+}
+
+/// Where the profile goes.
+struct Outputs {
+    guest: String,
+    json: Option<PathBuf>,
+    folded: Option<PathBuf>,
+}
+
+/// Runs a guest and reports.
+pub fn profile(typed: &args::Profile) -> Result<Status, Failure> {
+    let run = Run::meant(&typed.run)?;
+    let outputs =
+        Outputs { guest: run.guest_name(), json: typed.json.clone(), folded: typed.folded.clone() };
+    let calibration = Calibration::measure()
+        .map_err(from_wasmtime)
+        .context("cannot find out what calls cost on this machine")?;
+    let sampling = match typed.sample {
+        Some(every) => Sampling::Every(every),
+        None => calibration.sampling(),
+    };
+    let recording = Recording::new(calibration.clock, sampling);
+    let watch = Arc::new(Watch { recording, ended: OnceLock::new() });
+    let outputs = Arc::new(outputs);
+    on_interruption({
+        let (watch, outputs) = (Arc::clone(&watch), Arc::clone(&outputs));
+        move || {
+            let profile = Profile::new(&watch.recording.recorded(), &calibration);
+            outputs.show(profile.named(&outputs.guest))
+        }
+    });
+    let run = Arc::new(run);
+    let ended = on_own_stack({
+        let (run, watch) = (Arc::clone(&run), Arc::clone(&watch));
+        move || run.run(Some(&watch))
+    });
+    // Without it the guest has not run.
+    let Some(recorded) = watch.ended.get() else { return ended };
+    let mut profile = Profile::new(recorded, &calibration).named(&outputs.guest);
+    match tiers(run.permissions(), run.guest()) {
+        Ok(tiers) if !run.is_precompiled() => tiers.iter().for_each(|tier| tier.tell(&mut profile)),
+        Ok(_) => {}
+        Err(error) => complain(format_args!(
+            "{WARNING}warning:{WARNING:#} which tiers could make the calls is not known: {error:#}"
+        )),
+    }
+    let shown = outputs.show(profile);
+    // What became of the guest is more important than a file that cannot be written.
+    let ended = ended?;
+    shown?;
+    Ok(ended)
+}
+
+impl Outputs {
+    /// Prints the report on standard error, so that the guest's own output stays what it is, and writes files.
+    fn show(&self, profile: Profile) -> Result<()> {
+        complain(format_args!("\n{}", text::report(&profile).trim_end()));
+        if let Some(path) = &self.json {
+            let json =
+                serde_json::to_string_pretty(&profile).context("cannot make JSON of this")?;
+            write(path, &(json + "\n"))?;
+        }
+        if let Some(path) = &self.folded {
+            write(path, &folded::folded(&profile))?;
+        }
+        Ok(())
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The fastest tier of an import, and what its code took.
+struct Fastest {
+    function: NativeImport,
+    compiling: f64,
+}
+
+impl Fastest {
+    fn tell(&self, profile: &mut Profile) {
+        let import = profile.imports.iter_mut().find(|import| import.name == self.function.name);
+        if let Some(import) = import {
+            import.fastest = Some(self.function.tier.to_string());
+            import.why_no_faster.clone_from(&self.function.why_no_faster);
+            let compiled = self.function.tier >= Tier::Cranelift;
+            import.compiling = compiled.then_some(self.compiling);
+        }
+    }
+}
+
+/// Links the guest once more: without machine code, and with all that may be made. The difference is what code takes.
+fn tiers(permissions: &meant::Permissions, guest: &Path) -> Result<Vec<Fastest>> {
+    let engine = meant::engine()?;
+    let module = meant::module(&engine, guest)?;
+    let least = permissions.bridge_with(&engine, Tier::Interpreter)?.describe(&module);
+    let bridge = permissions.bridge_with(&engine, permissions.most())?;
+    // Whether guests may call directly is found out once, and not for the first import alone.
+    let _ = bridge.max_tier();
+    Ok(fastest(&least, &bridge.describe(&module)))
+}
+
+fn fastest(least: &[ImportReport], most: &[ImportReport]) -> Vec<Fastest> {
+    let pairs = least.iter().zip(most);
+    let fastest = pairs.filter_map(|(least, most)| match &most.status {
+        ImportStatus::Native(functions) => {
+            let function = functions.first()?.clone();
+            let compiling = most.took.saturating_sub(least.took).as_secs_f64() * 1e9;
+            Some(Fastest { function, compiling })
+        }
+        _ => None,
+    });
+    fastest.collect()
+}
+
+/// Has `report` called when the user interrupts the program, which ends then: native code cannot be stopped, and so
+/// nobody waits for the guest.
+fn on_interruption(report: impl FnOnce() -> Result<()> + Send + 'static) {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: an empty set is made, and signals are added that there are. Threads that begin later block them too, so
+    // that only the one below gets them.
+    let set = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGINT);
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGTERM);
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+        set.assume_init()
+    };
+    let wait = move || {
+        let mut signal = 0;
+        // SAFETY: the set was made above.
+        if unsafe { libc::sigwait(&raw const set, &raw mut signal) } != 0 {
+            return;
+        }
+        // A second one ends the program at once.
+        // SAFETY: as above.
+        unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
+        if let Err(error) = report() {
+            complain(format_args!("{WARNING}warning:{WARNING:#} {error:#}"));
+        }
+        // SAFETY: the program ends. Nothing is cleaned up: the guest still runs.
+        unsafe { libc::_exit(128 + signal) };
+    };
+    let started = thread::Builder::new().name("interruption".to_owned()).spawn(wait);
+    if started.is_err() {
+        // Without it signals do what they always do.
+        // SAFETY: as above.
+        unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) };
+    }
+}

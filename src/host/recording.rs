@@ -1,0 +1,139 @@
+//! What a bridge's calls are recorded in, for a profile.
+use crate::plan::recorder::{Account, Clock, Moment, Recorder, Sampling, Sums};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Records the calls of a bridge ([`BridgeBuilder::record`](super::BridgeBuilder::record)): how often each import is
+/// called, how long it takes where, how many bytes it moves. the module `profile` makes something to read of it.
+///
+/// Clones are the same recording. Its clock starts when it is made.
+#[derive(Clone)]
+pub struct Recording {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    clock: Clock,
+    sampling: Sampling,
+    start: Moment,
+    stores: Mutex<Vec<Arc<Sums>>>,
+    phases: Mutex<Vec<Begun>>,
+}
+
+/// A phase that has begun.
+#[derive(Clone)]
+struct Begun {
+    name: String,
+    at: u64,
+    /// What outermost calls had taken by then, in ticks.
+    outermost: u64,
+}
+
+/// Everything that was recorded, as it was at one moment. Times are in ticks.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The clock.
+    pub clock: Clock,
+    /// Nanoseconds of a tick.
+    pub tick: f64,
+    /// How long the recording lasts.
+    pub wall: u64,
+    /// What the host said that it was doing; see [`Recording::phase`].
+    pub phases: Vec<Phase>,
+    /// The imports of all stores.
+    pub accounts: Vec<Arc<Account>>,
+    /// The greatest number of calls of which one was timed.
+    pub every: u64,
+    /// The outermost calls that had not returned, and how long they had run, if that is known.
+    pub running: Vec<(String, Option<u64>)>,
+}
+
+/// A part of the time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// What the host calls it.
+    pub name: String,
+    /// How long it took, in ticks, without the native calls that the guest made meanwhile.
+    pub ticks: u64,
+}
+
+impl Recording {
+    /// A recording that begins now.
+    #[must_use]
+    pub fn new(clock: Clock, sampling: Sampling) -> Recording {
+        let inner = Inner {
+            clock,
+            sampling,
+            start: clock.moment(),
+            stores: Mutex::default(),
+            phases: Mutex::default(),
+        };
+        Recording { inner: Arc::new(inner) }
+    }
+
+    /// Says what the time from now on is used for, until the next phase begins.
+    pub fn phase(&self, name: &str) {
+        let (at, outermost) = (self.inner.clock.now(), outermost(&self.accounts()));
+        let mut phases = self.inner.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        phases.push(Begun { name: name.to_owned(), at, outermost });
+    }
+
+    /// Everything so far. Any thread may ask, also while guests run.
+    #[must_use]
+    pub fn recorded(&self) -> Recorded {
+        let Inner { clock, start, stores, phases, .. } = &*self.inner;
+        let now = clock.moment();
+        let accounts = self.accounts();
+        let mut phases = phases.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Nothing is left out: what was done before is a part of the first phase.
+        if let Some(first) = phases.first_mut() {
+            (first.at, first.outermost) = (start.ticks, 0);
+        }
+        let last = (now.ticks, outermost(&accounts));
+        let ends = phases.iter().skip(1).map(|next| (next.at, next.outermost)).chain([last]);
+        let phase = |(begun, (at, outermost)): (&Begun, (u64, u64))| {
+            let calls = outermost.saturating_sub(begun.outermost);
+            let ticks = at.saturating_sub(begun.at).saturating_sub(calls);
+            Phase { name: begun.name.clone(), ticks }
+        };
+        let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = stores.iter().filter_map(|store| store.running());
+        let running = running.map(|(account, since)| {
+            let known = (since != 0).then(|| now.ticks.saturating_sub(since));
+            (account.name.clone(), known)
+        });
+        Recorded {
+            clock: *clock,
+            tick: start.nanoseconds_per_tick(now),
+            wall: now.ticks.saturating_sub(start.ticks),
+            phases: phases.iter().zip(ends).map(phase).collect(),
+            every: stores.iter().map(|store| store.every.get()).max().unwrap_or(1),
+            running: running.collect(),
+            accounts,
+        }
+    }
+
+    fn accounts(&self) -> Vec<Arc<Account>> {
+        let stores = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.iter().flat_map(|store| store.accounts()).collect()
+    }
+
+    /// A recorder for one more store.
+    pub(super) fn recorder(&self) -> Recorder {
+        let Inner { clock, sampling, start, stores, .. } = &*self.inner;
+        let recorder = Recorder::new(*clock, *sampling, start.ticks);
+        let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.push(Arc::clone(recorder.sums()));
+        recorder
+    }
+}
+
+fn outermost(accounts: &[Arc<Account>]) -> u64 {
+    accounts.iter().map(|account| account.outermost.get()).sum()
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording").field("clock", &self.inner.clock).finish_non_exhaustive()
+    }
+}

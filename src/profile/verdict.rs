@@ -1,0 +1,126 @@
+//! What a profile says, in words.
+use super::model::{Import, Profile};
+use super::text::{count, percent, time};
+
+/// A part of the time that is worth a word.
+struct Share {
+    place: String,
+    time: f64,
+}
+
+/// Calls that take less than this part of the time cannot be what is slow.
+const LITTLE: f64 = 0.05;
+
+/// The verdict: a sentence a line.
+pub(super) fn verdict(profile: &Profile) -> Vec<String> {
+    let net = profile.net().max(f64::MIN_POSITIVE);
+    let mut shares = shares(profile);
+    shares.sort_by(|a, b| b.time.total_cmp(&a.time));
+    let mut said = Vec::new();
+    let mut covered = 0.0;
+    let mut parts = Vec::new();
+    for share in shares.iter().take(3) {
+        if covered / net > 0.9 || share.time / net < LITTLE {
+            break;
+        }
+        covered += share.time;
+        parts.push(format!("{} of the time is {}", percent(share.time / net), share.place));
+    }
+    if !parts.is_empty() {
+        said.push(parts.join("; "));
+    }
+    if profile.imports.iter().all(|import| import.calls == 0) {
+        said.push("no native function was called: there is nothing to make faster".to_owned());
+        return said;
+    }
+    said.push(saving(profile, net));
+    let worst = profile.imports.iter().max_by(|a, b| a.marshalling.total_cmp(&b.marshalling));
+    if let Some(worst) = worst.filter(|worst| worst.marshalling / net >= LITTLE)
+        && let Some(why) = why_marshalling(worst)
+    {
+        said.push(why);
+    }
+    if let Some(first) = profile.running.first() {
+        let since = first.time.map_or(String::new(), |ns| format!(" since {}", time(ns)));
+        said.push(format!(
+            "the guest was interrupted in a call of {} that had not returned{since}",
+            first.name
+        ));
+    }
+    said
+}
+
+fn saving(profile: &Profile, net: f64) -> String {
+    let calling: f64 = profile.imports.iter().map(Import::calling).sum();
+    let saved = profile.to_save();
+    let at_most = if saved / net < 0.001 { "" } else { "at most " };
+    let faster = format!("a faster tier would save {at_most}{}", percent(saved / net));
+    if calling / net < LITTLE {
+        return format!("making the calls takes {}: {faster}", percent(calling / net));
+    }
+    let most = profile
+        .imports
+        .iter()
+        .max_by(|a, b| profile.to_save_of(a).total_cmp(&profile.to_save_of(b)));
+    let most = most.filter(|most| most.calls > 0);
+    let most = most.map_or(String::new(), |most| {
+        let each = most.calling() / most.calls as f64;
+        format!(
+            ", {} of that in {} ({} calls, {} each beside what native code does)",
+            percent(profile.to_save_of(most) / saved.max(f64::MIN_POSITIVE)),
+            most.name,
+            count(most.calls),
+            time(each)
+        )
+    });
+    format!("making the calls takes {}: {faster}{most}", percent(calling / net))
+}
+
+/// Bytes that are moved, if it is these.
+fn why_marshalling(import: &Import) -> Option<String> {
+    let each = (import.copied + import.transformed) / import.calls.max(1);
+    if each < 1024 {
+        return None;
+    }
+    Some(format!(
+        "{} moves {} bytes a call from one layout or memory to another: that is what its marshalling is",
+        import.name,
+        count(each)
+    ))
+}
+
+fn shares(profile: &Profile) -> Vec<Share> {
+    let mut shares: Vec<Share> = Vec::new();
+    for import in &profile.imports {
+        let place = format!("inside {}", library(import));
+        match shares.iter_mut().find(|share| share.place == place) {
+            Some(share) => share.time += import.native,
+            None => shares.push(Share { place, time: import.native }),
+        }
+    }
+    let sum = |of: fn(&Import) -> f64| profile.imports.iter().map(of).sum();
+    let mut add = |place: &str, time| shares.push(Share { place: place.to_owned(), time });
+    add("in making calls", sum(Import::calling));
+    add("in guest functions that native code calls", sum(|import| import.called_back));
+    add("in the guest's allocator", sum(|import| import.allocator));
+    let last = profile.phases.len().saturating_sub(1);
+    for (number, phase) in profile.phases.iter().enumerate() {
+        match number == last {
+            true => add("in the guest's own code and what it does through WASI", phase.time),
+            false => add(&format!("in {}", phase.name), phase.time),
+        }
+    }
+    shares
+}
+
+/// What people call the library of an import.
+fn library(import: &Import) -> String {
+    let file = import.library.as_ref().and_then(|path| path.file_name());
+    match file {
+        Some(file) => {
+            let file = file.to_string_lossy();
+            file.split(".so").next().unwrap_or(&file).to_owned()
+        }
+        None => import.name.rsplit_once('.').map_or(&*import.name, |(module, _)| module).to_owned(),
+    }
+}

@@ -1,0 +1,240 @@
+//! What is shown of a profile: the report, stacks, JSON and the verdict, of profiles that are made up.
+//!
+//! The report is compared with `tests/golden/profile/report.txt`; `BLESS=1` rewrites it.
+use portcullis::profile::{Costs, Import, Part, Profile, Running, folded, text};
+use std::fs;
+use std::path::PathBuf;
+
+const MS: f64 = 1e6;
+
+fn costs() -> Costs {
+    Costs {
+        transition: 4.0,
+        entry: 1.0,
+        callback: 9.0,
+        timed: 40.0,
+        counted: 12.0,
+        guest: 20.0,
+        floor: 3.0,
+        floor_tier: "direct".to_owned(),
+        spread: 0.5,
+    }
+}
+
+fn part(name: &str, time: f64) -> Part {
+    Part { name: name.to_owned(), time }
+}
+
+/// A guest that is in SQLite nearly all of the time.
+fn planted() -> Profile {
+    let step = Import {
+        name: "sqlite3.sqlite3_step".to_owned(),
+        library: Some(PathBuf::from("/usr/lib/libsqlite3.so.0.8.6")),
+        calls: 20_000,
+        timed: 20_000,
+        native: 970.0 * MS,
+        marshalling: 1.9 * MS,
+        transition: 0.1 * MS,
+        callbacks: 12,
+        called_back: 0.5 * MS,
+        fastest: Some("cranelift".to_owned()),
+        why_no_faster: Some("a function that may call back".to_owned()),
+        compiling: Some(0.22 * MS),
+        ..Import::default()
+    };
+    let text = Import {
+        name: "sqlite3.sqlite3_column_text".to_owned(),
+        library: step.library.clone(),
+        calls: 1234,
+        timed: 1234,
+        native: 1.0 * MS,
+        marshalling: 2.0 * MS,
+        transition: 0.01 * MS,
+        allocator: 0.4 * MS,
+        allocations: 1234,
+        copied: 1_234_567,
+        fastest: Some("direct".to_owned()),
+        compiling: Some(0.4 * MS),
+        ..Import::default()
+    };
+    let unused = Import { name: "sqlite3.sqlite3_errmsg".to_owned(), ..Import::default() };
+    let mut profile = Profile {
+        guest: "sqlite.wasm".to_owned(),
+        tier: "interpreter".to_owned(),
+        clock: "a planted clock".to_owned(),
+        wall: 1000.0 * MS,
+        error: 0.02 * MS,
+        every: 1,
+        phases: vec![
+            part("compiling the guest", 12.0 * MS),
+            part("linking and starting it", 2.0 * MS),
+            part("the guest", 9.24 * MS),
+        ],
+        imports: vec![step, text, unused],
+        profiling: 0.85 * MS,
+        running: Vec::new(),
+        costs: costs(),
+        verdict: Vec::new(),
+    };
+    profile.judge();
+    profile
+}
+
+#[test]
+fn the_report_is_as_it_was() {
+    let profile = planted();
+    assert!((profile.sum() - profile.wall).abs() <= profile.error, "the example adds up");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/profile/report.txt");
+    let first =
+        "Look for: columns in line, sums that add up, a verdict that the figures bear out.\n\n";
+    let report = format!("{first}{}", text::report(&profile));
+    if std::env::var_os("BLESS").is_some() {
+        fs::create_dir_all(path.parent().expect("a folder")).expect("it can be made");
+        fs::write(&path, &report).expect("it can be written");
+    }
+    let expected = fs::read_to_string(&path).expect("it was blessed");
+    assert_eq!(report, expected);
+}
+
+#[test]
+fn the_verdict_says_where_the_time_is_and_what_is_to_be_gained() {
+    let verdict = planted().verdict;
+    assert_eq!(
+        verdict,
+        [
+            "97 % of the time is inside libsqlite3",
+            "making the calls takes 0.4 %: a faster tier would save at most 0.4 %"
+        ]
+    );
+}
+
+#[test]
+fn calls_that_are_the_bottleneck_are_named() {
+    let mut profile = planted();
+    let name = "libm.so.6.cos".to_owned();
+    let (calls, native) = (10_000_000, 50.0 * MS);
+    let cos = Import { name, calls, native, marshalling: 300.0 * MS, ..Import::default() };
+    profile.imports = vec![Import { transition: 40.0 * MS, ..cos }];
+    profile.phases = vec![part("the guest", 610.0 * MS)];
+    profile.profiling = 0.0;
+    profile.judge();
+    assert_eq!(
+        profile.verdict,
+        [
+            "61 % of the time is in the guest's own code and what it does through WASI; 34 % of the time is in \
+             making calls",
+            "making the calls takes 34 %: a faster tier would save at most 31 %, 100 % of that in libm.so.6.cos \
+             (10,000,000 calls, 34.0 ns each beside what native code does)",
+        ]
+    );
+    // A call that costs no more than the least cannot be made faster.
+    profile.costs.floor = 34.0;
+    profile.judge();
+    assert!(profile.verdict[1].contains("would save 0 %"), "{:?}", profile.verdict);
+}
+
+#[test]
+fn bytes_are_named_when_they_are_what_is_slow() {
+    let mut profile = planted();
+    profile.imports[1].marshalling = 400.0 * MS;
+    profile.imports[1].copied = 1234 * 100_000;
+    profile.judge();
+    let last = profile.verdict.last().expect("there are sentences");
+    assert!(
+        last.starts_with("sqlite3.sqlite3_column_text moves 100,000 bytes a call"),
+        "{:?}",
+        profile.verdict
+    );
+}
+
+#[test]
+fn guests_that_call_nothing_or_were_interrupted_are_told_so() {
+    let mut profile = planted();
+    profile.running = vec![Running { name: "libc.so.6.sleep".to_owned(), time: Some(2e9) }];
+    profile.judge();
+    let last = profile.verdict.last().expect("there are sentences");
+    assert_eq!(
+        last,
+        "the guest was interrupted in a call of libc.so.6.sleep that had not returned since 2.00 s"
+    );
+    profile.running[0].time = None;
+    profile.imports.clear();
+    profile.judge();
+    let last = profile.verdict.last().expect("there are sentences");
+    assert_eq!(last, "no native function was called: there is nothing to make faster");
+    assert!(!text::report(&profile).contains("Imports"));
+}
+
+/// The stacks of a text, and their weights.
+fn stacks(text: &str) -> Vec<(Vec<&str>, f64)> {
+    text.lines()
+        .map(|line| {
+            let (stack, weight) = line.rsplit_once(' ').expect("a weight");
+            (stack.split(';').collect(), weight.parse().expect("a number"))
+        })
+        .collect()
+}
+
+#[test]
+fn stacks_add_up_and_hostile_names_stay_one_frame() {
+    let mut profile = planted();
+    let text = folded::folded(&profile);
+    let found = stacks(&text);
+    let sum: f64 = found.iter().map(|(_, weight)| weight).sum();
+    assert!((sum - profile.sum()).abs() < found.len() as f64, "{sum} of {}", profile.sum());
+    let native = found
+        .iter()
+        .find(|(stack, _)| stack[..] == ["sqlite.wasm", "sqlite3.sqlite3_step", "native"]);
+    assert_eq!(native.expect("it is there").1, 970.0 * MS);
+    let callback = found.iter().find(|(stack, _)| stack.last() == Some(&"callback"));
+    assert_eq!(callback.expect("it is there").0.len(), 4);
+    profile.guest = "a;b 1\nc".to_owned();
+    profile.imports[0].name = "x;y\u{1b}.z".to_owned();
+    let text = folded::folded(&profile);
+    for (stack, _) in stacks(&text) {
+        assert!(stack.len() <= 4 && !stack.iter().any(|frame| frame.contains('\u{1b}')), "{text}");
+    }
+}
+
+#[test]
+fn json_has_all_of_it() {
+    let profile = planted();
+    let json = serde_json::to_string(&profile).expect("it is plain data");
+    let value: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let number = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_f64);
+    assert_eq!(number("/wall"), Some(profile.wall));
+    assert_eq!(number("/imports/0/calls"), Some(20_000.0));
+    assert_eq!(number("/imports/1/copied"), Some(1_234_567.0));
+    assert_eq!(number("/costs/floor"), Some(3.0));
+    assert_eq!(value.pointer("/verdict").and_then(|one| one.as_array()).map(Vec::len), Some(2));
+}
+
+#[test]
+fn times_counts_and_parts_are_short() {
+    for (ns, said) in [
+        (0.0, "0 ns"),
+        (0.6, "0.6 ns"),
+        (12.34, "12.3 ns"),
+        (999.4, "999 ns"),
+        (999.6, "1.00 µs"),
+        (12_345.0, "12.3 µs"),
+        (999.6e3, "1.00 ms"),
+        (1.5e9, "1.50 s"),
+        (123e9, "123 s"),
+    ] {
+        assert_eq!(text::time(ns), said);
+    }
+    for (part, said) in [
+        (0.0, "0 %"),
+        (0.0004, "less than 0.1 %"),
+        (0.0123, "1.2 %"),
+        (0.0996, "10 %"),
+        (0.97, "97 %"),
+        (1.0, "100 %"),
+    ] {
+        assert_eq!(text::percent(part), said);
+    }
+    for (number, said) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        assert_eq!(text::count(number), said);
+    }
+}
