@@ -215,8 +215,9 @@ impl Options {
             page.line(format_args!("  {}{if_added}", one.interface));
             for (title, text) in [("grants", &one.grants), ("powers", &one.powers)] {
                 if let Some(text) = text {
-                    let inner = self.width.map(|width| width.saturating_sub(4));
-                    page.lines(4, &filled(&format!("{title}: {text}"), inner));
+                    // Paragraphs are long: where no terminal says how wide it is, it is as wide as many are.
+                    let inner = self.width.unwrap_or(100).saturating_sub(4);
+                    page.lines(4, &filled(&format!("{title}: {text}"), Some(inner)));
                 }
             }
         }

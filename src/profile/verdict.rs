@@ -10,10 +10,19 @@ struct Share {
 
 /// Calls that take less than this part of the time cannot be what is slow.
 const LITTLE: f64 = 0.05;
+/// A start that takes less than this part of the time need not be told apart.
+const SHORT: f64 = 0.1;
 
 /// The verdict: a sentence a line.
 pub(super) fn verdict(profile: &Profile) -> Vec<String> {
-    let net = profile.net().max(f64::MIN_POSITIVE);
+    // What happens before the guest runs has nothing to do with its calls: it is left out, and told if it is much.
+    let before = profile.phases.len().saturating_sub(1);
+    let start: f64 = profile.phases.iter().take(before).map(|phase| phase.time).sum();
+    let net = (profile.net() - start).max(f64::MIN_POSITIVE);
+    let of = match start / profile.net().max(f64::MIN_POSITIVE) > SHORT {
+        true => "the time after the start",
+        false => "the time",
+    };
     let mut shares = shares(profile);
     shares.sort_by(|a, b| b.time.total_cmp(&a.time));
     let mut said = Vec::new();
@@ -24,10 +33,17 @@ pub(super) fn verdict(profile: &Profile) -> Vec<String> {
             break;
         }
         covered += share.time;
-        parts.push(format!("{} of the time is {}", percent(share.time / net), share.place));
+        parts.push(format!("{} of {of} is {}", percent(share.time / net), share.place));
     }
     if !parts.is_empty() {
         said.push(parts.join("; "));
+    }
+    if start > net {
+        said.push(format!(
+            "starting the guest took longer than running it, {} and {}: `portcullis compile` does most of that ahead of time",
+            time(start),
+            time(net)
+        ));
     }
     if profile.imports.iter().all(|import| import.calls == 0) {
         said.push("no native function was called: there is nothing to make faster".to_owned());
@@ -103,12 +119,8 @@ fn shares(profile: &Profile) -> Vec<Share> {
     add("in making calls", sum(Import::calling));
     add("in guest functions that native code calls", sum(|import| import.called_back));
     add("in the guest's allocator", sum(|import| import.allocator));
-    let last = profile.phases.len().saturating_sub(1);
-    for (number, phase) in profile.phases.iter().enumerate() {
-        match number == last {
-            true => add("in the guest's own code and what it does through WASI", phase.time),
-            false => add(&format!("in {}", phase.name), phase.time),
-        }
+    if let Some(guest) = profile.phases.last() {
+        add("in the guest's own code and what it does through WASI", guest.time);
     }
     shares
 }

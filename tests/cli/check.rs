@@ -183,3 +183,21 @@ fn check_says_why_a_header_or_compiler_cannot_be_used() {
     run(command().arg("check").arg(folder.path().join("wrong.h")))
         .says(1, &["wrong.h:2:7", "did you mean `uint8_t`"]);
 }
+
+#[test]
+fn check_says_what_helps_and_a_missing_library_once() {
+    let interface = "#pragma portcullis library \"libno-such-one.so.9\"\n\
+        int one(int x);\nint two(int x);\nint three(int x);\nint four(int x);\nint five(int x);\n";
+    let bound = "#pragma portcullis library \"libc.so.6\"\n\
+        int puts(struct { const char *text; } s);\nint getpid(int x);\n";
+    let folder = folder(&[("missing.h", interface), ("own.h", bound)]);
+    let (out, _) = run(command().arg("check").arg(folder.path().join("missing.h"))).with(1);
+    let missing: Vec<&str> = out.lines().filter(|line| line.starts_with("missing:")).collect();
+    let [once] = &missing[..] else { panic!("{out}") };
+    assert!(once.starts_with("missing: `one`, `two`, `three`, `four` and 1 more: "), "{once}");
+    assert!(out.contains("symbols: libno-such-one.so.9: 5 functions missing"), "{out}");
+    let (out, _) = run(command().arg("check").arg(folder.path().join("own.h"))).with(0);
+    let mut lines = out.lines().skip_while(|line| !line.starts_with("refused:"));
+    assert!(lines.next().is_some_and(|line| line.contains("`puts`")), "{out}");
+    assert_eq!(lines.next(), Some("    help: pass a pointer to it"), "{out}");
+}

@@ -126,6 +126,8 @@ fn pages_have_drawings_of_registers_and_structs() {
         "checked, made an address",
         "at 12, bits 0..3",
         "const char *t",
+        "<p>The type of the function that the guest imports.</p>",
+        "<summary>as text</summary>",
     ] {
         assert!(page.contains(part), "{part} is not in:\n{page}");
     }

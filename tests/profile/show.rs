@@ -102,7 +102,7 @@ fn the_verdict_says_where_the_time_is_and_what_is_to_be_gained() {
     assert_eq!(
         verdict,
         [
-            "97 % of the time is inside libsqlite3",
+            "99 % of the time is inside libsqlite3",
             "making the calls takes 0.4 %: a faster tier would save at most 0.4 %"
         ]
     );
@@ -131,6 +131,23 @@ fn calls_that_are_the_bottleneck_are_named() {
     profile.costs.floor = 34.0;
     profile.judge();
     assert!(profile.verdict[1].contains("would save 0 %"), "{:?}", profile.verdict);
+}
+
+#[test]
+fn a_long_start_is_told_and_left_out() {
+    let mut profile = planted();
+    profile.phases[0].time = 5000.0 * MS;
+    profile.wall = 5988.0 * MS;
+    profile.judge();
+    assert_eq!(
+        profile.verdict,
+        [
+            "99 % of the time after the start is inside libsqlite3",
+            "starting the guest took longer than running it, 5.00 s and 985 ms: `portcullis compile` does most of that \
+             ahead of time",
+            "making the calls takes 0.4 %: a faster tier would save at most 0.4 %"
+        ]
+    );
 }
 
 #[test]
