@@ -173,6 +173,7 @@ impl Permissions {
     }
 
     /// The bridge that allows this and no more.
+    #[cfg(feature = "cranelift")]
     pub fn bridge(&self, engine: &Engine) -> Result<Bridge> {
         Ok(self.builder(engine)?.build()?)
     }
