@@ -199,5 +199,5 @@ fn check_says_what_helps_and_a_missing_library_once() {
     let (out, _) = run(command().arg("check").arg(folder.path().join("own.h"))).with(0);
     let mut lines = out.lines().skip_while(|line| !line.starts_with("refused:"));
     assert!(lines.next().is_some_and(|line| line.contains("`puts`")), "{out}");
-    assert_eq!(lines.next(), Some("    help: pass a pointer to it"), "{out}");
+    assert_eq!(lines.next(), Some("    help: pass a pointer to the struct"), "{out}");
 }
