@@ -86,6 +86,8 @@ pub struct Recorder {
     known: RefCell<HashMap<String, Import, FxBuildHasher>>,
     /// Calls that were timed, for whatever reason.
     timed: Cell<u64>,
+    /// How many it were when it was looked last whether that takes too long.
+    looked: Cell<u64>,
     random: Cell<u64>,
 }
 
@@ -131,8 +133,10 @@ pub enum GuestCode {
     Allocator,
 }
 
-/// How often it is looked whether timing takes too long.
+/// After so many calls that were timed it is looked whether timing takes too long.
 const LOOK: u64 = 1024;
+/// And after so many more, once only some are timed: what the last change has changed must show.
+const AGAIN: u64 = 256;
 
 impl Recorder {
     /// A recorder without imports.
@@ -156,6 +160,7 @@ impl Recorder {
             stack: RefCell::default(),
             known: RefCell::default(),
             timed: Cell::new(0),
+            looked: Cell::new(0),
             // Any number but 0 will do; runs can be repeated.
             random: Cell::new(0x9e37_79b9_7f4a_7c15),
         }
@@ -242,12 +247,18 @@ impl Recorder {
     /// Chooses when a call of that import is timed again.
     #[cold]
     fn next_gap(&self, account: &Account, mut every: u64) {
-        if let Sampling::Within { cost, part } = self.sampling {
+        if let Sampling::Within { cost, part } = self.sampling
+            && self.timed.get() - self.looked.get() >= AGAIN
+        {
+            self.looked.set(self.timed.get());
             let spent = self.timed.get().saturating_mul(cost).saturating_mul(part);
-            if spent > self.clock.now().saturating_sub(self.began) && every < 1 << 20 {
+            let passed = self.clock.now().saturating_sub(self.began);
+            if spent > passed && every < 1 << 20 {
                 every *= 2;
-                self.sums.every.set(every);
+            } else if spent.saturating_mul(4) < passed && every > 1 {
+                every /= 2;
             }
+            self.sums.every.set(every);
         }
         // Random, so that no rhythm of the guest's meets that of the samples; `every` on average.
         let mut x = self.random.get();
