@@ -32,6 +32,7 @@ mod assisted;
 #[cfg_attr(not(feature = "trampolines"), expect(dead_code, reason = "nothing is called directly"))]
 mod direct;
 mod profiled;
+pub(super) use direct::SeenMemory;
 
 /// See the module. What every call reads stands first and is not behind another pointer.
 pub(super) struct Bound {

@@ -6,9 +6,10 @@ use super::error::{LinkError, LinkProblem};
 use super::grants::{Candidate, Grants, Meaning, Refusal};
 use super::hot::Jobs;
 use super::library::Libraries;
-use super::link::{self, CallerOf, Link, Request};
+use super::link::{self, CallerOf, Link, Overload, Request};
 use super::link_cache::{Key, LinkCache};
 use super::memory::GuestMemory;
+use super::module_links::ModuleLinks;
 use super::module_view::ModuleView;
 use super::not_direct::NotDirect;
 use super::plans::{HandleNumbers, Plans};
@@ -77,6 +78,7 @@ pub(super) struct Shared {
     pub not_direct: OnceLock<Option<NotDirect>>,
     pub handle_numbers: HandleNumbers,
     pub links: LinkCache,
+    pub modules: ModuleLinks,
     /// Calls are recorded there.
     pub recording: Option<Recording>,
 }
@@ -99,12 +101,13 @@ impl Shared {
 }
 
 /// What an import of a module is to the bridge.
+#[derive(Clone, Debug)]
 pub(super) enum Resolved {
     /// A native function.
     Native(Arc<Link>),
     /// The guest's own `free`, which takes a 64-bit address if `wide`. `name` is what errors call
     /// the import.
-    GuestFree { wide: bool, name: String },
+    GuestFree { wide: bool, name: Arc<str> },
     /// Native code is done with a callback.
     ReleaseCallback,
     /// `errno` of the last call that kept it, in the host's or in WASI's numbering.
@@ -216,23 +219,25 @@ impl Shared {
         let ExternType::Func(ty) = import.ty() else { return Ok(None) };
         let (module, name) = (import.module(), import.name());
         let wanted = Wanted { module, name, ty: &ty, caller };
-        let resolved = self.resolve_function(view, wanted).and_then(|found| {
-            if let Some(Resolved::Native(link)) = &found {
-                self.ask(module, link)?;
-            }
-            Ok(found)
-        });
-        resolved.map(|found| Some((found?, ty))).map_err(|problem| {
-            let (module, name) = (module.to_owned(), name.to_owned());
-            let error = LinkError { module, name, problem };
-            tracing::debug!(%error, "an import cannot be linked");
-            Box::new(error)
-        })
+        let resolved = self.resolve_function(view, wanted);
+        let resolved = resolved.map_err(|problem| not_linked(import, problem))?;
+        let Some(resolved) = resolved else { return Ok(None) };
+        self.ask(import, &resolved)?;
+        Ok(Some((resolved, ty)))
     }
 
-    /// Asks the embedder.
-    fn ask(&self, module: &str, link: &Link) -> Result<(), LinkProblem> {
-        link.overloads.iter().try_for_each(|overload| self.rules.ask(&overload.linking(module)))
+    /// Asks the embedder whether an import may be linked.
+    pub(super) fn ask(
+        &self,
+        import: &ImportType<'_>,
+        resolved: &Resolved,
+    ) -> Result<(), Box<LinkError>> {
+        let Resolved::Native(link) = resolved else { return Ok(()) };
+        if !self.rules.ask_when_linked() {
+            return Ok(());
+        }
+        let ask = |overload: &Arc<Overload>| self.rules.ask(&overload.linking(import.module()));
+        link.overloads.iter().try_for_each(ask).map_err(|problem| not_linked(import, problem))
     }
 
     /// Why an import that nobody has is refused.
@@ -326,7 +331,7 @@ impl Shared {
             Some(Linked::GuestFree(prototype)) => {
                 check_free(view, request, &prototype)?;
                 let wide = request.model == DataModel::Lp64;
-                let name = format!("{module}.{}", prototype.name);
+                let name = format!("{module}.{}", prototype.name).into();
                 Ok(Some(Resolved::GuestFree { wide, name }))
             }
             None => Ok(None),
@@ -360,6 +365,13 @@ impl Shared {
             Err(Refusal::Problem(problem)) => Err(problem),
         }
     }
+}
+
+fn not_linked(import: &ImportType<'_>, problem: LinkProblem) -> Box<LinkError> {
+    let (module, name) = (import.module().to_owned(), import.name().to_owned());
+    let error = LinkError { module, name, problem };
+    tracing::debug!(%error, "an import cannot be linked");
+    Box::new(error)
 }
 
 enum Linked {

@@ -359,6 +359,7 @@ impl BridgeBuilder {
             handle_numbers: Default::default(),
             links: Default::default(),
             recording,
+            modules: Default::default(),
         };
         Ok(Bridge { shared: Arc::new(shared) })
     }

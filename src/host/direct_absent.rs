@@ -1,5 +1,6 @@
 //! No direct calls: the crate was built without the feature `trampolines`.
 use super::bound::Bound;
+pub(super) use super::bound::SeenMemory;
 use super::not_direct::NotDirect;
 use std::sync::Arc;
 use wasmtime::{AsContextMut, Engine, Func, FuncType};
@@ -9,7 +10,11 @@ use wasmtime::{AsContextMut, Engine, Func, FuncType};
 pub(super) enum Import {}
 
 impl Import {
-    pub(super) fn settle(&self, _: impl AsContextMut) {
+    pub(super) fn settle(&self, _: impl AsContextMut, _: &mut SeenMemory) {
+        match *self {}
+    }
+
+    pub(super) fn open_gate(&self) {
         match *self {}
     }
 }
@@ -47,6 +52,7 @@ pub(super) unsafe fn make<T: 'static>(
     _: &mut impl AsContextMut<Data = T>,
     _: FuncType,
     _: Bound,
+    _: (*const std::ffi::c_void, bool),
 ) -> (Func, Arc<Import>) {
     unreachable!("nothing has a direct trampoline")
 }

@@ -9,13 +9,15 @@ use super::errno::wasi_errno;
 use super::error::StoreError;
 use super::instance::{InstanceState, MadeBy};
 use super::link::{CallerOf, Link};
+use super::module_links::{Import, Imports};
 use super::module_view::ModuleView;
 use super::natives::{Natives, Owner};
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Weak};
 use wasmtime::{
-    AsContextMut, Caller, Engine, Extern, Func, FuncType, Instance, Linker, Memory, Module, ValRaw,
+    AsContextMut, Caller, Engine, Extern, Func, FuncType, ImportType, Instance, Linker, Module,
+    StoreContextMut, ValRaw,
 };
 
 /// Imports for one instance, made by [`Bridge::prepare`].
@@ -78,30 +80,13 @@ impl Bridge {
         }
         let owner = Owner::of(store.data()).ok_or(StoreError::NoData)?;
         let view = ModuleView::new(module);
-        // Everything is resolved before anything is made.
-        let mut slots = Vec::with_capacity(module.imports().len());
-        for import in module.imports() {
-            slots.push(
-                match self
-                    .shared
-                    .resolve(&view, &import, CallerOf::Instance)
-                    .map_err(|error| *error)?
-                {
-                    Some((resolved, ty)) => Slot::Ours(resolved, ty),
-                    None => match linker.try_get_by_import(&mut store, &import)? {
-                        Some(theirs) => Slot::Theirs(theirs),
-                        None => return Err(self.shared.unknown(&import).into()),
-                    },
-                },
-            );
-        }
-        if !slots.iter().any(|slot| matches!(slot, Slot::Ours(..))) {
-            let theirs = slots.into_iter().filter_map(Slot::theirs);
-            let imports = theirs.collect();
+        let Slots { imports: known, theirs } = self.slots(&mut store, linker, &view)?;
+        if !known.has_ours() {
+            let imports = theirs.into_iter().flatten().collect();
             return Ok(Prepared { imports, owner, instance: None, direct: Vec::new() });
         }
-        let known = natives(store.data_mut()).find(owner, &self.shared);
-        let state = known.unwrap_or_else(|| {
+        let state = natives(store.data_mut()).find(owner, &self.shared);
+        let state = state.unwrap_or_else(|| {
             let state = Arc::new(self.shared.new_store());
             natives(store.data_mut()).remember(owner, &self.shared, &state);
             state
@@ -110,63 +95,103 @@ impl Bridge {
             let (allocator, table) = (view.allocator().clone(), view.table().map_err(Arc::from));
             InstanceState::new(number, state, allocator, table, MadeBy::Instantiate)
         });
-        let imported: Vec<Option<Memory>> = slots.iter().map(Slot::memory).collect();
-        let memory = |link: &Link| match view.memory(link.memory.as_deref()) {
-            Ok(memory) => MemorySource::of(memory, |at| *imported.get(at)?),
-            Err(_) => MemorySource::NONE,
+        let imported = |at: usize| match theirs.get(at)? {
+            Some(Extern::Memory(memory)) => Some(*memory),
+            Some(_) | None => None,
+        };
+        let source = |name: Option<&str>| {
+            view.memory(name)
+                .map_or(MemorySource::NONE, |memory| MemorySource::of(memory, imported))
+        };
+        let usual = source(None);
+        let memory = |link: &Link| match &link.memory {
+            _ if !link.needs_memory => MemorySource::NONE,
+            None => usual.clone(),
+            named => source(named.as_deref()),
         };
         let mut direct = Vec::new();
-        let imports = slots.into_iter().map(|slot| match slot {
-            Slot::Theirs(theirs) => theirs,
-            Slot::Ours(resolved, ty) => {
-                make(&mut store, &instance, resolved, ty, memory, &mut direct).into()
-            }
-        });
-        let imports = imports.collect();
+        let (mut imports, mut theirs) = (Vec::with_capacity(known.len()), theirs.iter().flatten());
+        for import in known.iter() {
+            imports.push(match import.ours() {
+                Some((resolved, ty)) => {
+                    make(&mut store, &instance, resolved, ty, memory, &mut direct).into()
+                }
+                None => theirs.next().expect("all were found").clone(),
+            });
+        }
         Ok(Prepared { imports, owner, instance: Some(Arc::downgrade(&instance)), direct })
     }
+
+    /// What each import of a module is. Everything is resolved before anything is made.
+    fn slots<T: 'static>(
+        &self,
+        store: &mut StoreContextMut<'_, T>,
+        linker: &Linker<T>,
+        view: &ModuleView<'_>,
+    ) -> wasmtime::Result<Slots> {
+        let shared = &self.shared;
+        let mut find = |import: &ImportType<'_>| {
+            let found = linker.try_get_by_import(&mut *store, import)?;
+            found.ok_or_else(|| wasmtime::Error::from(shared.unknown(import)))
+        };
+        let all = view.module.imports();
+        let mut theirs = Vec::new();
+        if let Some(imports) = shared.modules.get(view) {
+            if shared.rules.ask_when_linked() || !imports.are_all_ours() {
+                theirs.reserve(all.len());
+                for (import, known) in all.zip(imports.iter()) {
+                    theirs.push(match known.ours() {
+                        Some((resolved, _)) => {
+                            shared.ask(&import, resolved).map_err(|error| *error)?;
+                            None
+                        }
+                        None => Some(find(&import)?),
+                    });
+                }
+            }
+            return Ok(Slots { imports, theirs });
+        }
+        let mut imports = Vec::with_capacity(all.len());
+        for import in all {
+            let resolved = shared.resolve(view, &import, CallerOf::Instance);
+            let resolved = resolved.map_err(|error| *error)?;
+            theirs.push(if resolved.is_some() { None } else { Some(find(&import)?) });
+            imports.push(Import::new(&import, resolved));
+        }
+        let imports = Arc::new(Imports::new(imports, view));
+        shared.modules.insert(view.module, &imports);
+        Ok(Slots { imports, theirs })
+    }
 }
 
-/// One import.
-enum Slot {
-    Ours(Resolved, FuncType),
-    Theirs(Extern),
-}
-
-impl Slot {
-    fn theirs(self) -> Option<Extern> {
-        match self {
-            Slot::Ours(..) => None,
-            Slot::Theirs(theirs) => Some(theirs),
-        }
-    }
-
-    fn memory(&self) -> Option<Memory> {
-        match self {
-            Slot::Theirs(Extern::Memory(memory)) => Some(*memory),
-            Slot::Theirs(_) | Slot::Ours(..) => None,
-        }
-    }
+/// What the imports of an instance are.
+struct Slots {
+    imports: Arc<Imports>,
+    /// Those that the linker has, at their places; empty where there are none.
+    theirs: Vec<Option<Extern>>,
 }
 
 /// The host function of an import.
 fn make<T: 'static>(
     store: &mut impl AsContextMut<Data = T>,
     instance: &Arc<InstanceState>,
-    resolved: Resolved,
-    ty: FuncType,
+    resolved: &Resolved,
+    ty: &FuncType,
     memory: impl Fn(&Link) -> MemorySource,
     direct: &mut Vec<Weak<direct::Import>>,
 ) -> Func {
     let instance = Arc::clone(instance);
     match resolved {
         Resolved::Native(link) => {
-            let memory = if link.needs_memory { memory(&link) } else { MemorySource::NONE };
+            let ty = ty.clone();
             let has_terms = link.has_terms;
-            let bound = Bound::new(link, instance, memory);
-            if bound.direct().is_some() {
+            let bound = Bound::new(Arc::clone(link), instance, memory(link));
+            if let Some(entry) = bound.direct() {
                 // SAFETY: the link's lowering is the import's type.
-                let (function, import) = unsafe { direct::make(store, ty, bound) };
+                let (function, import) = unsafe { direct::make(store, ty, bound, entry) };
+                if direct.is_empty() {
+                    import.open_gate();
+                }
                 direct.push(Arc::downgrade(&import));
                 return function;
             }
@@ -242,6 +267,7 @@ fn make<T: 'static>(
             }
         }
         Resolved::GuestFree { wide, name } => {
+            let (wide, name) = (*wide, Arc::clone(name));
             let free = move |caller: Caller<'_, T>, address: u64| {
                 guest_free(&instance, caller, &name, address)
             };
@@ -257,7 +283,10 @@ fn make<T: 'static>(
                 release_callback(&instance, &mut caller, index.into())
             })
         }
-        Resolved::Errno { wasi } => Func::wrap(store, move || -> i32 { errno(&instance, wasi) }),
+        Resolved::Errno { wasi } => {
+            let wasi = *wasi;
+            Func::wrap(store, move || -> i32 { errno(&instance, wasi) })
+        }
     }
 }
 
@@ -312,8 +341,9 @@ impl Prepared {
         }
         if let Some(instance) = self.instance.as_ref().and_then(Weak::upgrade) {
             instance.settle(made.as_ref().ok().copied());
+            let mut seen = direct::SeenMemory::default();
             for import in self.direct.iter().filter_map(Weak::upgrade) {
-                import.settle(&mut store);
+                import.settle(&mut store, &mut seen);
             }
         }
         made

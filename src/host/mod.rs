@@ -41,6 +41,7 @@ mod link;
 mod link_cache;
 mod linker;
 mod memory;
+mod module_links;
 mod module_view;
 mod natives;
 mod not_direct;

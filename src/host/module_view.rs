@@ -4,7 +4,7 @@ use super::export::Export;
 use super::memory::{GuestMemory, memory_of};
 use crate::plan::layout::DataModel;
 use crate::signature::{Prototype, Scope, parse_prototype};
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 use wasmtime::{ExternType, Module};
 
@@ -14,19 +14,31 @@ pub(super) struct ModuleView<'m> {
     /// Its usual memory.
     memory: Result<GuestMemory, String>,
     allocator: OnceCell<AllocatorExports>,
+    /// Those that interfaces name, as far as somebody has asked.
+    named: RefCell<Vec<(Box<str>, Result<GuestMemory, String>)>>,
 }
 
 impl<'m> ModuleView<'m> {
     pub(super) fn new(module: &'m Module) -> ModuleView<'m> {
-        ModuleView { module, memory: memory_of(module, None), allocator: OnceCell::new() }
+        let memory = memory_of(module, None);
+        ModuleView { module, memory, allocator: OnceCell::new(), named: RefCell::default() }
     }
 
     /// The memory that pointers point into, for an interface that may name one.
     pub(super) fn memory(&self, named: Option<&str>) -> Result<GuestMemory, String> {
-        match named {
-            None => self.memory.clone(),
-            Some(_) => memory_of(self.module, named),
+        let Some(name) = named else { return self.memory.clone() };
+        let mut known = self.named.borrow_mut();
+        if let Some((_, found)) = known.iter().find(|(known, _)| **known == *name) {
+            return found.clone();
         }
+        let found = memory_of(self.module, named);
+        known.push((name.into(), found.clone()));
+        found
+    }
+
+    /// The names by which [`ModuleView::memory`] was asked for memories.
+    pub(super) fn asked(&self) -> Vec<Box<str>> {
+        self.named.borrow().iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// The allocator of its usual memory.

@@ -139,6 +139,11 @@ impl Rules {
         found.is_some()
     }
 
+    /// Whether somebody may say that an import is not to be linked.
+    pub(super) fn ask_when_linked(&self) -> bool {
+        !self.on_link.is_empty() || !self.revocable.is_empty()
+    }
+
     /// Asks whether an import may be linked.
     pub(super) fn ask(&self, linking: &Linking<'_>) -> Result<(), LinkProblem> {
         if let Some((_, revoked)) =

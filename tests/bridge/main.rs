@@ -2,6 +2,7 @@
 //!
 //! Most tests call functions of the mock library in `mock`, whose addresses are supplied through
 //! `BridgeBuilder::symbol`; the rest call libm.
+mod again;
 mod allocator;
 mod data;
 mod grants;

@@ -1,5 +1,7 @@
 //! The tests of `tests/bridge` once more, with direct calls of every function that can have them.
 #![cfg(feature = "cranelift")]
+#[path = "../bridge/again.rs"]
+mod again;
 #[path = "../bridge/allocator.rs"]
 mod allocator;
 #[path = "../bridge/data.rs"]

@@ -12,6 +12,13 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use wasmtime::{AsContextMut, Caller, Extern, Memory};
 
+/// Where the memories of an instance were found that has just started: most often its imports share one.
+#[derive(Default)]
+pub(in crate::host) struct SeenMemory {
+    /// By the name that the interface has for it.
+    by_name: Option<(Option<Arc<str>>, Memory, *mut u8, u64)>,
+}
+
 impl Bound {
     /// Where guests enter the direct trampoline, and whether it may want to be resumed; `None` without one.
     pub(in crate::host) fn direct(&self) -> Option<(*const c_void, bool)> {
@@ -23,8 +30,8 @@ impl Bound {
             Runner::Direct(code) => Some((code.start(), code.resumes())),
             Runner::Hot(hot) if hot.may_be_direct() => match hot.direct() {
                 Some(code) => Some((code.start(), code.resumes())),
-                // Nobody knows yet; a door too many does no harm.
-                None => Some((hot.stub()?, true)),
+                // Nobody knows yet: the door is made when there is code.
+                None => Some((hot.stub()?, false)),
             },
             Runner::Hot(_) | Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) => {
                 None
@@ -79,22 +86,33 @@ impl Bound {
     }
 
     /// The instance has started: looks where its memory is, if it is needed.
-    pub(in crate::host) fn look_for_memory(&self, mut store: impl AsContextMut) {
+    pub(in crate::host) fn look_for_memory(
+        &self,
+        mut store: impl AsContextMut,
+        seen: &mut SeenMemory,
+    ) {
         if !self.needs_memory || !self.instance.is_ready() {
             return;
         }
-        let found = match &self.memory.origin {
-            Origin::None => None,
-            Origin::Known(memory) => Some(*memory),
-            Origin::Export(export) => {
-                self.instance.ready_export(&mut store, export).and_then(Extern::into_memory)
+        let (memory, base, len) = match &seen.by_name {
+            Some((name, memory, base, len)) if *name == self.link.memory => (*memory, *base, *len),
+            _ => {
+                let found = match &self.memory.origin {
+                    Origin::None => None,
+                    Origin::Known(memory) => Some(*memory),
+                    Origin::Export(export) => {
+                        self.instance.ready_export(&mut store, export).and_then(Extern::into_memory)
+                    }
+                };
+                let Some(memory) = found else { return };
+                let (base, len) = (memory.data_ptr(&store), memory.data_size(&store) as u64);
+                seen.by_name = Some((self.link.memory.clone(), memory, base, len));
+                (memory, base, len)
             }
         };
-        if let Some(memory) = found {
-            let memory: Memory = *self.known_memory.get_or_init(|| memory);
-            self.binding.memory_base.set(memory.data_ptr(&store));
-            self.binding.memory_len.set(memory.data_size(&store) as u64);
-        }
+        self.known_memory.get_or_init(|| memory);
+        self.binding.memory_base.set(base);
+        self.binding.memory_len.set(len);
     }
 
     /// Does the work after a call that a direct trampoline has made.

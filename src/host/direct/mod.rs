@@ -17,6 +17,7 @@
 //!   call which is made anew is never taken for one that is half done.
 #![expect(unsafe_code, reason = "makes functions of wasmtime by hand")]
 use super::bound::Bound;
+pub(super) use super::bound::SeenMemory;
 use super::gates;
 use super::hot::{Hot, HotCode};
 use crate::cranelift_backend::direct::{Context, FuncRef, first_entry, host_entry};
@@ -24,6 +25,7 @@ use crate::plan::binding::Gate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::{Cell, OnceCell};
+use std::ffi::c_void;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
@@ -78,19 +80,25 @@ unsafe impl Sync for Import {}
 /// A context with a frame behind it, at an address of its own.
 struct Place {
     start: NonNull<Context>,
+    /// What was allocated: it begins at most [`Context::ALIGN`] before the context. Allocators take much longer for
+    /// memory that is aligned to more than they align all of it to.
+    memory: NonNull<u8>,
     layout: Layout,
 }
 
 impl Place {
     fn new(context: Context, frame: usize) -> Place {
-        let layout = Layout::from_size_align(Context::FRAME + frame, Context::ALIGN);
-        let layout = layout.expect("frames are small");
+        let size = Context::FRAME + frame + Context::ALIGN;
+        let layout = Layout::from_size_align(size, align_of::<u128>()).expect("frames are small");
         // SAFETY: the layout has a size.
-        let start = unsafe { alloc_zeroed(layout) }.cast::<Context>();
-        let Some(start) = NonNull::new(start) else { handle_alloc_error(layout) };
-        // SAFETY: just allocated, large and aligned enough.
+        let memory = unsafe { alloc_zeroed(layout) };
+        let Some(memory) = NonNull::new(memory) else { handle_alloc_error(layout) };
+        let to_start = memory.as_ptr().align_offset(Context::ALIGN);
+        // SAFETY: an offset of bytes to a multiple of `ALIGN` is less than that, which is inside the allocation.
+        let start = unsafe { memory.byte_add(to_start) }.cast::<Context>();
+        // SAFETY: it is aligned, and so much was allocated behind it: `size` without `ALIGN`.
         unsafe { start.write(context) };
-        Place { start, layout }
+        Place { start, memory, layout }
     }
 
     fn context(&self) -> &Context {
@@ -107,7 +115,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         // SAFETY: allocated in `new`; a context has nothing to drop.
-        unsafe { dealloc(self.start.as_ptr().cast(), self.layout) };
+        unsafe { dealloc(self.memory.as_ptr(), self.layout) };
     }
 }
 
@@ -133,13 +141,13 @@ impl Import {
     /// # Safety
     /// As [`Bound::call`].
     unsafe fn redo<T: 'static>(
-        &self,
-        caller: Caller<'_, T>,
+        self: &Arc<Self>,
+        mut caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         let hot = self.bound.hot();
         if let Some(hot) = hot {
-            self.look_for_code(hot);
+            self.look_for_code(hot, &mut caller);
         }
         let called = match hot {
             // SAFETY: the caller's promise; it is what runs the only overload.
@@ -177,17 +185,48 @@ impl Import {
     }
 
     /// The next call goes to the trampoline, if there is one. It lives as long as the overload.
-    fn look_for_code(&self, hot: &Hot) {
+    #[inline]
+    fn look_for_code<T: 'static>(self: &Arc<Self>, hot: &Hot, caller: &mut Caller<'_, T>) {
         let entry = &self.context.context().entry;
         if let Some(Ok(HotCode::Direct(code))) = hot.code()
-            && entry.replace(code.start()) != code.start()
+            && entry.get() != code.start()
         {
+            if code.resumes() {
+                self.make_resume(caller);
+            }
+            entry.set(code.start());
             tracing::debug!(symbol = %hot.symbol(), "calls of an import are direct from now on");
         }
     }
 
+    /// Makes the door behind the call, where trampolines find it.
+    #[cold]
+    #[inline(never)]
+    fn make_resume<T: 'static>(self: &Arc<Self>, store: &mut impl AsContextMut<Data = T>) {
+        let context = self.context.context();
+        let redo = context.redo.get().cast_mut().cast();
+        // SAFETY: wasmtime's own words of a function of this store, which lives as long as the store.
+        let redo =
+            unsafe { Func::from_raw(&mut *store, redo) }.expect("it is there before any call");
+        let ty = redo.ty(&*store);
+        let owned = Arc::clone(self);
+        // SAFETY: the type is that of `redo`, whose arguments those of the call are; nobody but the trampoline
+        // has its address. wasmtime fills its words as those of `redo`: at once where the module that imports it is
+        // known to the store, else when it is, which is before that module's code runs.
+        let resume = unsafe {
+            Func::new_unchecked(
+                &mut *store,
+                ty,
+                move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
+                    owned.resume(&mut caller, slots)
+                },
+            )
+        };
+        context.resume.set(resume.to_raw(store).cast_const().cast());
+    }
+
     /// Lets calls on this thread's stack pass.
-    fn open_gate(&self) {
+    pub(super) fn open_gate(&self) {
         let block = self.bound.block();
         gates::open(&block.strays, block.limits.stack_reserve, self.wasm_stack);
     }
@@ -203,8 +242,8 @@ impl Import {
     }
 
     /// The instance has started: looks where its memory is.
-    pub(super) fn settle(&self, store: impl AsContextMut) {
-        self.bound.look_for_memory(store);
+    pub(super) fn settle(&self, store: impl AsContextMut, seen: &mut SeenMemory) {
+        self.bound.look_for_memory(store, seen);
         self.learn_memory();
     }
 }
@@ -213,23 +252,23 @@ impl Import {
 /// started.
 ///
 /// # Safety
-/// The link of `bound` has been lowered for a function of that type, and has a direct trampoline.
+/// The link of `bound` has been lowered for a function of that type; `entry` is what [`Bound::direct`] has just said
+/// of it.
 pub(super) unsafe fn make<T: 'static>(
     store: &mut impl AsContextMut<Data = T>,
     ty: FuncType,
     bound: Bound,
+    (entry, resumes): (*const c_void, bool),
 ) -> (Func, Arc<Import>) {
-    let (entry, resumes) = bound.direct().expect("the caller has seen that it has one");
     let wasm_stack = store.as_context().engine().get_max_wasm_stack();
     let import = Arc::new(Import::new(bound, wasm_stack));
-    import.open_gate();
     let context = import.context.context();
     let owned = Arc::clone(&import);
     // SAFETY: the caller's promise: these are the values that `Bound::call` expects.
     let redo = unsafe {
         Func::new_unchecked(
             &mut *store,
-            ty.clone(),
+            ty,
             move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
                 owned.redo(caller, slots)
             },
@@ -238,18 +277,7 @@ pub(super) unsafe fn make<T: 'static>(
     let redo: *const FuncRef = redo.to_raw(&mut *store).cast_const().cast();
     context.redo.set(redo);
     if resumes {
-        let owned = Arc::clone(&import);
-        // SAFETY: as above; nobody but the trampoline has its address.
-        let resume = unsafe {
-            Func::new_unchecked(
-                &mut *store,
-                ty,
-                move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                    owned.resume(&mut caller, slots)
-                },
-            )
-        };
-        context.resume.set(resume.to_raw(&mut *store).cast_const().cast());
+        import.make_resume(store);
     }
     // SAFETY: wasmtime's own words of a function of this store, laid out as `facts` has found.
     let type_index = unsafe { (*redo).type_index };
