@@ -96,6 +96,16 @@ fn entries_of_closures() {
     assert!(count >= 5, "only {count} cases");
 }
 
+/// The same, as processors get to see it.
+#[test]
+fn machine_code_of_closures() {
+    let count = listings_of("machine_code_callback", false, |plan| {
+        let Listing { assembly, .. } = portable_listing(&plan.callbacks[0].plan, false)?;
+        Ok(Listing { clif: assembly.trim_end().to_owned(), assembly: String::new() })
+    });
+    assert!(count >= 2, "only {count} cases");
+}
+
 /// Calls on plain C values: the `ffi` API's.
 #[test]
 fn calls_without_a_guest() {

@@ -29,6 +29,14 @@ pub(super) struct MadeDirect {
     pub resumes: bool,
 }
 
+/// The code of the entry of closures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MadeCallback {
+    pub machine: Machine,
+    /// So many integer registers have C's arguments.
+    pub integers: u8,
+}
+
 /// Eight bytes that depend on the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Patch {

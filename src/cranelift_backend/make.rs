@@ -1,9 +1,9 @@
-//! Code for plans, in both ways of entering it.
+//! Code for plans: in both ways of entering it, and of those of callbacks.
 use super::Unsupported;
 use super::compile::compiler;
 use super::jump::{Jump, jump};
-use super::lower::Way;
-use super::machine::{Machine, MadeDirect};
+use super::lower::{Lowered, Way};
+use super::machine::{Machine, MadeCallback, MadeDirect};
 use crate::plan::Plan;
 
 /// What an ordinary host function enters.
@@ -26,6 +26,17 @@ pub(super) fn direct(plan: &Plan) -> Result<MadeDirect, Unsupported> {
     }
     let (machine, resumes) = compiler.compile(plan, Way::Direct)?;
     Ok(MadeDirect { machine, resumes })
+}
+
+/// What native code enters when it calls closures whose calls that plan describes.
+///
+/// # Errors
+/// Why the interpreter makes all of them.
+pub(super) fn callback(plan: &Plan) -> Result<MadeCallback, Unsupported> {
+    let compiler = compiler()?;
+    let Lowered { function, notes, signature, .. } = compiler.lower(plan, Way::Array)?;
+    let machine = compiler.finish(function, &notes.outside)?;
+    Ok(MadeCallback { machine, integers: signature.integers.saturating_sub(1) })
 }
 
 /// What code may need of the processor, as Cranelift calls it.

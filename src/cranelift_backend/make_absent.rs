@@ -1,6 +1,6 @@
 //! No code is made: the crate was built without the feature `cranelift`.
 use super::Unsupported;
-use super::machine::{Machine, MadeDirect};
+use super::machine::{Machine, MadeCallback, MadeDirect};
 use crate::plan::Plan;
 
 /// # Errors
@@ -12,6 +12,12 @@ pub(super) fn array(_: &Plan) -> Result<Machine, Unsupported> {
 /// # Errors
 /// Always.
 pub(super) fn direct(_: &Plan) -> Result<MadeDirect, Unsupported> {
+    Err(Unsupported::NoCompiler)
+}
+
+/// # Errors
+/// Always.
+pub(super) fn callback(_: &Plan) -> Result<MadeCallback, Unsupported> {
     Err(Unsupported::NoCompiler)
 }
 

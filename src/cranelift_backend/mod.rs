@@ -25,7 +25,6 @@ use code_memory::Code;
 use machine::Machine;
 use std::mem::transmute;
 
-#[cfg_attr(not(feature = "cranelift"), path = "callback_absent.rs")]
 pub mod callback;
 mod code_memory;
 #[cfg(feature = "cranelift")]

@@ -3,9 +3,9 @@ use super::Unsupported;
 use super::compile::{Compiler, compiler};
 use super::jump::{Jump, jump};
 use super::lower::{NAMES, Notes, Way};
-use crate::plan::Plan;
 use crate::plan::abi::Abi;
 use crate::plan::disassemble::describe_op;
+use crate::plan::{Kind, Plan};
 use cranelift_codegen::entity::SecondaryMap;
 use cranelift_codegen::ir::{Block, Function, Inst, Value};
 use cranelift_codegen::write::{FuncWriter, PlainWriter, decorate_function};
@@ -67,7 +67,11 @@ fn listing_by(compiler: &Compiler, plan: &Plan, way: Way) -> Result<Listing, Uns
     let mut writer = Commented { plan, notes: &lowered.notes };
     // Writing to a string does not fail.
     let _ = decorate_function(&mut writer, &mut clif, &lowered.function);
-    let mut assembly = compiler.assembly(lowered.function)?;
+    let head = match plan.kind {
+        Kind::Callback => closure_to_argument(lowered.signature.integers),
+        Kind::Import | Kind::Call | Kind::Closure => String::new(),
+    };
+    let mut assembly = head + &compiler.assembly(lowered.function)?;
     for (number, what) in lowered.notes.outside.iter().enumerate().rev() {
         let name = format!("%{}", what.name());
         for known_as in [format!("u{NAMES}:{number}"), format!("userextname{number}")] {
@@ -76,6 +80,13 @@ fn listing_by(compiler: &Compiler, plan: &Plan, way: Way) -> Result<Listing, Uns
         assembly = assembly.replace(&format!("userextname{number}"), &name);
     }
     Ok(Listing { clif, assembly })
+}
+
+/// What stands in front of an entry of closures, which a stub has jumped to.
+fn closure_to_argument(integers: u8) -> String {
+    let names = ["rdi", "rsi", "rdx", "rcx", "r8", "r9"];
+    let last = integers.checked_sub(1).and_then(|last| names.get(usize::from(last)));
+    last.map_or_else(String::new, |last| format!("  endbr64\n  movq %r11, %{last}\n"))
 }
 
 struct Commented<'a> {

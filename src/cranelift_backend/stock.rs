@@ -7,14 +7,16 @@
 //!
 //! Bytes of a stock are code. Who hands them in vouches for them; what is checked here is that they fit
 //! this program and this processor.
+use super::callback::Typed;
 use super::direct::{Context, Direct, FuncRef, stack_limit, store_context};
-use super::machine::{Machine, MadeDirect};
+use super::machine::{Machine, MadeCallback, MadeDirect};
 use super::{Trampoline, Unsupported, identity, make};
 use crate::plan::Plan;
 use crate::plan::binding::{Binding, Gate, StoreBlock};
 use crate::plan::frame::{CallRecord, FrameHead, GuestSlot};
 use crate::plan::handles::Entry as HandleEntry;
 use crate::plan::handles::HandleType;
+use crate::plan::interpret::callback::Words;
 use crate::plan::op::Fate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +36,8 @@ struct Code {
     array: BTreeMap<Box<str>, Machine>,
     /// What guests enter by themselves.
     direct: BTreeMap<Box<str>, MadeDirect>,
+    /// What native code enters when it calls closures.
+    callbacks: BTreeMap<Box<str>, MadeCallback>,
 }
 
 /// A stock as it is written.
@@ -129,6 +133,11 @@ fn layout() -> Vec<u64> {
         stack_limit(),
         offset_of!(FuncRef, wasm_call),
         offset_of!(FuncRef, vmctx),
+        Words::ENTER,
+        Words::BACK,
+        Words::MEMORY_BASE,
+        Words::MEMORY_LEN,
+        Words::COOKIES,
     ];
     words.map(|word| word as u64).to_vec()
 }
@@ -140,10 +149,10 @@ impl Stock {
         Stock::default()
     }
 
-    /// How many trampolines it has, in both ways of entering them.
+    /// How many pieces of code it has: trampolines, in both ways of entering them, and entries of closures.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.code.array.len() + self.code.direct.len()
+        self.code.array.len() + self.code.direct.len() + self.code.callbacks.len()
     }
 
     /// Whether it has none.
@@ -180,8 +189,20 @@ impl Stock {
         Ok(())
     }
 
+    /// Likewise, the entry of closures whose calls that plan describes.
+    ///
+    /// # Errors
+    /// Why the interpreter makes all of them.
+    pub fn add_callback(&mut self, plan: &Plan) -> Result<(), Unsupported> {
+        if let Entry::Vacant(place) = self.code.callbacks.entry(direct_words(plan)) {
+            place.insert(make::callback(plan)?);
+        }
+        Ok(())
+    }
+
     /// Everything of another one too.
     pub fn extend(&mut self, other: Stock) {
+        self.code.callbacks.extend(other.code.callbacks);
         self.code.array.extend(other.code.array);
         self.code.direct.extend(other.code.direct);
     }
@@ -209,6 +230,18 @@ impl Stock {
         }
         let Some(made) = self.code.direct.get(&direct_words(plan)) else { return Ok(None) };
         Direct::place(made, plan).map(Some)
+    }
+
+    /// The entry of closures whose calls that plan describes, likewise.
+    ///
+    /// # Errors
+    /// When there is no memory for code.
+    pub fn callback(&self, plan: &Plan) -> Result<Option<Typed>, Unsupported> {
+        if self.code.callbacks.is_empty() {
+            return Ok(None);
+        }
+        let Some(made) = self.code.callbacks.get(&direct_words(plan)) else { return Ok(None) };
+        Typed::place(made).map(Some)
     }
 
     /// The stock as bytes.
@@ -264,7 +297,7 @@ fn words(plan: &Plan) -> Box<str> {
     format!("{:?}", identity(&plan)).into()
 }
 
-/// Of a direct trampoline, which has the guest's type too.
+/// Of a direct trampoline or a closure's entry, which have the guest's type too.
 fn direct_words(plan: &Plan) -> Box<str> {
     format!("{}\n{:?}", words(plan), plan.lowering).into()
 }

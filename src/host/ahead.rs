@@ -183,6 +183,12 @@ impl Bridge {
                 .or_else(|| why.map(str::to_owned))
                 .or_else(|| stock.add_direct(plan).err().map(|why| why.to_string()));
             declined = declined.or_else(|| stock.add(plan).err().map(|why| why.to_string()));
+            if self.shared.max_tier >= Tier::Cranelift {
+                for callback in &plan.callbacks {
+                    // Those that have no entry are the interpreter's, which needs nothing.
+                    let _ = stock.add_callback(&callback.plan);
+                }
+            }
         }
         (declined, not_direct)
     }
@@ -244,7 +250,7 @@ impl Precompiled {
         let path = path.as_ref();
         let of = || path.to_owned();
         let (mut whole, behind) = Whole::open(path)?;
-        let Ok(Behind { trial, stock, imports }) = postcard::from_bytes(&behind) else {
+        let Ok((Behind { trial, stock, imports }, [])) = postcard::take_from_bytes(&behind) else {
             return Err(PrecompiledError::Damaged { path: of() });
         };
         if trial.0.checked_add(trial.1).is_none_or(|end| end > whole.size) {
@@ -269,7 +275,8 @@ impl Precompiled {
     /// does it with libraries. Without this, wasmtime maps a file to be read and then asks for its code to be
     /// executable (`mprotect`), which some hosts forbid (`PR_SET_MDWE`, systemd's `MemoryDenyWriteExecute`).
     ///
-    /// What was mapped so stays mapped until the process ends.
+    /// A module's part of the file is mapped as long as the module lives, and at most until the thread that has dropped
+    /// the last of it ends or loads another; the file itself is not kept open.
     pub fn run_in_place(config: &mut Config) {
         in_place::configure(config);
     }
@@ -335,3 +342,6 @@ impl Precompiled {
         }
     }
 }
+
+#[cfg(all(test, feature = "cranelift"))]
+mod tests;

@@ -169,16 +169,30 @@ impl Trampolines {
         self.direct.of(plan, direct::same_code, |plan| self.make_direct(plan)).map(CompiledDirect)
     }
 
+    /// Likewise, the entry of closures whose calls that plan describes.
+    pub(super) fn ready_callback(&self, plan: &Arc<Plan>) -> Option<CompiledCallback> {
+        let none = || NONE_MADE.to_owned();
+        let ready = |plan: &Plan| {
+            let ready = self.stock.callback(plan).ok().flatten();
+            ready.map(Arc::new).ok_or_else(none)
+        };
+        if self.stock.is_empty() {
+            return None;
+        }
+        self.callbacks.of(plan, direct::same_code, ready).ok().map(CompiledCallback)
+    }
+
     /// The entry of closures whose calls that plan describes.
     ///
     /// # Errors
     /// Why the interpreter makes them.
     pub(super) fn callback_of(&self, plan: &Arc<Plan>) -> Result<CompiledCallback, String> {
-        if !self.makes_code {
-            return Err("the bridge makes no code".to_owned());
-        }
-        let compile = |plan: &Plan| match Typed::compile(plan) {
-            Ok(typed) => Ok(Arc::new(typed)),
+        let compile = |plan: &Plan| match self.stock.callback(plan) {
+            Ok(Some(ready)) => Ok(Arc::new(ready)),
+            Ok(None) if self.makes_code => {
+                Typed::compile(plan).map(Arc::new).map_err(|why| why.to_string())
+            }
+            Ok(None) => Err(NONE_MADE.to_owned()),
             Err(why) => Err(why.to_string()),
         };
         self.callbacks.of(plan, direct::same_code, compile).map(CompiledCallback)

@@ -114,6 +114,12 @@ impl Trampolines {
         Err("built without the feature `trampolines`".to_owned())
     }
 
+    /// There is nothing ready.
+    #[expect(clippy::unused_self, reason = "as the one that there is with the feature")]
+    pub(super) fn ready_callback(&self, _: &Arc<Plan>) -> Option<CompiledCallback> {
+        None
+    }
+
     /// # Errors
     /// Always.
     pub(super) fn callback_of(&self, plan: &Arc<Plan>) -> Result<CompiledCallback, String> {

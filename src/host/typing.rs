@@ -62,6 +62,10 @@ impl Types {
         if self.never {
             return Wanted::Never;
         }
+        // What was made ahead of time is there at once.
+        if let Some(ready) = self.trampolines.ready_callback(plan) {
+            return Wanted::Now(ready.code());
+        }
         let Some(after) = self.after else {
             return match self.trampolines.callback_of(plan) {
                 Ok(compiled) => Wanted::Now(compiled.code()),

@@ -12,10 +12,11 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-const GRANTS: [&str; 4] = ["--grant", "zlib", "--grant", "libm"];
+const GRANTS: [&str; 6] = ["--grant", "zlib", "--grant", "libm", "--grant", "libc"];
 
 /// What each export of the guest returns.
-const CALLS: [(&[&str], &str); 5] = [
+const CALLS: [(&[&str], &str); 6] = [
+    (&["sorted", "2"], "5"),
     (&["crc", "9"], "-873187034"),
     (&["adler"], "152961502"),
     (&["cos", "0"], "1"),

@@ -324,15 +324,23 @@ impl Subject {
     }
 }
 
-/// Shows what `--tier cranelift` and `--tier direct` make of a plan.
+/// Shows what `--tier cranelift` and `--tier direct` make of a plan, and what native code enters when it calls the
+/// guest's functions.
 #[cfg(feature = "cranelift")]
 fn trampoline(plan: &portcullis::plan::Plan, sections: &mut Vec<Section>) {
     use portcullis::cranelift_backend::{direct_listing, listing};
-    for (tier, listing) in [("cranelift", listing(plan)), ("direct", direct_listing(plan))] {
-        let code = format!("machine code, {tier}");
+    let trampolines = [("cranelift", listing(plan)), ("direct", direct_listing(plan))];
+    let entry = |(number, callback): (usize, &portcullis::plan::Callback)| {
+        (format!("callback {number}"), listing(&callback.plan))
+    };
+    let entries = plan.callbacks.iter().enumerate().map(entry);
+    for (what, listing) in
+        trampolines.map(|(tier, code)| (tier.to_owned(), code)).into_iter().chain(entries)
+    {
+        let code = format!("machine code, {what}");
         match listing {
             Ok(listing) => {
-                sections.push(Section::new(format!("CLIF, {tier}"), listing.clif));
+                sections.push(Section::new(format!("CLIF, {what}"), listing.clif));
                 sections.push(Section::new(code, listing.assembly));
             }
             Err(why) => sections.push(Section::new(code, format!("none: {why}"))),

@@ -8,7 +8,7 @@ use std::path::Path;
 /// What such a file ends with.
 const MAGIC: [u8; 8] = *b"PRTCLLS2";
 /// Length of what is behind the modules, the checksum, and the magic.
-const TAIL: usize = 24;
+pub(super) const TAIL: usize = 24;
 /// Modules begin at multiples of this, so that they can be mapped.
 pub(super) const PAGE: usize = 4096;
 
