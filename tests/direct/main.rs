@@ -5,6 +5,8 @@ mod by_hand;
 mod doors;
 mod hot;
 mod library;
+mod load;
+mod memories;
 mod sharing;
 mod ways;
 
