@@ -134,12 +134,14 @@ impl Imports {
 /// What links ask of a module beside its imports, and have found there.
 #[derive(Debug)]
 struct Offers {
-    /// By the names that interfaces have for them.
-    memories: Box<[(Option<Box<str>>, Option<MemoryOffer>)]>,
+    memories: Box<[NamedOffer]>,
     table: bool,
     allocate: bool,
     free: bool,
 }
+
+/// By the name that an interface has for it; `None`: the usual one.
+type NamedOffer = (Option<Box<str>>, Option<MemoryOffer>);
 
 #[derive(Debug, PartialEq)]
 struct MemoryOffer {

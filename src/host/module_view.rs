@@ -15,8 +15,11 @@ pub(super) struct ModuleView<'m> {
     memory: Result<GuestMemory, String>,
     allocator: OnceCell<AllocatorExports>,
     /// Those that interfaces name, as far as somebody has asked.
-    named: RefCell<Vec<(Box<str>, Result<GuestMemory, String>)>>,
+    named: RefCell<Vec<Named>>,
 }
+
+/// A memory, or why it is not there, by its name.
+type Named = (Box<str>, Result<GuestMemory, String>);
 
 impl<'m> ModuleView<'m> {
     pub(super) fn new(module: &'m Module) -> ModuleView<'m> {

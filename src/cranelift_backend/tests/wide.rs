@@ -31,17 +31,20 @@ enum Way {
 fn call(way: Way, plan: &Plan, binding: &Binding, slots: *mut GuestSlot) -> Option<(bool, u32)> {
     CALLS.set(0);
     let mut guest = Nobody;
-    // SAFETY: in all of it: the plan was verified, and the function leaves its arguments alone.
     let well = match way {
+        // SAFETY: the plan was verified, and the function leaves its arguments alone.
         Way::Interpreter => unsafe { run(plan, binding, slots, &mut guest) }.is_ok(),
         Way::Quick => {
             let quick = Quick::of(plan)?;
             let done = match quick.is_held() {
+                // SAFETY: likewise.
                 true => unsafe { quick.run_held(plan, binding, slots, &mut guest) },
+                // SAFETY: likewise.
                 false => unsafe { quick.run(plan, binding, slots) },
             };
             done.is_ok()
         }
+        // SAFETY: likewise.
         Way::Template => unsafe { Template::of(plan).ok()?.run(binding, slots) }.is_ok(),
         Way::Trampoline => {
             let made = Trampoline::compile(plan).expect("every plan has one");

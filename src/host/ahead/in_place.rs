@@ -94,8 +94,9 @@ struct Mapping {
 impl Mapping {
     fn holds(&self, start: *const u8, length: usize) -> bool {
         let (start, memory) = (start.addr(), &self.memory);
-        memory.start <= start
-            && start + length <= memory.start + memory.length.next_multiple_of(PAGE)
+        let end = memory.start + memory.length.next_multiple_of(PAGE);
+        // What is empty and begins where this ends is another one's.
+        (memory.start..end).contains(&start) && start + length <= end
     }
 }
 
