@@ -18,6 +18,7 @@
 //! convention. What is rare goes to *redo*, though it may be right: NULL, and what is empty and lies outside.
 use super::direct::places_of;
 use super::machine::Machine;
+use super::unwind::Table;
 use crate::plan::abi::Location;
 use crate::plan::frame::FrameLayout;
 use crate::plan::op::{At, Count, Fate, Null, Op, Operand, Returns, Stub, Width};
@@ -108,10 +109,10 @@ pub(super) fn jump(plan: &Plan) -> Option<Jump> {
         return None;
     }
     let code = emit::emit(&call(plan)?);
-    // Without a frame, native code that looks for its callers sees the guest; with one it sees this code's frame
-    // pointer.
+    // Where nothing is pushed, native code that looks for its callers sees the guest.
+    let table = Table::by_hand(code.bytes.len(), &code.rows);
     let machine =
-        Machine { bytes: code.bytes.into(), align: 64, patches: code.patches.into(), table: None };
+        Machine { bytes: code.bytes.into(), align: 64, patches: code.patches.into(), table };
     Some(Jump { machine, text: code.text })
 }
 

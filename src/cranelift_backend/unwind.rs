@@ -6,7 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "cranelift")]
+mod by_hand;
+#[cfg(feature = "cranelift")]
 mod of_cranelift;
+#[cfg(feature = "cranelift")]
+pub(super) use by_hand::Row;
 
 unsafe extern "C" {
     fn __register_frame(table: *const u8);

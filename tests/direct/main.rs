@@ -1,6 +1,7 @@
 //! Direct calls: what is special about them. That they do what all tiers do is tested with the cases of all
 //! tiers (`tests/bridge_direct`, `tests/hostile`, `tests/differential`).
 #![cfg(all(feature = "cranelift", target_arch = "x86_64"))]
+mod backtraces;
 mod by_hand;
 mod doors;
 mod hot;

@@ -3,6 +3,7 @@
 //! Bytes are as Intel's manual numbers registers and opcodes; the text is what `objdump` would say. Jumps inside
 //! of the code are short where they reach, like any assembler's.
 use crate::cranelift_backend::machine::{Outside, Patch};
+use crate::cranelift_backend::unwind::Row;
 use std::fmt::Write as _;
 
 /// A register, as instructions number it.
@@ -113,6 +114,8 @@ pub(super) struct Code {
     pub bytes: Vec<u8>,
     pub text: String,
     pub patches: Vec<Patch>,
+    /// What is on the stack, from which byte on.
+    pub rows: Vec<(usize, Row)>,
     /// Whether jumps are 8 bits wide.
     short: bool,
     jumps: Vec<(usize, Label)>,
@@ -129,6 +132,7 @@ impl Code {
                     bytes: Vec::new(),
                     text: String::new(),
                     patches: Vec::new(),
+                    rows: Vec::new(),
                     short,
                     jumps: Vec::new(),
                     labels: Vec::new(),
@@ -158,6 +162,11 @@ impl Code {
     pub(super) fn raw(&mut self, bytes: &[u8], text: &str) {
         self.bytes.extend_from_slice(bytes);
         writeln!(self.text, "  {text}").expect("a string takes everything");
+    }
+
+    /// From here on that is on the stack.
+    pub(super) fn row(&mut self, row: Row) {
+        self.rows.push((self.bytes.len(), row));
     }
 
     pub(super) fn label(&mut self, label: Label) {

@@ -6,6 +6,7 @@ use super::{Argument, Bytes, Call, From, Range, To, What};
 use crate::cranelift_backend::direct::{Context, FuncRef, stack_limit, store_context};
 use crate::cranelift_backend::helpers::Helper;
 use crate::cranelift_backend::machine::Outside;
+use crate::cranelift_backend::unwind::Row;
 use crate::plan::binding::Gate;
 use crate::plan::handles::{Entry, INDEX_BITS};
 use crate::plan::op::Fate;
@@ -40,7 +41,9 @@ pub(super) fn emit(call: &Call) -> Code {
         }
         if call.frame.is_some() {
             code.raw(&[0x55], "pushq %rbp");
+            code.row(Row::FramePushed);
             code.raw(&[0x48, 0x89, 0xe5], "movq %rsp, %rbp");
+            code.row(Row::Frame);
             if call.stack > 0 {
                 code.make_room(call.stack);
             }
@@ -53,6 +56,7 @@ pub(super) fn emit(call: &Call) -> Code {
         if let Some(popped) = call.frame {
             code.raw(&[0xff, 0xd0], "callq *%rax");
             code.raw(&[0xc9], "leave");
+            code.row(Row::FrameGone);
             let [low, high] = popped.to_le_bytes();
             code.raw(&[0xc2, low, high], &format!("retq ${popped}"));
         } else {
@@ -163,9 +167,15 @@ fn look(code: &mut Code, kind: u16, null: bool, from: Register) {
 /// Out of line: what the table knows and an entry does not say.
 fn ask(code: &mut Code, kind: u16, null: bool, from: Register) {
     code.label(Label::Ask);
-    KEPT.iter().for_each(|register| code.push(*register));
+    let mut pushed = 8;
+    for register in KEPT {
+        code.push(register);
+        pushed += 8;
+        code.row(Row::Pushed(pushed));
+    }
     // The call of this code has pushed one word, this the seventh and eighth: aligned to 16 bytes.
     code.raw(&[0x48, 0x83, 0xec, 8], "subq $8, %rsp");
+    code.row(Row::Pushed(pushed + 8));
     code.memory(With::Load, RDI, RDI, BINDING + offset_of!(Binding, store));
     code.widen(Move::Zero32, RSI, from);
     code.outside(RDX, Outside::HandleType(kind));
@@ -174,7 +184,12 @@ fn ask(code: &mut Code, kind: u16, null: bool, from: Register) {
     code.outside(RAX, Outside::Helper(Helper::EnterHandle));
     code.raw(&[0xff, 0xd0], "callq *%rax");
     code.raw(&[0x48, 0x83, 0xc4, 8], "addq $8, %rsp");
-    KEPT.iter().rev().for_each(|register| code.pop(*register));
+    code.row(Row::Pushed(pushed));
+    for register in KEPT.into_iter().rev() {
+        code.pop(register);
+        pushed -= 8;
+        code.row(Row::Pushed(pushed));
+    }
     code.widen(Move::Whole, R11, RAX);
     code.test(R11, true);
     code.jump(When::NotEqual, Label::Ready);

@@ -8,7 +8,7 @@ use cranelift_codegen::isa::TargetIsa;
 use cranelift_codegen::isa::unwind::UnwindInfo;
 
 /// Stands for the address of code that has no place yet.
-const NOWHERE: u64 = 0x706f_7274_6375_6c6c;
+pub(super) const NOWHERE: u64 = 0x706f_7274_6375_6c6c;
 
 impl Table {
     /// What is known of a function; `None` when that is nothing.
@@ -23,6 +23,11 @@ impl Table {
         let mut table = FrameTable::default();
         let common = table.add_cie(common);
         table.add_fde(common, info.to_fde(Address::Constant(NOWHERE)));
+        Table::written(&table).map(Some)
+    }
+
+    /// As bytes, of a function that is nowhere yet.
+    pub(super) fn written(table: &FrameTable) -> Result<Table, Unsupported> {
         let mut section = EhFrame(EndianVec::new(LittleEndian));
         table.write_eh_frame(&mut section).map_err(|error| codegen(&error))?;
         let mut bytes = section.0.into_vec();
@@ -31,6 +36,6 @@ impl Table {
         let start = start.ok_or_else(|| codegen(&"a table does not say where its code is"))?;
         // An entry of no length ends the table.
         bytes.extend([0; 4]);
-        Ok(Some(Table { bytes: bytes.into(), start }))
+        Ok(Table { bytes: bytes.into(), start })
     }
 }
