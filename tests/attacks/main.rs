@@ -16,6 +16,7 @@
 mod callbacks;
 mod data;
 mod handles;
+mod limits;
 mod linking;
 mod memory;
 #[path = "../support/native.rs"]
@@ -40,6 +41,7 @@ fn all() -> Vec<Attack> {
         callbacks::attacks(),
         linking::attacks(),
         resources::attacks(),
+        limits::attacks(),
         programs::attacks(),
     ];
     rooms.into_iter().flatten().collect()

@@ -11,6 +11,7 @@ int scribble(const uint8_t *data, uint32_t n) { if (n) ((uint8_t *)data)[n - 1] 
 int shout(const char *text) { ((char *)text)[0] ^= 0x20; return (int)strlen(text); }
 int behave(const uint8_t *data, uint32_t n) { return n ? data[0] : -1; }
 int overrun(uint32_t *value) { value[0] = 1; value[2] = 7; return 0; }
+int overrun_cell(size_t *value) { value[0] = 1; value[1] = 7; return 0; }
 double round_up(double x) { fesetround(FE_UPWARD); return x; }
 double flush(double x) {
     unsigned csr;

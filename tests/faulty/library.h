@@ -4,6 +4,7 @@ int scribble(const uint8_t *__counted_by(n) data, uint32_t n) __leaf;
 int shout(const char *text) __leaf;
 int behave(const uint8_t *__counted_by(n) data, uint32_t n);
 int overrun(uint32_t *_Out_ __counted_by(1) value);
+int overrun_cell(size_t *_Out_ value);
 double round_up(double x);
 double flush(double x);
 double single(double x);

@@ -49,6 +49,7 @@ const GUEST: &str = r#"(module
     (import "faulty" "shout" (func $shout (param i32) (result i32)))
     (import "faulty" "behave" (func $behave (param i32 i32) (result i32)))
     (import "faulty" "overrun" (func $overrun (param i32) (result i32)))
+    (import "faulty" "overrun_cell" (func $overrun_cell (param i32) (result i32)))
     (import "faulty" "round_up" (func $round_up (param f64) (result f64)))
     (import "faulty" "flush" (func $flush (param f64) (result f64)))
     (import "faulty" "single" (func $single (param f64) (result f64)))
@@ -72,12 +73,14 @@ const GUEST: &str = r#"(module
     (func (export "scribble") (result i32) (call $scribble (i32.const 64) (i32.const 5)))
     (func (export "shout") (result i32) (call $shout (i32.const 64)))
     (func (export "behave") (result i32) (call $behave (i32.const 64) (i32.const 5)))
-    (func (export "overrun") (result i32) (call $overrun (i32.const 128)))
+    (func (export "overrun") (result i32)
+        (drop (call $overrun (i32.const 128))) (i32.load (i32.const 136)))
+    (func (export "overrun_cell") (result i32) (call $overrun_cell (i32.const 128)))
     (func (export "round_up") (result i32) (drop (call $round_up (f64.const 1))) (i32.const 0))
     (func (export "flush") (result i32) (drop (call $flush (f64.const 1))) (i32.const 0))
     (func (export "single") (result i32) (drop (call $single (f64.const 1))) (i32.const 0))
     (func (export "block") (result i32) (call $block (i32.const 12)))
-    (func (export "wild") (result i32) (call $wild (i64.const 0)))
+    (func (export "wild") (result i32) (i32.load8_u (call $wild (i64.const 0))))
     (func (export "keep_quietly") (result i32) (call $keep_quietly (i32.const 1)))
     (func (export "use_quietly") (result i32) (call $use_quietly (i32.const 1)))
     (func (export "call_from_a_thread") (result i32) (call $call_from_a_thread (i32.const 1)))
@@ -157,6 +160,25 @@ fn the_thread_is_as_it_was() {
         libc::sigismember(&raw const set, 12)
     };
     assert_eq!(blocked, 0);
+}
+
+/// What lies behind the memory that a call was given: its own, which is compared, or the guest's, which harms nobody else.
+#[test]
+fn memory_of_the_call_is_compared() {
+    for tier in TIERS {
+        let mut world = World::new(builder(tier).guard(true));
+        assert_eq!(world.fails("overrun_cell").problem, Problem::Unruly(Unruly::Frame), "{tier}");
+        assert_eq!(world.call("overrun").expect("it is the guest's memory"), 7);
+    }
+}
+
+/// A pointer that leads to a string is followed, wherever it leads: the guest gets a copy, never the address.
+#[test]
+fn strings_are_copied_from_wherever_they_are() {
+    for tier in TIERS {
+        let mut world = World::new(builder(tier));
+        assert_eq!(world.call("wild").expect("it is a string"), i32::from(b't'));
+    }
 }
 
 #[test]

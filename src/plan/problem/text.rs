@@ -167,7 +167,7 @@ impl fmt::Display for Problem {
             }),
             Problem::StackExhausted { left, needed } => write!(
                 f,
-                "{left} bytes of native stack are left, {needed} must be: guest and native code are nested too deeply"
+                "{left} bytes of native stack are left, the limit `stack_reserve` asks for {needed}: guest and native code are nested too deeply"
             ),
             Problem::Unruly(unruly) => f.write_str(match unruly {
                 Unruly::Constant => "native code has written to it, although it is `const`: the prototype or the library is wrong",
