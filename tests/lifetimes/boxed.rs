@@ -396,3 +396,23 @@ fn objects_without_public_members_are_in_several_arguments() {
     assert_eq!(world.call("hash_init", &[2200, 1]), 0);
     world.refused("hash_add", &[2200, one, 2200], HandleError::Stale);
 }
+
+/// Nothing could be right about a pointer to a pointer to one: the guest's mirror is where the guest has it.
+#[test]
+fn objects_are_passed_by_a_pointer_of_their_own() {
+    let interface = "#pragma portcullis library \"libc.so.6\" module \"c\"\n\
+        typedef struct st { int a; void *p __private; } st __boxed __drop(free);\n\
+        void free(st *__consumes s);\nint labs(st **_Out_ s);";
+    let engine = Engine::default();
+    // SAFETY: nothing of it is linked.
+    let builder = unsafe { Bridge::builder(&engine).grant_interface("c.h", interface) };
+    let bridge = builder.expect("valid").build().expect("a bridge");
+    let guest = r#"(module (import "c" "labs" (func (param i32) (result i32)))
+        (memory (export "memory") 1))"#;
+    let module = Module::new(&engine, guest).expect("valid");
+    let mut store = Store::new(&engine, Natives::default());
+    let linker = Linker::new(&engine);
+    let error = bridge.instantiate(&mut store, &linker, &module, |natives| natives);
+    let error = format!("{:#}", error.expect_err("it is refused"));
+    assert!(error.contains("a `__boxed` object is only passed by a pointer of its own"), "{error}");
+}

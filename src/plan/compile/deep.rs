@@ -3,7 +3,7 @@ use super::Compiler;
 use super::expression::When;
 use super::leaves::{Inner, Owner, Sides};
 use crate::plan::layout::{Extent, Target as Memory, extent_of};
-use crate::plan::op::{At, DeepOp, Op, Ownership};
+use crate::plan::op::{At, DeepOp, Null, Op, Ownership};
 use crate::plan::shape::{Link, Reach, Shape, Target};
 use crate::signature::{
     Expr, ExprKind, NoteKind, Prototype, Record, RecordBody, RecordKind, Scope, Type, TypeKind,
@@ -60,6 +60,15 @@ impl<'a> Compiler<'a> {
         let Some(link) = self.link(&site, When::Before, true) else { return };
         if ty.pointee().is_some_and(|pointee| self.is_boxed(&pointee.kind)) {
             return self.boxed(index, ty, to, link);
+        }
+        if let Some(field) = self.endless(&link) {
+            self.error(
+                ty.span,
+                format!(
+                    "`{field}` leads on without an end: it is never NULL, and circles are refused"
+                ),
+                "write `_Nullable` after its `*`",
+            );
         }
         if matches!(link.reach, Reach::One | Reach::Ends { .. })
             && matches!(link.target, Target::Data(_))
@@ -121,6 +130,34 @@ impl<'a> Compiler<'a> {
             }
         }
         found
+    }
+
+    /// A field by which every object of its type needs another one.
+    fn endless(&self, link: &Link) -> Option<String> {
+        let needed = |shape: &u16| {
+            let shape = self.shapes.all.get(usize::from(*shape)).and_then(Option::as_ref);
+            let links = shape.into_iter().flat_map(|shape| &shape.links);
+            links.filter(|link| {
+                let alone = matches!(link.reach, Reach::One) && link.null == Null::Refused;
+                alone && link.direction.is_in()
+            })
+        };
+        for start in self.reached(link) {
+            let (mut seen, mut next) = (Vec::new(), vec![start]);
+            while let Some(shape) = next.pop() {
+                for link in needed(&shape) {
+                    match link.target {
+                        Target::Data(to) if to == start => return Some(link.path.to_string()),
+                        Target::Data(to) if !seen.contains(&to) => {
+                            seen.push(to);
+                            next.push(to);
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        None
     }
 
     pub(super) fn links_from<'s>(&'s self, link: &'s Link) -> impl Iterator<Item = &'s Link> {

@@ -240,6 +240,16 @@ impl<'a> Compiler<'a> {
                 }
             }
             Pointee::Pointer => {
+                let object = pointee.pointee();
+                if object.is_some_and(|object| self.is_boxed(&object.kind)) {
+                    let message = "a `__boxed` object is only passed by a pointer of its own";
+                    self.error(
+                        param.ty.span,
+                        message,
+                        "pass it as a parameter, `_Out_` if the call makes it",
+                    );
+                    return;
+                }
                 let cell = self.local(8);
                 let null = uncounted_null(&param.ty);
                 let direction = direction(&param.ty, pointee);
