@@ -88,6 +88,39 @@ fn a_callback_of_a_store_that_is_gone_does_nothing() {
     second.run::<_, ()>("release", ());
 }
 
+/// A thread of the library's own comes when it likes: what it calls is nobody else's, although the guest has released it.
+#[test]
+fn what_other_threads_call_is_never_used_again() {
+    let _alone = alone();
+    let bridge = bridge();
+    let mut first = Guest::new(&bridge, &keeper());
+    first.run::<_, ()>("keep", ());
+    trapped(first.call::<_, i32>("thread", 3));
+    first.run::<_, ()>("release", ());
+    drop(first);
+    let mut second = Guest::new(&bridge, &keeper());
+    assert_eq!(second.run::<_, i32>("thread", 3), -9);
+    // More closures come and go than there are stubs that wait.
+    let (mut functions, mut elements) = (String::new(), String::new());
+    for number in 0..60 {
+        functions += &format!("(func $f{number} (param i32) (result i32) (i32.const {number}))\n");
+        elements += &format!("$f{number} ");
+    }
+    let guest = text(&[APPLY_TO], &elements, &format!("{functions}{TRY}"));
+    for _ in 0..40 {
+        let mut other = Guest::new(&bridge, &guest);
+        for index in 0..60 {
+            assert_eq!(other.run::<_, i32>("go", (index + 1, 4)), 2 * index);
+        }
+        assert_eq!(second.run::<_, i32>("thread", 3), -9);
+        drop(other);
+        assert_eq!(second.run::<_, i32>("thread", 3), -9);
+    }
+}
+
+const APPLY_TO: (&str, &str) = ("apply", "(param i32 i32) (result i32)");
+const TRY: &str = r#"(func (export "go") (param i32 i32) (result i32) (call $apply (local.get 0) (local.get 1)))"#;
+
 #[test]
 fn another_store_is_not_entered() {
     let _alone = alone();

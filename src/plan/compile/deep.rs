@@ -67,7 +67,7 @@ impl<'a> Compiler<'a> {
                 format!(
                     "`{field}` leads on without an end: it is never NULL, and circles are refused"
                 ),
-                "write `_Nullable` after its `*`",
+                "write `_Nullable` after the `*` of that field",
             );
         }
         if matches!(link.reach, Reach::One | Reach::Ends { .. })

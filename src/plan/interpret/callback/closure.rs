@@ -51,6 +51,8 @@ pub struct Closure {
     kept: AtomicBool,
     /// One of the uses is that of a registration without end.
     escaped: AtomicBool,
+    /// It was called where no call was running: what it consists of is never freed.
+    visited: AtomicBool,
     /// The short way, unless the memory may move.
     simple: Option<Simple>,
     /// What C gets when there is no result: an integer register, a vector register.
@@ -157,6 +159,7 @@ impl Closure {
             typing,
             kept: AtomicBool::new(false),
             escaped: AtomicBool::new(false),
+            visited: AtomicBool::new(false),
             simple,
             on_trap,
             strays,
@@ -303,6 +306,7 @@ impl Closure {
         // calls is this, for ever.
         if let Some(stub) = this.stub
             && this.uses.load(Ordering::Relaxed) == 0
+            && !this.visited.load(Ordering::SeqCst)
         {
             // SAFETY: leaked in `new`.
             stubs::retire(stub, unsafe { Head::new(closure.cast(), drop_closure) });
@@ -380,6 +384,11 @@ impl Closure {
     #[cold]
     pub(super) fn stray(&self) {
         self.strays.add();
+        // No call of a guest's is running here: this may be a thread of native code's own, which comes again, and is in
+        // the closure's code until it has returned.
+        if CURRENT.get().is_null() {
+            self.visited.store(true, Ordering::SeqCst);
+        }
         tracing::warn!(
             callback = %self.plan.prototype.name,
             "native code called a guest function where none may run: from another thread, from a function that was said to be a leaf, or after its time"
@@ -390,6 +399,11 @@ impl Closure {
 /// # Safety
 /// `context` was leaked by [`Closure::new`], and no stub leads there.
 unsafe fn drop_closure(context: NonNull<Context>) {
+    // SAFETY: the caller's promise.
+    if unsafe { context.cast::<Closure>().as_ref() }.visited.load(Ordering::SeqCst) {
+        // Somebody came while its stub waited, and may still be on the way out.
+        return;
+    }
     // SAFETY: the caller's promise.
     let closure = unsafe { Box::from_raw(context.cast::<Closure>().as_ptr()) };
     // SAFETY: freed once, with the closure.
