@@ -53,7 +53,6 @@ pub(super) enum Near {
     /// The C library, and others most likely.
     Libraries,
     /// This crate's own code.
-    #[cfg_attr(not(feature = "cranelift"), expect(dead_code, reason = "no such code is made"))]
     Program,
 }
 
