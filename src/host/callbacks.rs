@@ -334,26 +334,50 @@ unsafe fn function_of<'a>(closure: NonNull<Closure>) -> &'a HostFunction {
 /// # Safety
 /// As [`Enter`](crate::plan::interpret::callback::Enter), of a closure that a [`Host`] of that type has made.
 unsafe extern "C" fn enter<T: 'static>(closure: *const Closure, slots: *mut GuestSlot) -> u32 {
+    let is_ample = |closure: &Closure| {
+        // SAFETY: the caller's promise: a running call of the closure's store allows it.
+        let block = unsafe { closure.store_block() };
+        stack::is_ample(block.limits.stack_reserve) && block.depth.get() < block.limits.depth
+    };
     // SAFETY: the caller's promise. A running call under which the closure may be called is one of the
     // closure's store, and so its host side is of the same type; nobody else uses that while native code runs.
     unsafe {
-        enter_with(closure, slots, |closure, guest| {
+        enter_with(closure, slots, is_ample, enter_slowly::<T>, |closure, guest| {
             let host = &mut *guest.cast::<Host<'_, '_, T>>();
-            let (function, count) = (closure.function(), closure.slots());
-            let block = closure.store_block();
-            let depth = block.depth.get();
-            if stack::check_for_guest(block.limits.stack_reserve).is_err()
-                || depth >= block.limits.depth
-            {
-                return host.enter_function(function, slots, count);
-            }
-            block.depth.set(depth + 1);
-            let func = &(*function.cast::<HostFunction>()).func;
-            let slots = ptr::slice_from_raw_parts_mut(slots.cast::<ValRaw>(), count);
+            let depth = &closure.store_block().depth;
+            depth.set(depth.get() + 1);
+            let func = &(*closure.function().cast::<HostFunction>()).func;
+            let slots = ptr::slice_from_raw_parts_mut(slots.cast::<ValRaw>(), closure.slots());
+            // SAFETY: as in `enter_function`; that there is room was seen just now.
             let done = func.call_unchecked(host.caller.as_context_mut(), slots);
-            block.depth.set(depth);
+            depth.set(depth.get() - 1);
             done.map_err(|error| host.did_not_return(error))
         })
+    }
+}
+
+/// As [`enter`], where there may be no room for guest code: looks closely, and tells.
+///
+/// # Safety
+/// As there.
+#[cold]
+#[inline(never)]
+unsafe extern "C" fn enter_slowly<T: 'static>(
+    closure: *const Closure,
+    slots: *mut GuestSlot,
+) -> u32 {
+    // SAFETY: as in `enter`.
+    unsafe {
+        enter_with(
+            closure,
+            slots,
+            |_| true,
+            enter_slowly::<T>,
+            |closure, guest| {
+                let host = &mut *guest.cast::<Host<'_, '_, T>>();
+                host.enter_function(closure.function(), slots, closure.slots())
+            },
+        )
     }
 }
 

@@ -32,9 +32,7 @@ pub(super) struct Exhausted {
 /// Whether at least `reserve` bytes of this thread's stack are left.
 #[inline]
 pub(super) fn check(reserve: u64) -> Result<(), Exhausted> {
-    let bounds = BOUNDS.get();
-    let left = position().wrapping_sub(bounds.low);
-    if left < bounds.size && left as u64 >= reserve { Ok(()) } else { check_slowly(reserve) }
+    if is_ample(reserve) { Ok(()) } else { check_slowly(reserve) }
 }
 
 /// Calls of guest code that wasmtime stops at one of these addresses need no [`check`] of their own, as
@@ -67,12 +65,18 @@ pub(super) enum Unfit {
     OtherStack,
 }
 
+/// Whether guest code may be run, seen at first sight; else [`check_for_guest`] says.
+#[inline(always)]
+pub(super) fn is_ample(reserve: u64) -> bool {
+    let bounds = BOUNDS.get();
+    let left = position().wrapping_sub(bounds.low);
+    left < bounds.size && left as u64 >= reserve
+}
+
 /// Whether guest code may be run: as [`check`], on the thread's own stack.
 #[inline]
 pub(super) fn check_for_guest(reserve: u64) -> Result<(), Unfit> {
-    let bounds = BOUNDS.get();
-    let left = position().wrapping_sub(bounds.low);
-    if left < bounds.size && left as u64 >= reserve { Ok(()) } else { check_guest_slowly(reserve) }
+    if is_ample(reserve) { Ok(()) } else { check_guest_slowly(reserve) }
 }
 
 #[cold]

@@ -107,7 +107,9 @@ impl Closure {
 }
 
 /// What an [`Enter`] consists of, but for how `run` enters the guest with what it gets: the closure, and the
-/// host's side of the running call.
+/// host's side of the running call. It does that only where `is_ample` sees room for guest code; else `slowly`,
+/// which is another [`Enter`], looks again and tells. Whatever is rare is out of line: what is not, keeps few
+/// registers.
 ///
 /// # Safety
 /// As an [`Enter`], called by code that was made of the closure's plan.
@@ -115,6 +117,8 @@ impl Closure {
 pub unsafe fn enter_with(
     closure: *const Closure,
     slots: *mut GuestSlot,
+    is_ample: impl FnOnce(&Closure) -> bool,
+    slowly: Enter,
     run: impl FnOnce(&Closure, *mut (dyn Guest + 'static)) -> Result<(), GuestStopped>,
 ) -> u32 {
     // SAFETY: the caller's promise. Nothing of a closure changes but atomics and cells.
@@ -124,6 +128,9 @@ pub unsafe fn enter_with(
     unsafe {
         if !closure.is_allowed(running) || (*running).kept.is_some() {
             return nothing(closure, ptr::null_mut(), slots);
+        }
+        if !is_ample(closure) {
+            return slowly(closure, slots);
         }
         let hidden = Now::is(ptr::null_mut());
         (*running).entered = true;
@@ -163,8 +170,9 @@ unsafe fn nothing(closure: &Closure, stopped: *mut Running, slots: *mut GuestSlo
 pub unsafe extern "C" fn enter_any(closure: *const Closure, slots: *mut GuestSlot) -> u32 {
     // SAFETY: the caller's promise; the running call has the host's side to itself.
     unsafe {
-        enter_with(closure, slots, |closure, guest| {
+        let run = |closure: &Closure, guest: *mut (dyn Guest + 'static)| {
             (*guest).enter(closure.function(), slots, closure.slots())
-        })
+        };
+        enter_with(closure, slots, |_| true, enter_any, run)
     }
 }
