@@ -20,6 +20,9 @@ const ROWS: i32 = 100_000;
 /// The aims, for the interpreter: guest against native.
 const AIMS: [(&str, f64); 2] = [("insert", 1.1), ("select", 1.6)];
 
+/// Guests, and native code as the last.
+const SIDES: usize = 5;
+
 /// One side: functions that run the work once.
 trait Side {
     fn open(&mut self) -> i32;
@@ -134,29 +137,30 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     // The guests come first: their guard wants a library that is not in use.
-    let mut sides: [(&str, Box<dyn Side>); 4] = [
+    let mut sides: [(&str, Box<dyn Side>); SIDES] = [
         ("interpreter", Box::new(Guest::new(Tier::Interpreter))),
         ("template", Box::new(Guest::new(Tier::Template))),
         ("cranelift", Box::new(Guest::new(Tier::Cranelift))),
+        ("direct", Box::new(Guest::new(Tier::Direct))),
         ("native", Box::new(Native::build())),
     ];
     for (name, side) in &mut sides {
         assert_eq!(side.open(), 0, "{name}");
         side.round(); // to warm up
     }
-    let mut times: [[Vec<f64>; 2]; 4] = Default::default();
+    let mut times: [[Vec<f64>; 2]; SIDES] = Default::default();
     for round in 0..rounds {
-        for turn in 0..4 {
-            let at = (turn + round) % 4;
+        for turn in 0..SIDES {
+            let at = (turn + round) % SIDES;
             let taken = sides[at].1.round();
             times[at][0].push(taken[0]);
             times[at][1].push(taken[1]);
         }
     }
     for (what, (name, aim)) in AIMS.into_iter().enumerate() {
-        let native = &times[3][what];
+        let native = &times[SIDES - 1][what];
         println!("{name}: native {:.1} ms", Interval::of(native).median);
-        for (side, (tier, _)) in sides.iter().enumerate().take(3) {
+        for (side, (tier, _)) in sides.iter().enumerate().take(SIDES - 1) {
             let ratio = Interval::of(&paired(&times[side][what], native, |guest, c| guest / c));
             let Interval { low, median, high } = ratio;
             let verdict = ratio.at_most(aim);

@@ -3,8 +3,11 @@
 //! A guest makes N calls of each of three functions. What is timed is all that a bridge adds to a run: building it,
 //! linking (where eager tiers make their code), the instance, the calls. The guest's own code is compiled before. Each
 //! contender in turn in every round, in a store of its own; medians in microseconds. The automatic ones make code in the
-//! background after so many calls; what they need of the second core is not in their time, what they wait for is.
+//! background after so many calls; what they need of the second core is not in their time, what they wait for is. The last
+//! column is what making code in the background costs more than making it when functions are linked: the median of what
+//! each round says of `auto` and `direct`, with its 95 % interval.
 #![expect(unsafe_code, reason = "it plays a C library")]
+use portcullis::bench::statistics::{Interval, paired};
 use portcullis::host::{Bridge, BridgeBuilder, Natives, Tier};
 use std::ffi::{c_int, c_uint, c_void};
 use std::time::Instant;
@@ -83,29 +86,34 @@ fn run(engine: &Engine, module: &Module, contender: Contender, calls: i32) -> f6
 fn main() {
     let long = std::env::args().any(|argument| argument == "--bench");
     let quick = std::env::args().any(|argument| argument == "--quick");
+    // Only this many calls of each function.
+    let only: Option<i32> = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let engine = Engine::default();
     let module = Module::new(&engine, GUEST).unwrap_or_else(|error| panic!("{error:?}"));
     let first: Vec<f64> = CONTENDERS.map(|one| run(&engine, &module, one, 1)).to_vec();
     let most = if long { 7 } else { 2 };
     print!("{:>12}", "calls of each");
     CONTENDERS.iter().for_each(|(name, _)| print!("{name:>13}"));
-    println!();
+    println!("{:>28}", "auto - direct");
     let row = |calls: &str, times: &[f64]| {
         print!("{calls:>12} ");
         times.iter().for_each(|time| print!("{time:>13.0}"));
-        println!();
     };
     // With whatever a process does once: trials of the compiler and of direct calls.
     row("first of all", &first);
+    println!();
     let steps = (0..=most).flat_map(|power| [1, 3].map(|times| times * 10_i32.pow(power)));
-    for calls in steps.take_while(|calls| *calls <= 10_i32.pow(most)) {
+    let steps = steps.take_while(|calls| *calls <= 10_i32.pow(most));
+    for calls in steps.filter(|calls| only.is_none_or(|only| only == *calls)) {
         let rounds = match calls {
             _ if !long => 1,
             0..100_000 if quick => 21,
-            0..100_000 => 101,
-            100_000..1_000_000 => 11,
-            _ if quick => 1,
-            _ => 5,
+            0..100_000 => 201,
+            100_000..1_000_000 if quick => 11,
+            100_000..1_000_000 => 101,
+            _ if quick => 3,
+            1_000_000..10_000_000 => 31,
+            _ => 11,
         };
         let mut times = vec![Vec::new(); CONTENDERS.len()];
         for _ in 0..rounds {
@@ -113,13 +121,12 @@ fn main() {
                 times.push(run(&engine, &module, contender, calls));
             }
         }
-        let medians: Vec<f64> = times
-            .iter_mut()
-            .map(|times| {
-                times.sort_by(f64::total_cmp);
-                times[times.len() / 2]
-            })
-            .collect();
+        let medians: Vec<f64> = times.iter().map(|times| Interval::of(times).median).collect();
         row(&calls.to_string(), &medians);
+        let of = |name: &str| CONTENDERS.iter().position(|one| one.0 == name).map(|at| &times[at]);
+        let (auto, direct) = (of("auto").expect("it is one"), of("direct").expect("likewise"));
+        let Interval { low, median, high } =
+            Interval::of(&paired(auto, direct, |auto, eager| auto - eager));
+        println!("{:>28}", format!("{median:.0} [{low:.0}, {high:.0}]"));
     }
 }
