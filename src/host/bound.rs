@@ -209,7 +209,7 @@ impl Bound {
     ///
     /// # Safety
     /// As [`Bound::call`]; the entry is that of [`Bound::trampoline`].
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn call_compiled<T: 'static>(
         &self,
         entry: Entry,
@@ -275,7 +275,7 @@ impl Bound {
     ///
     /// # Safety
     /// As [`Bound::call`], and [`Bound::is_quick`].
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn call_quickly<T: 'static>(
         &self,
         caller: Caller<'_, T>,
@@ -356,7 +356,7 @@ impl Bound {
     ///
     /// # Safety
     /// As [`Bound::call`]; the template is that of [`Bound::template`].
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn call_template<T: 'static>(
         &self,
         template: &Template,

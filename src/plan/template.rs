@@ -15,7 +15,7 @@
 use super::Plan;
 use super::binding::Binding;
 use super::frame::{FrameLayout, GuestSlot};
-use super::interpret::{Both, Fallback, Misfit, give};
+use super::interpret::{Both, Fallback, Misfit, Reply, give};
 use super::op::{At, Count, Null, Op, Operand, Returns, Stub, Width};
 use crate::signature::Variadic;
 use std::ffi::c_void;
@@ -37,7 +37,10 @@ pub struct Template {
     doubles: [Argument; DOUBLES],
     pointers: [Pointer; POINTERS],
     pointer_count: u8,
+    /// Every word has 32 bits, zero-extended.
+    narrow: bool,
     returns: Returns,
+    reply: Reply,
 }
 
 /// Which registers are loaded. Loading one too many costs less than telling them apart.
@@ -170,6 +173,18 @@ impl Argument {
     }
 }
 
+impl Argument {
+    /// As [`Argument::load`], of 32 bits that are zero-extended.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    unsafe fn load_narrow(self, slots: *const GuestSlot) -> u64 {
+        // SAFETY: the caller's promise.
+        unsafe { slots.add(usize::from(self.slot)).cast::<u32>().read().into() }
+    }
+}
+
 impl Template {
     /// The template for a plan.
     ///
@@ -202,7 +217,9 @@ impl Template {
             doubles: [unused; DOUBLES],
             pointers: [none; POINTERS],
             pointer_count: 0,
+            narrow: false,
             returns: Returns::Void,
+            reply: Reply::of(Returns::Void),
         };
         for op in &plan.ops[..usize::from(plan.call)] {
             template.add(op)?;
@@ -213,7 +230,9 @@ impl Template {
         if let Stub::Data(_) = stub {
             return Err(Unsupported::Data);
         }
-        template.returns = *returns;
+        (template.returns, template.reply) = (*returns, Reply::of(*returns));
+        let narrow = |word: &Argument| word.mask == 0 || word.mask == u32::MAX.into();
+        template.narrow = template.words.iter().all(narrow);
         let used = |arguments: &[Argument]| arguments.iter().any(|a| a.mask != 0);
         template.shape = match (used(&template.words), used(&template.doubles)) {
             (_, false) => Shape::Words,
@@ -344,8 +363,23 @@ impl Template {
                 }
             }
         };
+        if self.reply.is_bits() {
+            // SAFETY: a plan with a result has a slot for it.
+            unsafe { (&raw mut (*slots).low).write(self.reply.bits(&both)) };
+            return Ok(());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.give(&both, slots) }
+    }
+
+    /// Gives the guest a result that has to be looked at, or none.
+    ///
+    /// # Safety
+    /// As [`Template::run`].
+    #[inline(never)]
+    unsafe fn give(&self, both: &Both, slots: *mut GuestSlot) -> Result<(), Fallback> {
         // SAFETY: a plan with a result has a slot for it.
-        let given = unsafe { give(self.returns, &both, slots) };
+        let given = unsafe { give(self.returns, both, slots) };
         given.map_err(|Misfit| Fallback::Resume { integer: both.integer })
     }
 
@@ -361,9 +395,28 @@ impl Template {
     ) -> Result<[u64; WORDS], Fallback> {
         let mut words = [0; WORDS];
         for (word, argument) in words.iter_mut().zip(&self.words) {
-            // SAFETY: the caller's promise.
-            *word = unsafe { argument.load(slots) };
+            // SAFETY: the caller's promise; the low half of every slot is there.
+            *word = unsafe {
+                if self.narrow { argument.load_narrow(slots) } else { argument.load(slots) }
+            };
         }
+        if self.pointer_count == 0 {
+            return Ok(words);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.check(binding, words) }
+    }
+
+    /// The words, those that are pointers checked.
+    ///
+    /// # Safety
+    /// As [`Template::run`].
+    #[inline]
+    unsafe fn check(
+        &self,
+        binding: &Binding,
+        mut words: [u64; WORDS],
+    ) -> Result<[u64; WORDS], Fallback> {
         for pointer in &self.pointers[..usize::from(self.pointer_count)] {
             let address = words.get(usize::from(pointer.word)).copied().unwrap_or(0);
             let extent = match pointer.extent {

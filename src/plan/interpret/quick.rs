@@ -14,22 +14,25 @@ use super::before;
 use super::result::{Both, Misfit, give};
 use super::space::Space;
 use super::{CallMemory, Failure, enter, stub};
-use super::{Guest, HeapFrame, SMALL_FRAME, SmallFrame, Stop, resume};
+use super::{Guest, HeapFrame, SmallFrame, Stop, resume};
+use crate::plan::Plan;
 use crate::plan::binding::Binding;
-use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
+use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::handles::HandleType;
-use crate::plan::moves::{Move, load};
-use crate::plan::op::{At, Fate, Null, Op, Returns, Stub, Width};
-use crate::plan::{Facts, Plan};
+use crate::plan::moves::load;
+use crate::plan::op::{At, Op, Returns, Stub};
 use held::Held;
-pub use scalars::Straight;
-use scalars::{Copied, Extend, Reply, extended, interval, number, offset, reply};
+use scalars::{Copied, Extend, extended};
+pub use scalars::{Reply, Straight};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr;
+use words::{Outgoing, Word, inside};
 
 mod after;
 mod held;
+mod make;
 mod scalars;
+mod words;
 
 /// How the interpreter must go on where a template has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +99,10 @@ enum Step {
     Extended(Extend, Copied),
     /// A handle that nothing becomes of and that is not marked.
     Handle { from: u16, to: At, kind: HandleType, nullable: bool },
+    /// A struct at a pointer: so many of the words from that number on.
+    Words { from: u16, size: u16, first: u16, count: u16 },
+    /// There is room for so many bytes at a pointer.
+    Room { from: u16, size: u32 },
     /// A 32-bit integer of the frame lies in the interval of that number.
     Within { at: At, signed: bool, interval: u16 },
     /// Whatever the op of that number does.
@@ -111,6 +118,7 @@ pub struct Quick {
     wide: Box<[Copied]>,
     steps: Box<[Step]>,
     intervals: Box<[(i64, i64)]>,
+    words: Box<[Word]>,
     /// Offsets in the guest's slots of what goes into the registers, of a plan that does nothing else: it
     /// needs no frame. Registers that the function does not have repeat the first.
     straight: Option<Straight>,
@@ -121,113 +129,12 @@ pub struct Quick {
     returns: Returns,
     /// The plan's ops behind the call.
     after: Box<[Op]>,
+    /// The same, where it is nothing else; empty otherwise.
+    outgoing: Box<[Outgoing]>,
     held: Option<Held>,
 }
 
 impl Quick {
-    /// `None` for plans that do not take the short way: what is left to do after the call is to look at
-    /// values and to write them to the guest's memory, and *before* leaves nothing behind when it fails.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Option<Quick> {
-        let Facts { after: _, errno, marks, leaf, memory: _, allocates: _, wide: _ } = plan.facts;
-        let call = usize::from(plan.call);
-        let behind = &plan.ops[call + 1..];
-        let Op::Call { stub, returns } = plan.ops[call] else { return None };
-        let simple = plan.callbacks.is_empty()
-            && !errno
-            && usize::from(plan.frame.size) <= SMALL_FRAME
-            && plan.frame.align <= 16;
-        let held = if marks { Held::of(plan) } else { None };
-        let fits = if marks { held.is_some() } else { leaf && behind.iter().all(after::is_plain) };
-        if !simple || !fits {
-            return None;
-        }
-        let mut quick = Quick {
-            narrow: [].into(),
-            wide: [].into(),
-            steps: [].into(),
-            intervals: [].into(),
-            straight: None,
-            plain: stub == Stub::Integers && behind.is_empty(),
-            reply: reply(returns),
-            stub,
-            returns,
-            after: behind.iter().copied().filter(|op| !always_fits(plan, op)).collect(),
-            held,
-        };
-        let (mut narrow, mut wide) = (Vec::new(), Vec::new());
-        let (mut steps, mut intervals) = (Vec::new(), Vec::new());
-        for (op, index) in plan.ops[..call].iter().zip(0..) {
-            if quick.held.as_ref().is_some_and(|held| held.does(op)) {
-                continue;
-            }
-            let copied = |slot, to| Some(Copied { from: offset(slot)?, to: number(to)? });
-            let extended = |kind, slot, to| Some(Step::Extended(kind, copied(slot, to)?));
-            match *op {
-                Op::Int32 { slot, to } | Op::ULong32 { slot, to } | Op::Float32 { slot, to } => {
-                    narrow.push(copied(slot, to)?);
-                }
-                Op::Int64 { slot, to } | Op::Float64 { slot, to } => wide.push(copied(slot, to)?),
-                Op::Int8 { slot, to } => steps.push(extended(Extend::Int8, slot, to)?),
-                Op::UInt8 { slot, to } => steps.push(extended(Extend::UInt8, slot, to)?),
-                Op::Int16 { slot, to } => steps.push(extended(Extend::Int16, slot, to)?),
-                Op::UInt16 { slot, to } => steps.push(extended(Extend::UInt16, slot, to)?),
-                Op::Bool { slot, to } => steps.push(extended(Extend::Bool, slot, to)?),
-                Op::Long32 { slot, to } => steps.push(extended(Extend::Long32, slot, to)?),
-                Op::Handle { slot, to, kind, null, fate: Fate::Kept } if !plan.facts.wide => {
-                    let kind = plan.handle_kinds.get(usize::from(kind))?.id;
-                    let nullable = null == Null::Allowed;
-                    steps.push(Step::Handle { from: offset(slot)?, to, kind, nullable });
-                }
-                Op::Range { value, set, .. } => {
-                    let interval = interval(plan.ranges.get(usize::from(set))?);
-                    let signed = value.width == Width::I32;
-                    match interval.filter(|_| signed || value.width == Width::U32) {
-                        Some(one) => {
-                            let interval = u16::try_from(intervals.len()).ok()?;
-                            intervals.push(one);
-                            steps.push(Step::Within { at: value.at, signed, interval });
-                        }
-                        None => steps.push(Step::Op(index)),
-                    }
-                }
-                _ => steps.push(Step::Op(index)),
-            }
-        }
-        (quick.narrow, quick.wide) = (narrow.into(), wide.into());
-        (quick.steps, quick.intervals) = (steps.into(), intervals.into());
-        quick.straight = quick.straight();
-        Some(quick)
-    }
-
-    fn straight(&self) -> Option<Straight> {
-        let all = || self.narrow.iter().chain(&self.wide);
-        let first = all().next()?.from;
-        let decoded = matches!(self.reply, Reply::Decoded);
-        let vectors = self.stub == Stub::Registers;
-        let registers = vectors || self.stub == Stub::Integers;
-        if !registers || !self.after.is_empty() || decoded || !self.steps.is_empty() {
-            return None;
-        }
-        let mut straight = Straight {
-            integers: [first; enter::STRAIGHT_INTEGERS],
-            // Reading 64 bits where only 32 were written just now would be slow.
-            vectors: [self.wide.first().map_or(first, |one| one.from); enter::STRAIGHT_VECTORS],
-        };
-        let register = |one: &Copied, place: fn(u8) -> Option<At>, count: usize| {
-            (0..).take(count).position(|register| place(register).and_then(number) == Some(one.to))
-        };
-        for one in &self.narrow {
-            let at = register(one, FrameLayout::integer, enter::STRAIGHT_INTEGERS)?;
-            straight.integers[at] = one.from;
-        }
-        for one in &self.wide {
-            let at = register(one, FrameLayout::vector, enter::STRAIGHT_VECTORS)?;
-            straight.vectors[at] = one.from;
-        }
-        Some(straight)
-    }
-
     /// Whether the call is made by [`Quick::run_held`].
     #[inline]
     #[must_use]
@@ -260,13 +167,10 @@ impl Quick {
                     _ => enter::straight_registers(slots, binding.target, straight),
                 }
             };
-            let low = match self.reply {
-                Reply::Integer(mask) => both.integer & mask,
-                Reply::Vector(mask) => both.vector.to_bits() & mask,
-                Reply::None | Reply::Decoded => return Ok(()),
-            };
-            // SAFETY: a plan with a result has a slot for it.
-            unsafe { (&raw mut (*slots).low).write(low) };
+            if self.reply.is_bits() {
+                // SAFETY: a plan with a result has a slot for it.
+                unsafe { (&raw mut (*slots).low).write(self.reply.bits(&both)) };
+            }
             return Ok(());
         }
         // SAFETY: the caller's promise.
@@ -381,6 +285,15 @@ impl Quick {
                         let (low, high) = self.intervals[usize::from(interval)];
                         (low..=high).contains(&value).then_some(())?;
                     }
+                    Step::Words { from: at, size, first, count } => {
+                        let memory = inside(binding, from(at), size.into())?;
+                        let first = usize::from(first);
+                        let words = self.words.get(first..first + usize::from(count))?;
+                        self::words::load(words, frame, memory);
+                    }
+                    Step::Room { from: at, size } => {
+                        inside(binding, from(at), size.into())?;
+                    }
                     Step::Extended(kind, one) => {
                         let low = from(one.from).cast::<u32>().read();
                         place(one.to, extended(kind, low));
@@ -390,10 +303,6 @@ impl Quick {
                         let op = &plan.ops[usize::from(index)];
                         let done = match *op {
                             Op::Buffer { .. } => before::buffer_here(op, &space),
-                            Op::Room { slot, size } => {
-                                let at = space.inside(space.pointer(slot), size.into());
-                                at.map(|_| ()).ok_or(Failure::Check)
-                            }
                             Op::Object { slot, size, moves } => {
                                 let at = space.inside(space.pointer(slot), size.into());
                                 let moves = &plan.moves[usize::from(moves)];
@@ -435,6 +344,14 @@ impl Quick {
                 return self.answer(plan, frame, slots, &both);
             }
             stub::enter(plan, binding.target, frame, self.stub);
+            if !self.outgoing.is_empty() {
+                let slots = slots.cast::<u8>().cast_const();
+                for one in &self.outgoing {
+                    let stored = one.store(binding, frame, slots);
+                    stored.ok_or_else(|| Halt::After(Left::of(plan, frame)))?;
+                }
+                return Ok(());
+            }
             let result = after::run(&self.after, &Space::new(plan, binding, frame));
             let result = result.map_err(|_| Halt::After(Left::of(plan, frame)))?;
             if let Some(result) = result {
@@ -457,15 +374,15 @@ impl Quick {
         slots: *mut GuestSlot,
         both: &Both,
     ) -> Result<(), Halt> {
-        let low = match self.reply {
-            Reply::Integer(mask) => both.integer & mask,
-            Reply::Vector(mask) => both.vector.to_bits() & mask,
-            Reply::None => return Ok(()),
+        if self.reply.is_bits() {
+            // SAFETY: a plan with a result has a slot for it.
+            unsafe { (&raw mut (*slots).low).write(self.reply.bits(both)) };
+            return Ok(());
+        }
+        if self.reply.is_decoded() {
             // SAFETY: the caller's promise.
-            Reply::Decoded => return unsafe { self.answer_slowly(plan, frame, slots, both) },
-        };
-        // SAFETY: a plan with a result has a slot for it.
-        unsafe { (&raw mut (*slots).low).write(low) };
+            return unsafe { self.answer_slowly(plan, frame, slots, both) };
+        }
         Ok(())
     }
 
@@ -488,13 +405,6 @@ impl Quick {
             })
         }
     }
-}
-
-/// Whether an op looks whether values fit which always do.
-fn always_fits(plan: &Plan, op: &Op) -> bool {
-    let Op::FitsObject { moves } = *op else { return false };
-    let moves = plan.moves.get(usize::from(moves));
-    moves.is_some_and(|moves| moves.iter().all(Move::always_fits))
 }
 
 /// Copies that a call makes of the guest's memory, which most do not: freeing them is out of the way.

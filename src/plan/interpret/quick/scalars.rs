@@ -1,7 +1,7 @@
 //! What plans do with scalars, looked at once.
 use crate::plan::Intervals;
 use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::{before, enter};
+use crate::plan::interpret::{Both, before, enter};
 use crate::plan::op::{At, Returns};
 
 /// A scalar that is copied as it is.
@@ -33,16 +33,62 @@ pub(super) enum Extend {
     Long32,
 }
 
-/// How the result registers become the guest's result.
+/// How the result registers become the guest's result. Both are masked, whichever it is in: that takes less than
+/// to tell them apart.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Reply {
+pub struct Reply {
+    integer: u64,
+    vector: u64,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
     None,
-    /// Bits of the integer register.
-    Integer(u64),
-    /// Bits of the vector register.
-    Vector(u64),
+    /// The bits that the masks leave.
+    Bits,
     /// It may not fit, or is extended with its sign.
     Decoded,
+}
+
+impl Reply {
+    /// For results of that kind.
+    pub fn of(returns: Returns) -> Reply {
+        const LOW32: u64 = u32::MAX as u64;
+        let new = |integer, vector, kind| Reply { integer, vector, kind };
+        let (integer, vector) = (|mask| new(mask, 0, Kind::Bits), |mask| new(0, mask, Kind::Bits));
+        match returns {
+            Returns::Void | Returns::Record | Returns::Vector => new(0, 0, Kind::None),
+            Returns::UInt8 => integer(0xff),
+            Returns::UInt16 => integer(0xffff),
+            Returns::Bool => integer(1),
+            Returns::Int32 => integer(LOW32),
+            Returns::Int64 => integer(u64::MAX),
+            Returns::Float32 => vector(LOW32),
+            Returns::Float64 => vector(u64::MAX),
+            Returns::Int8 | Returns::Int16 | Returns::Long32 | Returns::ULong32 => {
+                new(0, 0, Kind::Decoded)
+            }
+        }
+    }
+
+    /// The result, if there is one and nothing has to be asked.
+    #[inline(always)]
+    pub fn bits(&self, both: &Both) -> u64 {
+        (both.integer & self.integer) | (both.vector.to_bits() & self.vector)
+    }
+
+    /// Whether [`Reply::bits`] is the result.
+    #[inline(always)]
+    pub fn is_bits(&self) -> bool {
+        self.kind == Kind::Bits
+    }
+
+    /// Whether there is a result that has to be looked at.
+    #[inline(always)]
+    pub fn is_decoded(&self) -> bool {
+        self.kind == Kind::Decoded
+    }
 }
 
 /// Offset of a slot, in bytes.
@@ -62,21 +108,6 @@ pub(super) fn extended(kind: Extend, low: u32) -> u64 {
         Extend::UInt16 => u64::from(low & 0xffff),
         Extend::Bool => u64::from(low != 0),
         Extend::Long32 => i64::from(low.cast_signed()).cast_unsigned(),
-    }
-}
-
-pub(super) fn reply(returns: Returns) -> Reply {
-    const LOW32: u64 = u32::MAX as u64;
-    match returns {
-        Returns::Void | Returns::Record | Returns::Vector => Reply::None,
-        Returns::UInt8 => Reply::Integer(0xff),
-        Returns::UInt16 => Reply::Integer(0xffff),
-        Returns::Bool => Reply::Integer(1),
-        Returns::Int32 => Reply::Integer(LOW32),
-        Returns::Int64 => Reply::Integer(u64::MAX),
-        Returns::Float32 => Reply::Vector(LOW32),
-        Returns::Float64 => Reply::Vector(u64::MAX),
-        Returns::Int8 | Returns::Int16 | Returns::Long32 | Returns::ULong32 => Reply::Decoded,
     }
 }
 
