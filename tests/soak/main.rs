@@ -74,13 +74,27 @@ fn leg(traffic: &Traffic, seed: u64) {
     });
 }
 
-/// What is held when the threads that make code have ended as well.
-fn read(traffic: &Traffic) -> Reading {
+/// What is held when the threads that make code have ended as well: there are no more than `threads`, as soon as that is
+/// known. One that has just been made has no name yet, so that counting those with a name is not enough.
+fn read(traffic: &Traffic, threads: Option<usize>) -> Reading {
     let late = Instant::now() + Duration::from_secs(60);
-    while compilers() > 0 && Instant::now() < late {
+    loop {
+        let reading = Reading::take(traffic.libraries.things(), traffic.libraries.sqlite());
+        let settled = threads.is_none_or(|threads| reading.held.threads <= threads);
+        if settled && compilers() == 0 || Instant::now() > late {
+            return reading;
+        }
         thread::sleep(Duration::from_millis(1));
     }
-    Reading::take(traffic.libraries.things(), traffic.libraries.sqlite())
+}
+
+/// The fewest threads that are there for a while.
+fn fewest_threads(traffic: &Traffic) -> usize {
+    let counts = (0..200).map(|_| {
+        thread::sleep(Duration::from_millis(2));
+        read(traffic, None).held.threads
+    });
+    counts.min().unwrap_or(1)
 }
 
 /// `--minutes N`, else a number of legs.
@@ -117,11 +131,15 @@ fn main() -> ExitCode {
     let started = Instant::now();
     let ends = minutes.map(|minutes| started + Duration::from_secs_f64(minutes * 60.0));
     let (mut readings, mut before, mut told) = (Vec::with_capacity(1 << 20), None::<Held>, 0.0);
-    let mut number = 0;
+    let (mut number, mut threads) = (0, None);
     loop {
         leg(&traffic, seeds.next());
         number += 1;
-        let reading = read(&traffic);
+        // Libraries have threads of their own (OpenBLAS), which are there when all have been used.
+        if number == warm_up {
+            threads = Some(fewest_threads(&traffic));
+        }
+        let reading = read(&traffic, threads);
         if number == warm_up {
             before = Some(reading.held);
         }
@@ -167,7 +185,7 @@ fn report(traffic: &Traffic, readings: &[[f64; TRENDS.len()]], took: Duration) -
     println!("errors, as expected {}", count(&done.errors));
     println!("left in the middle  {}", count(&done.left));
     println!("most memory         {} KiB resident", peak());
-    println!("left at the end     nothing: {:?}", read(traffic).held);
+    println!("left at the end     nothing: {:?}", read(traffic, None).held);
     let (first, last) = (readings[0], readings[readings.len() - 1]);
     println!(
         "\nrise of the straight line through {} readings, one after each leg:",
