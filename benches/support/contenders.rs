@@ -7,12 +7,13 @@
 //! | floor | `Func::new_unchecked` by hand, likewise: what any host function costs at least |
 //! | libffi | `Func::new_unchecked` and libffi, driven by a table as any generic glue is |
 //! | interpreter, template, cranelift, direct | the tiers of the bridge |
+//! | straight | the interpreter, entered by guests themselves: direct calls that have no code yet |
 use crate::by_hand;
 use crate::rows::{Argument, Row, Type};
 use libffi::low;
 use libffi::middle::{Cif, Type as FfiType};
 use libloading::Library;
-use portcullis::host::{Bridge, ImportStatus, Natives, Tier};
+use portcullis::host::{Bridge, BridgeBuilder, ImportStatus, NativeImport, Natives, Tier};
 use std::cell::RefCell;
 use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
@@ -23,8 +24,8 @@ use wasmtime::{
 };
 
 /// The names of all contenders, in the order of tables.
-pub const NAMES: [&str; 8] =
-    ["C", "wrap", "floor", "libffi", "interpreter", "template", "cranelift", "direct"];
+pub const NAMES: [&str; 9] =
+    ["C", "wrap", "floor", "libffi", "interpreter", "straight", "template", "cranelift", "direct"];
 
 pub use portcullis::bench::harness::{Contender, Loop};
 
@@ -161,6 +162,18 @@ impl Guest {
         tier: Tier,
     ) -> Guest {
         let builder = Bridge::builder(module.engine()).max_tier(tier);
+        Guest::bridged_by(name, module, rows, native, builder, |function| function.tier == tier)
+    }
+
+    /// A guest whose imports come from a bridge that is built so; `takes` says of each function whether it is measured.
+    fn bridged_by(
+        name: &'static str,
+        module: &Module,
+        rows: &[Row],
+        native: &Native,
+        builder: BridgeBuilder,
+        takes: impl Fn(&NativeImport) -> bool,
+    ) -> Guest {
         let builder = builder.library("libcallees.so", &native.path).expect("an absolute path");
         // SAFETY: the interface is written from the same rows as the library.
         let builder = unsafe { builder.grant_interface("bench.h", &crate::rows::interface(rows)) };
@@ -168,7 +181,7 @@ impl Guest {
         let bridge = bridge.unwrap_or_else(|error| panic!("{error}"));
         let imports = bridge.describe(module);
         let takes = imports.iter().map(|import| match &import.status {
-            ImportStatus::Native(functions) => functions.iter().all(|f| f.tier == tier),
+            ImportStatus::Native(functions) => functions.iter().all(&takes),
             other => panic!("{}: {other:?}", import.name),
         });
         let takes = takes.collect();
@@ -219,6 +232,15 @@ pub fn all(engine: &Engine, rows: &[Row], native: &Native) -> Vec<Vec<Contender>
         Guest::by_hand("floor", &module(), rows, native, by_hand::floor),
         Guest::by_hand("libffi", &module(), rows, native, through_libffi),
         Guest::bridged("interpreter", &module(), rows, native, Tier::Interpreter),
+        // What is not hot yet, and never becomes it.
+        Guest::bridged_by(
+            "straight",
+            &module(),
+            rows,
+            native,
+            Bridge::builder(engine).max_tier(Tier::Direct).when_hot(u32::MAX),
+            |function| function.straight,
+        ),
         Guest::bridged("template", &module(), rows, native, Tier::Template),
         Guest::bridged("cranelift", &module(), rows, native, Tier::Cranelift),
         Guest::bridged("direct", &module(), rows, native, Tier::Direct),

@@ -31,7 +31,7 @@ mod clif;
 mod stubs;
 #[cfg(feature = "cranelift")]
 pub(super) use clif::signature;
-pub use stubs::{first_entry, host_entry};
+pub use stubs::{first_entry, host_entry, interpreter_entry};
 
 /// Code that goes wherever the [`Context`] in the first argument says: what guests enter whose trampolines
 /// are made when they are hot. It lies near trampolines, because jumps between regions that are far apart are
@@ -112,6 +112,82 @@ pub struct Context {
     pub errno: *const Cell<i32>,
     /// As for every other way of a call.
     pub binding: Binding,
+    /// What makes calls that come by way of [`interpreter_entry`].
+    pub interpret: Cell<Option<Interpret>>,
+    /// What it finds the import by.
+    pub import: Cell<*const c_void>,
+    /// Bytes of arguments that such a call takes off the stack.
+    pub popped: Cell<u32>,
+}
+
+/// Makes a call whose arguments are in those registers, and behind them on the stack; the second argument is the
+/// guest's own context.
+pub type Interpret =
+    unsafe extern "sysv64" fn(*const Context, *const u8, *mut Registers) -> Interpreted;
+
+/// What [`Interpret`] returns, in two registers.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Interpreted {
+    /// What is left to do.
+    pub halted: Halted,
+    /// The guest's result, an integer or the bits of a float.
+    pub result: u64,
+}
+
+/// How far the interpreter has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Halted {
+    /// The call is over.
+    Never = 0,
+    /// Nothing has happened: the ordinary function makes the call.
+    Before = 1,
+    /// Native code has run; what is left of the call is in the context's frame, to be resumed.
+    After = 2,
+}
+
+/// Registers that carry arguments of a guest, as [`interpreter_entry`] lays them down:
+///
+/// ```text
+///            arguments on the stack                             Registers::STACK
+///            return address
+///            the caller's frame pointer                         Registers::KEPT
+///            contexts of the function and of the guest
+///            xmm0 .. xmm7, their low halves
+/// rsp  ->    rdx, rcx, r8, r9                                   0
+/// ```
+#[derive(Debug)]
+#[repr(C)]
+pub struct Registers {
+    pub(super) integers: [u64; 4],
+    pub(super) vectors: [u64; 8],
+    pub(super) context: u64,
+    pub(super) caller: u64,
+    frame_pointer: u64,
+    return_address: u64,
+}
+
+impl Registers {
+    /// What an entry takes off its stack for them.
+    pub const KEPT: usize = std::mem::offset_of!(Registers, frame_pointer);
+    /// Where the first argument on the stack is.
+    pub const STACK: usize = size_of::<Registers>();
+
+    /// Where an argument is that the guest passes there; `None` when it is no argument.
+    #[must_use]
+    pub fn offset(place: Location) -> Option<u16> {
+        let at = match place {
+            // Behind the two contexts.
+            Location::Integer(number @ 2..6) => usize::from(number - 2) * 8,
+            Location::Vector(number @ 0..8) => {
+                std::mem::offset_of!(Registers, vectors) + usize::from(number) * 8
+            }
+            Location::Stack(at) => Registers::STACK + usize::try_from(at).ok()?,
+            Location::Integer(_) | Location::Vector(_) | Location::X87(_) => return None,
+        };
+        u16::try_from(at).ok()
+    }
 }
 
 impl Context {
@@ -123,12 +199,14 @@ impl Context {
 
 /// Offset of the pointer to the `VMStoreContext` in an instance's context.
 #[must_use]
+#[inline]
 pub fn store_context() -> usize {
     HostPtr.vmcontext_store_context().into()
 }
 
 /// Offset of the stack limit in a `VMStoreContext`.
 #[must_use]
+#[inline]
 pub fn stack_limit() -> usize {
     HostPtr.vm_store_context().stack_limit().into()
 }
@@ -225,7 +303,25 @@ mod tests {
         assert_eq!(offset_of!(Context, entry), 32);
         assert_eq!(offset_of!(Context, errno), 40);
         assert_eq!(offset_of!(Context, binding), 48);
-        assert_eq!((size_of::<Context>(), Context::FRAME), (96, 128));
+        assert_eq!(offset_of!(Context, interpret), 96);
+        assert_eq!(offset_of!(Context, import), 104);
+        assert_eq!(offset_of!(Context, popped), 112);
+        assert_eq!((size_of::<Context>(), Context::FRAME), (120, 128));
+    }
+
+    #[test]
+    fn entries_lay_registers_down_where_they_are_looked_for() {
+        assert_eq!(offset_of!(Registers, integers), 0);
+        assert_eq!(offset_of!(Registers, vectors), 32);
+        assert_eq!((offset_of!(Registers, context), offset_of!(Registers, caller)), (96, 104));
+        // With the frame pointer and the return address the stack is aligned to 16 bytes.
+        assert_eq!((Registers::KEPT, Registers::STACK), (112, 128));
+        assert_eq!(Registers::offset(Location::Integer(2)), Some(0));
+        assert_eq!(Registers::offset(Location::Integer(5)), Some(24));
+        assert_eq!(Registers::offset(Location::Integer(1)), None);
+        assert_eq!(Registers::offset(Location::Vector(7)), Some(88));
+        assert_eq!(Registers::offset(Location::Stack(8)), Some(136));
+        assert_eq!(offset_of!(Interpreted, result), 8);
     }
 
     #[test]

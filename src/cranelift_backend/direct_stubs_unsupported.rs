@@ -12,3 +12,9 @@ pub fn first_entry() -> *const c_void {
 pub fn host_entry() -> *const c_void {
     std::ptr::null()
 }
+
+/// Nor this.
+#[must_use]
+pub fn interpreter_entry(_simple: bool) -> *const c_void {
+    std::ptr::null()
+}

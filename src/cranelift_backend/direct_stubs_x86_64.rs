@@ -1,6 +1,6 @@
 //! What direct calls need beside trampolines, by hand.
 #![expect(unsafe_code, reason = "machine code by hand")]
-use super::{Context, FuncRef};
+use super::{Context, FuncRef, Halted, Registers};
 use std::arch::naked_asm;
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -47,4 +47,164 @@ pub fn first_entry() -> *const c_void {
 #[must_use]
 pub fn host_entry() -> *const c_void {
     array_call as *const c_void
+}
+
+/// What guests enter as long as there is no trampoline, and the interpreter takes the short way: see
+/// [`Registers`]. What `interpret` leaves undone goes through one of the doors, with everything as it came. For
+/// imports without floats, and without arguments on the stack.
+///
+/// # Safety
+/// As guests call it: the first argument is a [`Context`] whose `interpret` takes such calls, and whose doors are
+/// set and filled.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn interpret_integers() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "sub rsp, {kept}",
+        "mov [rsp + {integers}], rdx",
+        "mov [rsp + {integers} + 8], rcx",
+        "mov [rsp + {integers} + 16], r8",
+        "mov [rsp + {integers} + 24], r9",
+        "mov [rsp + {context}], rdi",
+        "mov [rsp + {caller}], rsi",
+        "mov rdx, rsp",
+        "call qword ptr [rdi + {interpret}]",
+        "test eax, eax",
+        "jnz 2f",
+        "mov rax, rdx",
+        "movq xmm0, rdx",
+        "leave",
+        ".cfi_remember_state",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
+        "ret",
+        ".cfi_restore_state",
+        "2:",
+        "mov rdx, [rsp + {integers}]",
+        "mov rcx, [rsp + {integers} + 8]",
+        "mov r8, [rsp + {integers} + 16]",
+        "mov r9, [rsp + {integers} + 24]",
+        "mov r10, [rsp + {context}]",
+        "mov rsi, [rsp + {caller}]",
+        "leave",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
+        "cmp eax, {after}",
+        "mov rax, [r10 + {redo}]",
+        "cmove rax, [r10 + {resume}]",
+        "mov rdi, [rax + {vmctx}]",
+        "jmp qword ptr [rax + {wasm_call}]",
+        ".cfi_endproc",
+        kept = const Registers::KEPT,
+        after = const Halted::After as u32,
+        integers = const offset_of!(Registers, integers),
+        context = const offset_of!(Registers, context),
+        caller = const offset_of!(Registers, caller),
+        interpret = const offset_of!(Context, interpret),
+        redo = const offset_of!(Context, redo),
+        resume = const offset_of!(Context, resume),
+        vmctx = const offset_of!(FuncRef, vmctx),
+        wasm_call = const offset_of!(FuncRef, wasm_call),
+    )
+}
+
+/// As [`interpret_integers`], for all imports. It takes the arguments off the stack, when all is done, by
+/// returning from above them.
+///
+/// # Safety
+/// As there.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn interpret_all() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "sub rsp, {kept}",
+        "mov [rsp + {integers}], rdx",
+        "mov [rsp + {integers} + 8], rcx",
+        "mov [rsp + {integers} + 16], r8",
+        "mov [rsp + {integers} + 24], r9",
+        "movsd [rsp + {vectors}], xmm0",
+        "movsd [rsp + {vectors} + 8], xmm1",
+        "movsd [rsp + {vectors} + 16], xmm2",
+        "movsd [rsp + {vectors} + 24], xmm3",
+        "movsd [rsp + {vectors} + 32], xmm4",
+        "movsd [rsp + {vectors} + 40], xmm5",
+        "movsd [rsp + {vectors} + 48], xmm6",
+        "movsd [rsp + {vectors} + 56], xmm7",
+        "mov [rsp + {context}], rdi",
+        "mov [rsp + {caller}], rsi",
+        "mov rdx, rsp",
+        "call qword ptr [rdi + {interpret}]",
+        "test eax, eax",
+        "jnz 2f",
+        "mov rax, rdx",
+        "movq xmm0, rdx",
+        "mov rcx, [rsp + {context}]",
+        "mov ecx, [rcx + {popped}]",
+        "leave",
+        ".cfi_remember_state",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
+        "pop rdx",
+        ".cfi_adjust_cfa_offset -8",
+        ".cfi_register 16, 1",
+        "add rsp, rcx",
+        "push rdx",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_offset 16, -8",
+        "ret",
+        ".cfi_restore_state",
+        "2:",
+        "mov rdx, [rsp + {integers}]",
+        "mov rcx, [rsp + {integers} + 8]",
+        "mov r8, [rsp + {integers} + 16]",
+        "mov r9, [rsp + {integers} + 24]",
+        "movsd xmm0, [rsp + {vectors}]",
+        "movsd xmm1, [rsp + {vectors} + 8]",
+        "movsd xmm2, [rsp + {vectors} + 16]",
+        "movsd xmm3, [rsp + {vectors} + 24]",
+        "movsd xmm4, [rsp + {vectors} + 32]",
+        "movsd xmm5, [rsp + {vectors} + 40]",
+        "movsd xmm6, [rsp + {vectors} + 48]",
+        "movsd xmm7, [rsp + {vectors} + 56]",
+        "mov r10, [rsp + {context}]",
+        "mov rsi, [rsp + {caller}]",
+        "leave",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
+        "cmp eax, {after}",
+        "mov rax, [r10 + {redo}]",
+        "cmove rax, [r10 + {resume}]",
+        "mov rdi, [rax + {vmctx}]",
+        "jmp qword ptr [rax + {wasm_call}]",
+        ".cfi_endproc",
+        kept = const Registers::KEPT,
+        after = const Halted::After as u32,
+        integers = const offset_of!(Registers, integers),
+        vectors = const offset_of!(Registers, vectors),
+        context = const offset_of!(Registers, context),
+        caller = const offset_of!(Registers, caller),
+        interpret = const offset_of!(Context, interpret),
+        popped = const offset_of!(Context, popped),
+        redo = const offset_of!(Context, redo),
+        resume = const offset_of!(Context, resume),
+        vmctx = const offset_of!(FuncRef, vmctx),
+        wasm_call = const offset_of!(FuncRef, wasm_call),
+    )
+}
+
+/// What guests enter where the interpreter makes the calls of a context. `simple` imports have integers alone,
+/// all of them in registers.
+#[must_use]
+pub fn interpreter_entry(simple: bool) -> *const c_void {
+    if simple { interpret_integers as *const c_void } else { interpret_all as *const c_void }
 }

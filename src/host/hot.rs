@@ -124,13 +124,30 @@ impl Hot {
         &self.plan.prototype.name
     }
 
+    /// Whether it was called often enough.
+    #[inline]
+    pub(super) fn is_counted(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) >= self.after
+    }
+
     /// One more call. The one that makes it hot has the code made.
+    ///
+    /// Calls of several threads at once may count as one, and who was interrupted may set the number back. It grows by
+    /// one at a time, so that somebody still makes the last step; that several do so does no harm.
+    #[inline]
     pub(super) fn count(self: &Arc<Hot>) {
-        if self.calls.load(Ordering::Relaxed) < self.after
-            && self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.after
-        {
-            self.jobs.push(Arc::<Hot>::clone(self));
+        let calls = self.calls.load(Ordering::Relaxed);
+        if calls < self.after {
+            self.calls.store(calls + 1, Ordering::Relaxed);
+            if calls + 1 == self.after {
+                self.is_hot();
+            }
         }
+    }
+
+    #[cold]
+    fn is_hot(self: &Arc<Hot>) {
+        self.jobs.push(Arc::<Hot>::clone(self));
     }
 }
 

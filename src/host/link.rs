@@ -5,6 +5,7 @@
 //! and shared by all of them.
 use super::bridge::Shared;
 use super::data::Wanted;
+use super::direct::Straight;
 use super::error::LinkProblem;
 use super::grants::{Chosen, takes_callback};
 use super::guard;
@@ -72,6 +73,8 @@ pub(super) struct Overload {
     pub plan: Arc<Plan>,
     /// The plan as the interpreter's short way takes it, if it does.
     pub quick: Option<Quick>,
+    /// And as guests enter it by themselves, where they may.
+    pub straight: Option<Straight>,
     /// The plan keeps `errno`.
     pub keeps_errno: bool,
     pub target: NativeAddress,
@@ -379,11 +382,14 @@ fn overload(
     let (target, library) = (found.address, found.library);
     // The interpreter's short way looks at nothing.
     let quick = (!shared.rules.guard).then(|| Quick::of(&plan)).flatten();
+    let straight = quick.as_ref().filter(|_| choice.may_be_straight());
+    let straight = straight.and_then(|quick| Straight::of(&plan, quick));
     let keeps_errno = plan.facts.errno;
     let interface = source.interface.into();
     Ok(Overload {
         plan,
         quick,
+        straight,
         keeps_errno,
         target,
         callees,

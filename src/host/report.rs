@@ -54,6 +54,9 @@ pub struct NativeImport {
     pub library: Option<PathBuf>,
     /// How calls are run.
     pub tier: Tier,
+    /// As long as there is no code for it, guests enter the interpreter by themselves, without a host function in
+    /// between.
+    pub straight: bool,
     /// Why by no faster tier; `None` when there is no faster one.
     pub why_no_faster: Option<String>,
 }
@@ -99,6 +102,7 @@ fn status_of(resolved: Resolved) -> ImportStatus {
                 prototype: overload.plan.prototype.to_string(),
                 library: overload.library.clone(),
                 tier: overload.choice.runner.tier(),
+                straight: overload.straight.is_some(),
                 why_no_faster: overload.choice.why_no_faster(&overload.plan),
             });
             ImportStatus::Native(functions.collect())

@@ -60,6 +60,8 @@ pub(super) struct Choice {
         expect(dead_code, reason = "asked when code is made ahead of time")
     )]
     not_direct: Option<String>,
+    /// Whether guests may enter the interpreter by themselves, as long as there is no code.
+    straight: bool,
 }
 
 impl Choice {
@@ -73,7 +75,18 @@ impl Choice {
         when_hot: Option<(u32, &Arc<Jobs>)>,
     ) -> Choice {
         let (runner, declined) = choose(plan, most, not_direct.as_deref(), trampolines, when_hot);
-        Choice { runner, declined, not_direct }
+        let straight = most >= Tier::Direct
+            && match &runner {
+                Runner::Hot(hot) => hot.may_be_direct(),
+                Runner::Interpreter | Runner::Template(_) => not_direct.is_none(),
+                Runner::Compiled(_) | Runner::Direct(_) => false,
+            };
+        Choice { runner, declined, not_direct, straight }
+    }
+
+    /// Whether guests may enter the interpreter by themselves, as long as there is no code.
+    pub(super) fn may_be_straight(&self) -> bool {
+        self.straight
     }
 
     /// Why guests may not call the function directly, whatever its plan is; `None` if they may.
@@ -85,7 +98,12 @@ impl Choice {
     /// The interpreter, which watches what native code does, or times it.
     pub(super) fn watched(why: &str) -> Choice {
         let why = Some(why.to_owned());
-        Choice { runner: Runner::Interpreter, declined: why.clone(), not_direct: why }
+        Choice {
+            runner: Runner::Interpreter,
+            declined: why.clone(),
+            not_direct: why,
+            straight: false,
+        }
     }
 
     /// Why no faster tier runs this plan; `None` when there is no faster one.

@@ -144,6 +144,7 @@ impl Gate {
 
     /// Whether a limit passes.
     #[must_use]
+    #[inline]
     pub fn lets_pass(&self, limit: usize) -> bool {
         let low = self.low.load(Ordering::Relaxed);
         limit.wrapping_sub(low) <= self.span.load(Ordering::Relaxed)

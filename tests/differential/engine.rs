@@ -45,11 +45,14 @@ pub struct BridgeTier {
     pub tier: Tier,
     /// As [`Engine::floor`], in percent.
     pub floor: usize,
+    /// There is never any code: guests enter the interpreter by themselves.
+    pub straight: bool,
 }
 
 impl Engine for BridgeTier {
     fn name(&self) -> &'static str {
         match self.tier {
+            _ if self.straight => "straight",
             Tier::Interpreter => "interpreter",
             Tier::Template => "template",
             Tier::Cranelift => "cranelift",
@@ -62,7 +65,10 @@ impl Engine for BridgeTier {
     }
 
     fn instantiate(&self, batch: &Batch, guest: &Module, library: &Path) -> Box<dyn Running> {
-        let builder = Bridge::builder(guest.engine()).max_tier(self.tier);
+        let mut builder = Bridge::builder(guest.engine()).max_tier(self.tier);
+        if self.straight {
+            builder = builder.when_hot(u32::MAX);
+        }
         let interface = text::interface(batch);
         let builder = builder.library(&text::library(batch), library).expect("an absolute path");
         // SAFETY: interface and library are written from the same description; their functions
@@ -75,31 +81,37 @@ impl Engine for BridgeTier {
         let instance = bridge.instantiate(&mut store, &linker, guest, |natives| natives);
         let instance = instance.unwrap_or_else(|error| panic!("{error:?}"));
         let memory = instance.get_memory(&mut store, "memory").expect("it is exported");
-        let tiers = chosen_tiers(&bridge, guest);
-        Box::new(BridgeGuest { store, instance, memory, tier: self.tier, tiers })
+        let takes = self.takes(&bridge, guest);
+        Box::new(BridgeGuest { store, instance, memory, takes })
     }
 }
 
-/// The tier that runs each case of a batch: guests import their functions in order.
-fn chosen_tiers(bridge: &Bridge, guest: &Module) -> Vec<Tier> {
-    let imports = bridge.describe(guest).into_iter().map(|import| match import.status {
-        ImportStatus::Native(functions) if functions.len() == 1 => functions[0].tier,
-        other => panic!("{}: {other:?}", import.name),
-    });
-    imports.collect()
+impl BridgeTier {
+    /// Whether it runs each case of a batch: guests import their functions in order.
+    fn takes(&self, bridge: &Bridge, guest: &Module) -> Vec<bool> {
+        let imports = bridge.describe(guest).into_iter().map(|import| match import.status {
+            ImportStatus::Native(functions) if functions.len() == 1 && self.straight => {
+                functions[0].straight
+            }
+            ImportStatus::Native(functions) if functions.len() == 1 => {
+                functions[0].tier == self.tier
+            }
+            other => panic!("{}: {other:?}", import.name),
+        });
+        imports.collect()
+    }
 }
 
 struct BridgeGuest {
     store: Store<Natives>,
     instance: Instance,
     memory: Memory,
-    tier: Tier,
-    tiers: Vec<Tier>,
+    takes: Vec<bool>,
 }
 
 impl Running for BridgeGuest {
     fn takes(&self, case: &Case) -> bool {
-        self.tiers[case.number] == self.tier
+        self.takes[case.number]
     }
 
     fn base(&self) -> usize {

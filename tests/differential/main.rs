@@ -45,13 +45,19 @@ const BATCHES: usize = 21;
 /// gcc and wasmtime use a core each.
 const THREADS: usize = 2;
 
-static ENGINES: [&dyn Engine; 4] = [
-    &BridgeTier { tier: Tier::Interpreter, floor: 100 },
-    &BridgeTier { tier: Tier::Template, floor: 10 },
-    &BridgeTier { tier: Tier::Cranelift, floor: if cfg!(feature = "cranelift") { 100 } else { 0 } },
+static ENGINES: [&dyn Engine; 5] = [
+    &BridgeTier { tier: Tier::Interpreter, floor: 100, straight: false },
+    &BridgeTier { tier: Tier::Template, floor: 10, straight: false },
+    &BridgeTier { tier: Tier::Cranelift, floor: compiled(100), straight: false },
     // Declined are the few that copy a string.
-    &BridgeTier { tier: Tier::Direct, floor: if cfg!(feature = "cranelift") { 99 } else { 0 } },
+    &BridgeTier { tier: Tier::Direct, floor: compiled(99), straight: false },
+    &BridgeTier { tier: Tier::Direct, floor: compiled(20), straight: true },
 ];
+
+/// As many as that, if there is code at all.
+const fn compiled(percent: usize) -> usize {
+    if cfg!(feature = "cranelift") { percent } else { 0 }
+}
 
 /// What the cases of a run were about, so that the test says what it has tried.
 #[derive(Default, Debug)]

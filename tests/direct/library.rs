@@ -17,6 +17,7 @@ long long here_text(const char *text);
 long long here_thing(thing *it);
 long long caller_many(int a, int b, int c, int d, int e, int f, int g, int h);
 long long caller_cell(int *_Out_ __single p);
+int by_host(int a, double b);
 short low(int a);
 
 int add(int a, int b);
@@ -46,7 +47,7 @@ fn called() {
 
 /// A builder that grants the library, with direct calls.
 pub fn granted(engine: &Engine) -> BridgeBuilder {
-    let functions: [(&str, *const c_void); 17] = [
+    let functions: [(&str, *const c_void); 18] = [
         ("here", here as *const c_void),
         ("here_int", here as *const c_void),
         ("here_buffer", here as *const c_void),
@@ -54,6 +55,7 @@ pub fn granted(engine: &Engine) -> BridgeBuilder {
         ("here_thing", here as *const c_void),
         ("caller_many", caller as *const c_void),
         ("caller_cell", caller as *const c_void),
+        ("by_host", by_host as *const c_void),
         ("low", low as *const c_void),
         ("add", add as *const c_void),
         ("twice", twice as *const c_void),
@@ -85,6 +87,13 @@ extern "C" fn here() -> i64 {
 #[unsafe(naked)]
 extern "C" fn caller() -> i64 {
     naked_asm!("mov rax, [rbp + 8]", "ret")
+}
+
+/// Whether a function of the host was entered on the way here: wasmtime has a name for that.
+extern "C" fn by_host(a: c_int, _: f64) -> c_int {
+    let trace = std::backtrace::Backtrace::force_capture().to_string();
+    assert!(trace.contains("by_host"), "{trace}");
+    a + c_int::from(trace.contains("array_call"))
 }
 
 extern "C" fn low(a: c_int) -> c_short {

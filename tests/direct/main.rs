@@ -9,6 +9,7 @@ mod library;
 mod load;
 mod memories;
 mod sharing;
+mod straight;
 mod ways;
 
 use portcullis::host::{Bridge, Natives};
@@ -35,6 +36,7 @@ pub(crate) const IMPORTS: &str = r#"
     (import "direct" "thing_open" (func $thing_open (param i32) (result i32)))
     (import "direct" "thing_id" (func $thing_id (param i32) (result i32)))
     (import "direct" "thing_close" (func $thing_close (param i32)))
+    (import "direct" "by_host" (func $by_host (param i32 f64) (result i32)))
 "#;
 
 /// A guest with that in it, behind the imports.

@@ -2,13 +2,16 @@
 #![expect(unsafe_code, reason = "does the work after a call")]
 use super::{Bound, Origin, binding, no_memory, runs_alone};
 use crate::host::call::Host;
+use crate::host::direct::Straight;
 use crate::host::hot::Hot;
 use crate::host::tier::Runner;
 use crate::plan::binding::Gate;
 use crate::plan::frame::{FrameHead, GuestSlot};
-use crate::plan::{Binding, StoreBlock, interpret};
+use crate::plan::interpret;
+use crate::plan::{Binding, Plan, StoreBlock};
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::ptr;
 use std::sync::Arc;
 use wasmtime::{AsContextMut, Caller, Extern, Memory};
 
@@ -26,17 +29,30 @@ impl Bound {
         if !alone || (self.needs_memory && self.memory.may_move) {
             return None;
         }
+        let resumes = self.overload.straight.as_ref().map(Straight::resumes);
         match &self.overload.choice.runner {
             Runner::Direct(code) => Some((code.start(), code.resumes())),
+            // Guests enter the interpreter: `enters_straight`.
+            Runner::Interpreter | Runner::Template(_) => Some((ptr::null(), resumes?)),
             Runner::Hot(hot) if hot.may_be_direct() => match hot.direct() {
                 Some(code) => Some((code.start(), code.resumes())),
-                // Nobody knows yet: the door is made when there is code.
-                None => Some((hot.stub()?, false)),
+                // What code needs is made when there is some.
+                None => Some((hot.stub()?, resumes.unwrap_or(false))),
             },
-            Runner::Hot(_) | Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) => {
-                None
-            }
+            Runner::Hot(_) | Runner::Compiled(_) => None,
         }
+    }
+
+    /// The interpreter's short way, for guests that enter it by themselves because there is no code, with the plan.
+    #[inline]
+    pub(in crate::host) fn straight(&self) -> Option<(&Straight, &Plan)> {
+        Some((self.overload.straight.as_ref()?, &self.plan))
+    }
+
+    /// The same for imports of which there is no code now.
+    pub(in crate::host) fn enters_straight(&self) -> Option<&Straight> {
+        let has_code = self.hot().is_some_and(|hot| hot.direct().is_some());
+        self.overload.straight.as_ref().filter(|_| !has_code)
     }
 
     /// What may become hot, with what runs it until then.

@@ -10,7 +10,8 @@
 //! host enters a stub that goes on in the ordinary function. Both ordinary functions own the import, and
 //! the store owns them: what wasmtime and the trampoline have addresses of lives as long as the store.
 //!
-//! Where code is made when a function is hot, guests enter a stub that goes where the context says.
+//! Where code is made when a function is hot, guests enter a stub that goes where the context says. As long as there is
+//! none, many enter the interpreter so (`interpreted`).
 //!
 //! - *redo* makes whole calls: those that were not let pass the gate, those whose checks have failed, the host's;
 //! - *resume* does the work after a call that a trampoline has made. It is a function of its own, so that a
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use wasmtime::{AsContextMut, Caller, Engine, Func, FuncType, Module, ValRaw};
 
 mod facts;
+mod interpreted;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "recorder_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "recorder_unsupported.rs")]
 mod recorder;
@@ -41,6 +43,7 @@ pub(super) use crate::cranelift_backend::direct::Stub;
 pub(super) use facts::check;
 #[cfg(feature = "cranelift")]
 pub(super) use facts::guest_ahead;
+pub(super) use interpreted::Straight;
 
 /// The guest of the trial calls, for engines that do not make code.
 #[derive(Clone)]
@@ -131,6 +134,9 @@ impl Import {
             entry: Cell::new(first_entry()),
             errno: bound.errno(),
             binding: bound.another_binding(),
+            interpret: Cell::new(None),
+            import: Cell::new(ptr::null()),
+            popped: Cell::new(0),
         };
         let context = Place::new(context, bound.frame_size());
         Import { context, function: OnceCell::new(), bound, wasm_stack }
@@ -191,7 +197,7 @@ impl Import {
         if let Some(Ok(HotCode::Direct(code))) = hot.code()
             && entry.get() != code.start()
         {
-            if code.resumes() {
+            if code.resumes() && self.context.context().resume.get().is_null() {
                 self.make_resume(caller);
             }
             entry.set(code.start());
@@ -258,11 +264,20 @@ pub(super) unsafe fn make<T: 'static>(
     store: &mut impl AsContextMut<Data = T>,
     ty: FuncType,
     bound: Bound,
-    (entry, resumes): (*const c_void, bool),
+    (mut entry, resumes): (*const c_void, bool),
 ) -> (Func, Arc<Import>) {
     let wasm_stack = store.as_context().engine().get_max_wasm_stack();
     let import = Arc::new(Import::new(bound, wasm_stack));
     let context = import.context.context();
+    if let Some(straight) = import.bound.enters_straight() {
+        let interpreted = straight.prepare(context, Arc::as_ptr(&import));
+        // Where code may come, guests enter a stub that goes there.
+        if import.bound.hot().is_some() {
+            context.entry.set(interpreted)
+        } else {
+            entry = interpreted
+        }
+    }
     let owned = Arc::clone(&import);
     // SAFETY: the caller's promise: these are the values that `Bound::call` expects.
     let redo = unsafe {

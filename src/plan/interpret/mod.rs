@@ -56,7 +56,7 @@ pub use enter::SUPPORTED;
 pub(crate) use life::enter as enter_handle;
 use memory::{HeapFrame, SMALL_FRAME, SmallFrame};
 pub use memory::{has_small_frame, with_frame, with_small_frame};
-use quick::Straight;
+pub(crate) use quick::Straight;
 pub use quick::{Fallback, Halt, Left, Quick, Reply};
 pub use result::Both;
 pub(super) use result::{Misfit, give};

@@ -31,6 +31,7 @@ use words::{Outgoing, Word, inside};
 mod after;
 mod held;
 mod make;
+mod moved;
 mod scalars;
 mod words;
 
@@ -74,6 +75,16 @@ impl Left {
         // SAFETY: both are that large.
         unsafe { copy.start.copy_from_nonoverlapping(frame.cast(), size) };
         Box::new(Left(copy))
+    }
+
+    /// Copies the frame to where somebody else resumes it.
+    ///
+    /// # Safety
+    /// `to` is a frame of the plan that the call was of.
+    pub unsafe fn leave_in(&self, plan: &Plan, to: *mut FrameHead) {
+        let size = usize::from(plan.frame.size);
+        // SAFETY: both are that large.
+        unsafe { to.cast::<u8>().copy_from_nonoverlapping(self.0.start, size) };
     }
 
     /// Runs the *after* section.
@@ -135,6 +146,51 @@ pub struct Quick {
 }
 
 impl Quick {
+    /// Makes one call of a plan that does nothing but to load registers with the guest's values; `None` for all
+    /// others, and when `VECTORS` does not say whether vector registers are among them.
+    ///
+    /// # Safety
+    /// As [`Quick::run`].
+    #[inline(always)]
+    pub unsafe fn run_straight<const VECTORS: bool>(
+        &self,
+        binding: &Binding,
+        slots: *const GuestSlot,
+    ) -> Option<u64> {
+        let straight = self.straight.as_ref()?;
+        if VECTORS != self.takes_vectors() {
+            return None;
+        }
+        // SAFETY: as in `run`.
+        let both = unsafe {
+            if VECTORS {
+                enter::straight_registers(slots, binding.target, straight)
+            } else {
+                enter::straight_integers(slots, binding.target, straight)
+            }
+        };
+        Some(self.reply.bits(&both))
+    }
+
+    /// Whether a call may stop when native code has run.
+    #[must_use]
+    pub fn may_halt_after(&self) -> bool {
+        !self.after.is_empty() || self.reply.is_decoded()
+    }
+
+    /// Whether vector registers are loaded.
+    #[inline]
+    #[must_use]
+    pub fn takes_vectors(&self) -> bool {
+        self.stub != Stub::Integers
+    }
+
+    /// Whether [`Quick::run_straight`] makes the calls.
+    #[must_use]
+    pub fn is_straight(&self) -> bool {
+        self.straight.is_some()
+    }
+
     /// Whether the call is made by [`Quick::run_held`].
     #[inline]
     #[must_use]
