@@ -63,8 +63,13 @@ impl Natives {
 
     /// For tests that look whether a store's state is sound: `f` gets the block of each store that is known here,
     /// and how many closures it has.
+    ///
+    /// # Safety
+    /// The caller has these stores in its hands, or is called by one of them: no other thread runs their guests,
+    /// or drops them, meanwhile.
     #[doc(hidden)]
-    pub fn look_at_state(&self, mut f: impl FnMut(&StoreBlock, usize)) {
+    #[expect(unsafe_code, reason = "the cells of a store are its thread's")]
+    pub unsafe fn look_at_state(&self, mut f: impl FnMut(&StoreBlock, usize)) {
         for state in self.known.iter().filter_map(|known| known.state.upgrade()) {
             let closures = state.closures.borrow().count();
             f(&state.block, closures);

@@ -17,6 +17,7 @@ use super::callbacks::Closures;
 use super::instance::InstanceState;
 use super::typing::Types;
 use crate::plan::handles::{Argument, Leftovers};
+use crate::plan::interpret::callback;
 use crate::plan::recorder::Recorder;
 use crate::plan::{Limits, StoreBlock};
 use std::cell::RefCell;
@@ -103,26 +104,31 @@ impl Drop for StoreState {
             let objects = objects.len();
             tracing::debug!(objects, "destroying native objects that a store leaves");
         }
-        for (object, destructor) in objects {
-            // SAFETY: the address is that of the function that the granted interface names as the
-            // destructor of such objects, which takes one pointer, or of such descriptors, which takes
-            // one 32-bit integer; what it returns is not looked at, and integer results may be
-            // ignored in the C ABI. The object is alive and owned by the store: the handle table
-            // lists it once for each owner.
-            unsafe {
-                match object {
-                    Argument::Pointer(object) => {
-                        let destroy: unsafe extern "C" fn(*mut c_void) = mem::transmute(destructor);
-                        destroy(object);
-                    }
-                    Argument::Descriptor(value) => {
-                        let close: unsafe extern "C" fn(u32) = mem::transmute(destructor);
-                        close(value);
-                    }
+        callback::while_a_store_ends(|| destroy(objects));
+        drop(memory);
+    }
+}
+
+/// Calls the destructors of what a store leaves.
+fn destroy(objects: Vec<(Argument, *const c_void)>) {
+    for (object, destructor) in objects {
+        // SAFETY: the address is that of the function that the granted interface names as the
+        // destructor of such objects, which takes one pointer, or of such descriptors, which takes
+        // one 32-bit integer; what it returns is not looked at, and integer results may be
+        // ignored in the C ABI. The object is alive and owned by the store: the handle table
+        // lists it once for each owner.
+        unsafe {
+            match object {
+                Argument::Pointer(object) => {
+                    let destroy: unsafe extern "C" fn(*mut c_void) = mem::transmute(destructor);
+                    destroy(object);
+                }
+                Argument::Descriptor(value) => {
+                    let close: unsafe extern "C" fn(u32) = mem::transmute(destructor);
+                    close(value);
                 }
             }
         }
-        drop(memory);
     }
 }
 

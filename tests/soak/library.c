@@ -25,6 +25,8 @@ thing *thing_child(thing *t, int id) {
 // One child at most is alive, and goes with its parent.
 void thing_free(thing *t) {
     if (!t) return;
+    // Those that guests leave to their store say so, when no call is running.
+    if (t->hook && t->id % 2 == 0) t->hook(t->id);
     if (t->child) thing_free(t->child);
     // Reads the copy that it keeps: one that was freed too early is found by tools that look for that.
     if (t->name) t->id += (int)strlen(t->name);

@@ -149,9 +149,12 @@ unsafe extern "sysv64" fn interpret<W: Way>(
     if let Some(hot) = import.bound.hot() {
         if !hot.is_counted() {
             hot.count();
-        } else if hot.direct().is_some() {
-            // The ordinary function has the next call go there, with a door behind it if it needs one.
-            return CLOSED;
+        } else if let Some(code) = hot.direct() {
+            if code.resumes() && context.resume.get().is_null() {
+                // The ordinary function can make the door behind the call, and has the next one go there.
+                return CLOSED;
+            }
+            import.enter_code(hot, code);
         }
     }
     let Some((straight, plan)) = import.bound.straight() else { return CLOSED };

@@ -21,6 +21,7 @@ use super::bound::Bound;
 pub(super) use super::bound::SeenMemory;
 use super::gates;
 use super::hot::{Hot, HotCode};
+use super::trampolines::CompiledDirect;
 use crate::cranelift_backend::direct::{Context, FuncRef, first_entry, host_entry};
 use crate::plan::binding::Gate;
 use crate::plan::frame::{FrameHead, GuestSlot};
@@ -200,9 +201,15 @@ impl Import {
             if code.resumes() && self.context.context().resume.get().is_null() {
                 self.make_resume(caller);
             }
-            entry.set(code.start());
-            tracing::debug!(symbol = %hot.symbol(), "calls of an import are direct from now on");
+            self.enter_code(hot, code);
         }
+    }
+
+    /// The next call goes there, which lives as long as the overload.
+    #[cold]
+    fn enter_code(&self, hot: &Hot, code: &CompiledDirect) {
+        self.context.context().entry.set(code.start());
+        tracing::debug!(symbol = %hot.symbol(), "calls of an import are direct from now on");
     }
 
     /// Makes the door behind the call, where trampolines find it.

@@ -43,6 +43,16 @@ mod typed;
 thread_local! {
     /// The call whose native code this thread runs, if it may call back.
     static CURRENT: Cell<*mut Running> = const { Cell::new(ptr::null_mut()) };
+    /// A store ends, and this thread runs the destructors of what its guests have left.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs destructors of a store that ends. They may call its closures, which is too late, but no sign of a thread
+/// that will call again.
+pub fn while_a_store_ends(destroy: impl FnOnce()) {
+    let before = ENDING.replace(true);
+    destroy();
+    ENDING.set(before);
 }
 
 /// A call whose native code may call guest functions.

@@ -3,7 +3,7 @@ use super::call::Call;
 use super::entry::{entry_of, has_cookies, on_trap};
 use super::simple::Simple;
 use super::typed::{Enter, Installed, Typing, Words};
-use super::{CURRENT, Now, Running, reply};
+use super::{CURRENT, ENDING, Now, Running, reply};
 use crate::plan::binding::{Binding, StoreBlock, Strays};
 use crate::plan::cookie;
 use crate::plan::frame::{FrameHead, GuestSlot};
@@ -384,9 +384,9 @@ impl Closure {
     #[cold]
     pub(super) fn stray(&self) {
         self.strays.add();
-        // No call of a guest's is running here: this may be a thread of native code's own, which comes again, and is in
-        // the closure's code until it has returned.
-        if CURRENT.get().is_null() {
+        // No call of a guest's is running here, and no destructor: this may be a thread of native code's own, which comes
+        // again, and is in the closure's code until it has returned.
+        if CURRENT.get().is_null() && !ENDING.get() {
             self.visited.store(true, Ordering::SeqCst);
         }
         tracing::warn!(
