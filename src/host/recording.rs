@@ -53,8 +53,9 @@ pub struct Recorded {
 pub struct Phase {
     /// What the host calls it.
     pub name: String,
-    /// How long it took, in ticks, without the native calls that the guest made meanwhile.
-    pub ticks: u64,
+    /// How long it took, in ticks, without the native calls that the guest made meanwhile. Where these are estimated
+    /// from samples, what recording adds to those may make them more than all there is.
+    pub ticks: i64,
 }
 
 impl Recording {
@@ -93,8 +94,8 @@ impl Recording {
         let ends = phases.iter().skip(1).map(|next| (next.at, next.outermost)).chain([last]);
         let phase = |(begun, (at, outermost)): (&Begun, (u64, u64))| {
             let calls = outermost.saturating_sub(begun.outermost);
-            let ticks = at.saturating_sub(begun.at).saturating_sub(calls);
-            Phase { name: begun.name.clone(), ticks }
+            let took = at.saturating_sub(begun.at);
+            Phase { name: begun.name.clone(), ticks: took.cast_signed() - calls.cast_signed() }
         };
         let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
         let running = stores.iter().filter_map(|store| store.running());

@@ -175,7 +175,7 @@ impl Profile {
             .collect();
         if phases.is_empty() {
             let calls: u64 = recorded.accounts.iter().map(|one| one.outermost.get()).sum();
-            let time = recorded.wall.saturating_sub(calls) as f64;
+            let time = recorded.wall as f64 - calls as f64;
             phases.push(Part { name: "the guest".to_owned(), time });
         }
         if let Some(last) = phases.last_mut() {
@@ -375,5 +375,65 @@ impl Costs {
             floor_tier: calibration.floor_tier.to_string(),
             spread: calibration.spread * tick,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Phase;
+    use crate::plan::recorder::Clock;
+    use std::sync::Arc;
+
+    /// A loop of a million calls that do nothing, one in a thousand timed: what timing adds to those, times a
+    /// thousand, is more than the whole time.
+    #[test]
+    fn calls_whose_recording_takes_longer_than_all_else_leave_the_guest_its_own_time() {
+        let account = Account::default();
+        let (calls, timed) = (1_000_000, 1000);
+        for sum in [&account.calls, &account.weight, &account.entered] {
+            sum.add(calls);
+        }
+        for sum in [&account.timed, &account.clocked, &account.outer_timed] {
+            sum.add(timed);
+        }
+        account.outer_calls.add(calls);
+        account.outer_weight.add(calls);
+        account.native.add(calls * 20);
+        account.marshalling.add(calls * 40);
+        account.outermost.add(calls * 60);
+        let costs = Calibration {
+            clock: Clock::best(),
+            transition: 5.0,
+            entry: 0.0,
+            callback: 0.0,
+            read: 20.0,
+            timed: 70.0,
+            within: 40.0,
+            counted: 15.0,
+            guest: 0.0,
+            floor: 3.0,
+            floor_tier: Tier::Direct,
+            spread: 0.0,
+            tick: 1.0,
+        };
+        let own = 3_000_000;
+        let wall = own + timed * 70 + (calls - timed) * 15 + calls * 5;
+        let recorded = Recorded {
+            clock: costs.clock,
+            tick: 1.0,
+            wall,
+            phases: vec![Phase {
+                name: "the guest".to_owned(),
+                ticks: wall.cast_signed() - (calls * 60).cast_signed(),
+            }],
+            accounts: vec![Arc::new(account)],
+            every: 1000,
+            running: Vec::new(),
+        };
+        let profile = Profile::new(&recorded, &costs);
+        assert_eq!(profile.phases[0].time, own as f64);
+        assert_eq!((profile.imports[0].native, profile.imports[0].marshalling), (0.0, 0.0));
+        assert_eq!((profile.sum(), profile.error), (wall as f64, 0.0));
     }
 }

@@ -93,7 +93,7 @@ extern "C" fn caller() -> i64 {
 extern "C" fn by_host(a: c_int, _: f64) -> c_int {
     let trace = std::backtrace::Backtrace::force_capture().to_string();
     assert!(trace.contains("by_host"), "{trace}");
-    a + c_int::from(trace.contains("array_call"))
+    a + c_int::from(trace.contains("array_call_trampoline"))
 }
 
 extern "C" fn low(a: c_int) -> c_short {

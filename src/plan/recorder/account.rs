@@ -14,7 +14,7 @@ impl Sum {
 
     /// Adds, at the price of a plain addition: only one thread does it.
     #[inline]
-    pub(super) fn add(&self, more: u64) {
+    pub(crate) fn add(&self, more: u64) {
         self.set(self.get().wrapping_add(more));
     }
 
