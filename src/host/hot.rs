@@ -125,6 +125,7 @@ impl Hot {
     }
 
     /// Whether it was called often enough.
+    #[cfg(feature = "trampolines")]
     #[inline]
     pub(super) fn is_counted(&self) -> bool {
         self.calls.load(Ordering::Relaxed) >= self.after
