@@ -451,16 +451,8 @@ impl Bound {
                 return Err(host.raise(overload, binding, *stop));
             }
         }
-        let found;
-        let memory = match (self.needs_memory, self.known_memory.get()) {
-            (false, _) => None,
-            (true, Some(memory)) => Some(memory),
-            (true, None) => {
-                found = self.find_memory(&mut caller)?;
-                Some(&found)
-            }
-        };
-        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
+        let memory = self.memory_of_call(&mut caller)?;
+        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory.as_ref());
         // SAFETY: likewise.
         let outcome = unsafe { host.run(overload, binding, slots) };
         let settled = self.may_lag && self.known_memory.get().is_some();
@@ -470,6 +462,19 @@ impl Bound {
         }
         self.settled.set(settled);
         outcome
+    }
+
+    /// The memory that a call needs, if it needs one.
+    #[inline(always)]
+    fn memory_of_call<T: 'static>(
+        &self,
+        caller: &mut Caller<'_, T>,
+    ) -> wasmtime::Result<Option<Memory>> {
+        match (self.needs_memory, self.known_memory.get()) {
+            (false, _) => Ok(None),
+            (true, Some(memory)) => Ok(Some(*memory)),
+            (true, None) => self.find_memory(caller).map(Some),
+        }
     }
 
     /// Asks whether a call may be made, if it must be asked for.

@@ -72,16 +72,8 @@ impl Bound {
         let slots = slots.as_mut_ptr().cast::<GuestSlot>();
         // SAFETY: the caller's promise.
         let (overload, binding) = unsafe { self.choose(slots)? };
-        let found;
-        let memory = match (self.needs_memory, self.known_memory.get()) {
-            (false, _) => None,
-            (true, Some(memory)) => Some(memory),
-            (true, None) => {
-                found = self.find_memory(&mut caller)?;
-                Some(&found)
-            }
-        };
-        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
+        let memory = self.memory_of_call(&mut caller)?;
+        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory.as_ref());
         // SAFETY: the caller's promise; the binding is that of the overload.
         unsafe { host.run_profiled(overload, binding, slots) }
     }
