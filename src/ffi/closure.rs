@@ -119,7 +119,7 @@ impl Closure {
         });
         let head = NonNull::from(Box::leak(head));
         // SAFETY: the head was leaked just now.
-        match stubs::take(unsafe { stubs::Head::new(head.cast(), free_head) }) {
+        match stubs::take(unsafe { stubs::Head::new(head.cast(), always, free_head) }, None) {
             Ok(stub) => {
                 // SAFETY: nobody else knows the head before `as_ptr` gives the stub away.
                 unsafe { (*head.as_ptr()).function = Box::into_raw(Box::new(f)).cast() };
@@ -157,7 +157,7 @@ impl Drop for Closure {
         // SAFETY: made by `Box::into_raw` of that type; calls are over, says whoever drops.
         unsafe { (self.free)(head.function) };
         // SAFETY: `with` has leaked the head.
-        stubs::retire(self.stub, unsafe { stubs::Head::new(self.head.cast(), free_head) });
+        stubs::retire(self.stub, unsafe { stubs::Head::new(self.head.cast(), always, free_head) });
     }
 }
 
@@ -167,6 +167,11 @@ impl fmt::Debug for Closure {
         let prototype = unsafe { &self.head.as_ref().prototype };
         f.debug_tuple("Closure").field(&prototype.to_string()).finish()
     }
+}
+
+/// Calls of a closure that was dropped are over, says whoever drops it.
+fn always(_: NonNull<Context>) -> bool {
+    true
 }
 
 /// # Safety

@@ -2,6 +2,7 @@
 use super::bridge::Shared;
 use super::store_block::StoreState;
 use crate::plan::StoreBlock;
+use std::any::TypeId;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
@@ -32,15 +33,20 @@ struct Known {
     state: Weak<StoreState>,
 }
 
-/// Tells stores apart: the address of the store's data, which never moves while the store lives.
+/// Tells stores apart: the address of the store's data, which never moves while the store lives, and its type:
+/// closures of a state are entered by code that was compiled for that type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owner(usize);
+pub(super) struct Owner {
+    address: usize,
+    ty: TypeId,
+}
 
 impl Owner {
     /// The store whose data this is; `None` for data without a size, which may share its address
     /// with something else.
-    pub(super) fn of<T>(data: &T) -> Option<Owner> {
-        (size_of::<T>() != 0).then(|| Owner(std::ptr::from_ref(data).addr()))
+    pub(super) fn of<T: 'static>(data: &T) -> Option<Owner> {
+        let address = std::ptr::from_ref(data).addr();
+        (size_of::<T>() != 0).then(|| Owner { address, ty: TypeId::of::<T>() })
     }
 }
 
@@ -89,5 +95,24 @@ impl Natives {
 impl fmt::Debug for Natives {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Natives").field("stores", &self.known.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two types may have one address; no two stores do.
+    #[test]
+    fn data_of_another_type_is_another_stores() {
+        struct Outer {
+            inner: u64,
+        }
+        let data = Outer { inner: 1 };
+        let (outer, inner) = (Owner::of(&data), Owner::of(&data.inner));
+        assert_eq!(std::ptr::from_ref(&data).addr(), std::ptr::from_ref(&data.inner).addr());
+        assert!(outer.is_some() && outer == Owner::of(&data));
+        assert_ne!(outer, inner);
+        assert_eq!(Owner::of(&()), None, "data without a size has no address of its own");
     }
 }

@@ -11,6 +11,7 @@
 //! captures     what native code keeps for as long as an object lives
 //! closures     guest functions that it keeps
 //! remembered   integers that are kept with a handle
+//! heirs        what it keeps when its handle ends before it does
 //! shown        handles that callbacks get: for how long they live, and what may not happen to them
 //! teardown     what is destroyed when the store goes, and in which order
 //! ```
@@ -32,6 +33,7 @@ mod captures;
 mod closures;
 mod entry;
 mod family;
+mod heirs;
 mod held;
 mod loans;
 mod remembered;

@@ -33,6 +33,12 @@ use std::process::ExitCode;
 /// The issue asks for sixty.
 const AT_LEAST: usize = 60;
 
+/// What says how many there are, first of all that it says of attacks.
+const DOCUMENTS: [(&str, &str); 2] = [
+    ("README.md", include_str!("../../README.md")),
+    ("SECURITY.md", include_str!("../../SECURITY.md")),
+];
+
 fn all() -> Vec<Attack> {
     let rooms = [
         memory::attacks(),
@@ -50,6 +56,11 @@ fn all() -> Vec<Attack> {
 fn main() -> ExitCode {
     let attacks = all();
     assert!(attacks.len() >= AT_LEAST, "there are {} attacks only", attacks.len());
+    for (name, text) in DOCUMENTS {
+        let said = text.split(" attacks").next().and_then(|before| before.rsplit(' ').next());
+        let right = said.is_some_and(|said| *said == attacks.len().to_string());
+        assert!(right, "there are {} attacks, not {said:?} as {name} says", attacks.len());
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
         attacks.iter().for_each(|attack| println!("{}: test", attack.name));

@@ -138,7 +138,16 @@ pub fn attacks() -> Vec<Attack> {
             "pass a string that begins behind the memory",
             &[LENGTH],
             &go("(call $length (i32.const 131072))"),
-            Refused("131072"),
+            Refused(PAST),
+        ),
+        Attack::guest(
+            "copied_string_outside",
+            "pass such a string behind a pointer, which is copied",
+            &["mock.joined i32 i32 -> i32"],
+            &go(
+                "(i32.store (i32.const 64) (i32.const 131072)) (call $joined (i32.const 64) (i32.const 1))",
+            ),
+            Refused(PAST),
         ),
         Attack::guest(
             "wide_string_without_end",

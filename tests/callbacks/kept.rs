@@ -118,6 +118,77 @@ fn what_other_threads_call_is_never_used_again() {
     }
 }
 
+/// As many guests as it takes to have each stub that waits used again, each with many functions of another type
+/// than the library keeps.
+fn none_of_another_type_is_kept(bridge: &portcullis::host::Bridge) {
+    let (mut functions, mut elements) = (String::new(), String::new());
+    for number in 0..60 {
+        functions += &format!("(func $f{number} (param f64) (result f64) (local.get 0))\n");
+        elements += &format!("$f{number} ");
+    }
+    functions += r#"(func (export "go") (param i32) (result i32) (call $is_kept (local.get 0)))"#;
+    let guest = text(&[("is_kept", "(param i32) (result i32)")], &elements, &functions);
+    for _ in 0..40 {
+        let mut other = Guest::new(bridge, &guest);
+        for index in 1..=60 {
+            assert_eq!(other.run::<_, i32>("go", index), 0);
+        }
+    }
+}
+
+/// That a library has forgotten a function is a guest's word, which may be a lie.
+#[test]
+fn what_a_guest_says_was_forgotten_never_has_another_type() {
+    let _alone = alone();
+    let bridge = bridge();
+    let mut first = Guest::new(&bridge, &keeper());
+    first.run::<_, ()>("keep", ());
+    first.run::<_, ()>("release", ());
+    drop(first);
+    none_of_another_type_is_kept(&bridge);
+    // The library calls it all the same: nobody's function runs.
+    let mut second = Guest::new(&bridge, &keeper());
+    assert_eq!(second.run::<_, i32>("fire", 3), -9);
+}
+
+const CODE: (&str, &str) = ("kept_code", "(result i64)");
+
+/// Keeps a function and says that it was forgotten; the address that the library got for it.
+fn keep_and_release(bridge: &portcullis::host::Bridge) -> i64 {
+    let guest = text(
+        &[("keep", "(param i32)"), CODE],
+        "$f",
+        r#"(func $f (param i32) (result i32) (i32.const 1))
+           (func (export "go") (result i64)
+               (call $keep (i32.const 1)) (call $release (i32.const 1)) (call $kept_code))"#,
+    );
+    Guest::new(bridge, &guest).run("go", ())
+}
+
+#[test]
+fn what_is_called_when_its_store_has_ended_is_never_used_again() {
+    let _alone = alone();
+    let bridge = bridge();
+    let code = keep_and_release(&bridge);
+    // Under a call of another store, on the thread of both.
+    let mut second = Guest::new(&bridge, &keeper());
+    assert_eq!(second.run::<_, i32>("fire", 3), -9);
+    for _ in 0..300 {
+        assert_ne!(keep_and_release(&bridge), code);
+    }
+}
+
+/// Whatever a library keeps and is told to forget costs a process no more with each store.
+#[test]
+fn functions_that_were_forgotten_are_few() {
+    let _alone = alone();
+    let bridge = bridge();
+    let codes: std::collections::HashSet<i64> =
+        (0..500).map(|_| keep_and_release(&bridge)).collect();
+    // As many as wait, and those that other tests have meanwhile.
+    assert!(codes.len() < 150, "{} stubs", codes.len());
+}
+
 const APPLY_TO: (&str, &str) = ("apply", "(param i32 i32) (result i32)");
 const TRY: &str = r#"(func (export "go") (param i32 i32) (result i32) (call $apply (local.get 0) (local.get 1)))"#;
 

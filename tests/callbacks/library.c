@@ -109,6 +109,8 @@ int session_fire(session *s, int x) { last_hook = s->hook; return s->hook ? s->h
 static int (*kept)(int);
 void keep(int (*f)(int)) { kept = f; }
 int fire(int x) { return kept ? kept(x) : -1; }
+int is_kept(double (*f)(double)) { return (void *)f == (void *)kept; }
+unsigned long long kept_code(void) { return (unsigned long long)kept; }
 int fire_leaf(int x) { return kept ? kept(x) : -1; }
 static void *body(void *x) { *(int *)x = kept(*(int *)x); return 0; }
 int fire_thread(int x) {

@@ -49,6 +49,8 @@ int session_fire(session *s, int x);
 void keep(int (*f)(int) __escapes __on_trap(-9));
 int fire(int x);
 int fire_leaf(int x) __leaf;
+int is_kept(double (*f)(double));
+unsigned long long kept_code(void);
 int fire_thread(int x);
 void keep_text(const char *(*f)(int) __escapes);
 int fire_text(int x);

@@ -8,9 +8,16 @@ mod hot;
 mod library;
 mod load;
 mod memories;
+mod random;
 mod sharing;
 mod straight;
 mod ways;
+
+#[path = "../support/native.rs"]
+mod native;
+#[path = "../support/rng.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
+mod rng;
 
 use portcullis::host::{Bridge, Natives};
 use wasmtime::{Engine, Instance, Linker, Module, Store, WasmParams, WasmResults};

@@ -56,6 +56,19 @@ int wide_length(const uint16_t *s) {
     while (s[n]) n++;
     return n;
 }
+int joined(const char *const *words, uint32_t n) {
+    CALLED;
+    int sum = 0;
+    for (uint32_t i = 0; i < n; i++) sum += (int)strlen(words[i]);
+    return sum;
+}
+struct label { int id; const uint16_t *wide; };
+int labelled(const struct label *of) {
+    CALLED;
+    int n = 0;
+    while (of->wide[n]) n++;
+    return of->id + n;
+}
 // Overwrites `to` while it reads `s`: never ends when they overlap, unless `s` is a copy.
 int repeat(const char *s, char *to, uint32_t n) {
     CALLED;

@@ -21,6 +21,9 @@ unsigned int cell(char *__counted_by(*len) buf, uint32_t *len);
 int length(const char *s);
 int optional(const char *_Nullable s);
 int wide_length(const uint16_t *__null_terminated s);
+int joined(const char *const *__counted_by(n) words, uint32_t n);
+struct label { int id; const uint16_t *__null_terminated wide; };
+int labelled(const struct label *of);
 int repeat(const char *s, char *_Out_ __counted_by(n) to, uint32_t n);
 
 /* Formats */

@@ -52,6 +52,45 @@ fn a_string_of_wide_units_ends_with_a_whole_unit() {
     });
 }
 
+/// Strings that are copied, because something points at them, are told as strings in place are.
+#[test]
+fn a_string_behind_a_pointer_must_end_inside_too() {
+    const WORDS: &str = "parameter 1 \"words\" (const char *const *__counted_by(n)): `words[1]`: ";
+    const LABEL: &str = "parameter 1 \"of\" (const struct label *): `of->wide`: ";
+    everywhere(|world| {
+        world.write(MEMORY - 4, b"abc\0");
+        world.write(64, &[MEMORY - 4, MEMORY - 1].map(i32::to_le_bytes).concat());
+        assert_eq!(world.call("joined", &[I32(64), I32(2)]), 3);
+        world.write(MEMORY - 4, b"abcd");
+        world.write(32, b"ab\0");
+        world.write(64, &32_i32.to_le_bytes());
+        for at in [MEMORY - 4, MEMORY - 1] {
+            world.write(68, &at.to_le_bytes());
+            let message = format!(
+                "{WORDS}the string at {at:#x} has no terminator before the end of the memory of 65536 bytes"
+            );
+            world.refused("joined", &[I32(64), I32(2)], &message);
+        }
+        for at in [MEMORY, MEMORY + 1, -1, i32::MIN] {
+            world.write(68, &at.to_le_bytes());
+            let address = at.cast_unsigned();
+            let message =
+                format!("{WORDS}1 byte at {address:#x} reaches past the memory of 65536 bytes");
+            world.refused("joined", &[I32(64), I32(2)], &message);
+        }
+        // Half a unit, a whole one that ends nothing, and none.
+        world.write(64, &[5, MEMORY - 2].map(i32::to_le_bytes).concat());
+        world.refused("labelled", &[I32(64)], &format!("{LABEL}the string at 0xfffe has no terminator before the end of the memory of 65536 bytes"));
+        world.write(MEMORY - 2, &[0, 0]);
+        assert_eq!(world.call("labelled", &[I32(64)]), 5);
+        for at in [MEMORY - 1, MEMORY] {
+            world.write(68, &at.to_le_bytes());
+            let message = format!("{LABEL}2 bytes at {at:#x} reach past the memory of 65536 bytes");
+            world.refused("labelled", &[I32(64)], &message);
+        }
+    });
+}
+
 #[test]
 fn a_string_that_overlaps_an_output_is_a_copy() {
     everywhere(|world| {

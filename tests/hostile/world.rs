@@ -62,7 +62,7 @@ pub fn granted(engine: &Engine, interface: &str) -> BridgeBuilder {
 }
 
 /// The imports that worlds have: name, parameters, result.
-const IMPORTS: [(&str, &str, &str); 50] = [
+const IMPORTS: [(&str, &str, &str); 52] = [
     ("sum", "i32 i32", "i32"),
     ("sum64", "i32 i64", "i64"),
     ("mean", "i32 i32", "f64"),
@@ -77,6 +77,8 @@ const IMPORTS: [(&str, &str, &str); 50] = [
     ("length", "i32", "i32"),
     ("optional", "i32", "i32"),
     ("wide_length", "i32", "i32"),
+    ("joined", "i32 i32", "i32"),
+    ("labelled", "i32", "i32"),
     ("repeat", "i32 i32 i32", "i32"),
     ("load", "i32", "i64"),
     ("sort", "i32 i32", "i32"),

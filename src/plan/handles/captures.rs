@@ -197,9 +197,14 @@ impl HandleTable {
             self.captures = self.captures.saturating_sub(1);
             // One that died meanwhile went together with all that counted it.
             if self.is_kept(index, &capture) {
-                self.count(index, capture.above, |captures| captures.saturating_sub(1));
+                self.uncount(index, &capture);
             }
         }
+    }
+
+    /// One capture less of what is captured.
+    pub(super) fn uncount(&mut self, index: u32, capture: &Capture) {
+        self.count(index, capture.above, |captures| captures.saturating_sub(1));
     }
 
     /// Whether what was captured is still alive.

@@ -35,6 +35,15 @@ impl Closures {
         self.kept.remove(&index);
     }
 
+    /// What `index` keeps `to` keeps from now on.
+    pub(super) fn hand_over(&mut self, index: u32, to: u32) {
+        for (address, uses) in self.kept.remove(&index).into_iter().flatten() {
+            if let Some(known) = self.kept.entry(to).or_default().insert(address, uses) {
+                known.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }

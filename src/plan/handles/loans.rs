@@ -92,8 +92,8 @@ impl HandleTable {
     }
 
     /// Ends the loans of `handle` without ending its life: guest copies, and handles that it lends
-    /// without their being owned. Returns the guest copies that must be freed: what the handle does not
-    /// keep for the next ones.
+    /// without their being owned. Their objects may live on, so that what they keep is the lender's to keep. Returns
+    /// the guest copies that must be freed: what the handle does not keep for the next ones.
     pub fn end_loans(&mut self, handle: u32) -> Vec<Loan> {
         let mut ended = Vec::new();
         let index = index_of(handle);
@@ -110,12 +110,14 @@ impl HandleTable {
             let children: Vec<u32> = self.children(index).collect();
             for child in children {
                 if self.entries[child as usize].owners == 0 {
+                    self.leave_to_lender(child, index);
                     self.kill(child, &mut ended);
                 }
             }
         }
         ended
     }
+
     /// As [`HandleTable::end_loans`], when the handle can keep all of them and nothing that it lends dies.
     /// Else nothing happens.
     pub fn end_quietly(&mut self, handle: u32) -> bool {

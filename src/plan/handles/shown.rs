@@ -3,7 +3,6 @@
 //! One that the guest did not have lives as long as the callback, and nobody owns it. One that it had stays
 //! alive until the call is over whose native code has shown it: that code may go on with the object when
 //! the callback has returned.
-use super::captures::abandon;
 use super::entry::{LAST_GENERATION, descriptor_pointer};
 use super::{HandleTable, HandleType, Loan, index_of};
 use std::collections::hash_map::Entry;
@@ -83,9 +82,7 @@ impl HandleTable {
         if !self.is_live(handle) || self.entries[index as usize].owners > 0 {
             return ended;
         }
-        if !self.hoards.is_empty() || !self.closures.is_empty() {
-            self.leave_what_is_kept(index);
-        }
+        self.leave_what_is_kept(index);
         self.kill(index, &mut ended);
         let entry = &mut self.entries[index as usize];
         if entry.generation == LAST_GENERATION {
@@ -93,22 +90,5 @@ impl HandleTable {
             self.free.push(index);
         }
         ended
-    }
-
-    /// A handle is about to end whose object does not: that keeps for ever what it was given, because nobody will hear of its end.
-    fn leave_what_is_kept(&mut self, index: u32) {
-        let mut next = vec![index];
-        while let Some(index) = next.pop() {
-            next.extend(self.children(index));
-            self.closures.abandon(index);
-            let Some(hoard) = self.hoards.remove(&index) else { continue };
-            hoard.blocks.into_iter().for_each(abandon);
-            for (object, capture) in hoard.objects {
-                if self.is_kept(object, &capture) {
-                    let handle = self.handle_of(object);
-                    self.capture_for_ever(handle);
-                }
-            }
-        }
     }
 }

@@ -278,6 +278,11 @@ impl<'a> Walk<'a, '_> {
                 // SAFETY: the caller's promise: nothing writes to the guest's memory meanwhile.
                 match unsafe { self.end(guest, guest_size, (at, guest_bytes)) } {
                     Some(elements) => (elements, elements - 1),
+                    // What begins where the memory ends has not even a first element: said as of a string in place.
+                    None if self.space.inside(guest, guest_size).is_none() => {
+                        let bytes = guest_size.into();
+                        return self.fail(link, parent, Fault::Outside { bytes, address: guest });
+                    }
                     None => return self.fail(link, parent, Fault::Endless { address: guest }),
                 }
             }

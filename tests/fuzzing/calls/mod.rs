@@ -200,18 +200,14 @@ fn modelled(batch: &Batch, case: &Case, running: &mut Running, tier: Tier) {
                 Subject::Result { .. } => subject == case.params.len(),
                 Subject::Call | Subject::Data { .. } => false,
             };
-            // A string that is copied and begins where the memory ends has no terminator; one in place is outside.
-            let at_end =
-                matches!(why, Problem::Unterminated { address, memory } if address == memory);
-            let right = (problem == Wrong::OutOfBounds && at_end)
-                || matches!(
-                    (problem, why),
-                    (Wrong::Null, Problem::Null)
-                        | (Wrong::OutOfBounds, Problem::OutOfBounds { .. })
-                        | (Wrong::Misaligned, Problem::Misaligned { .. })
-                        | (Wrong::Unterminated, Problem::Unterminated { .. })
-                        | (Wrong::DoesNotFit, Problem::DoesNotFit { .. })
-                );
+            let right = matches!(
+                (problem, why),
+                (Wrong::Null, Problem::Null)
+                    | (Wrong::OutOfBounds, Problem::OutOfBounds { .. })
+                    | (Wrong::Misaligned, Problem::Misaligned { .. })
+                    | (Wrong::Unterminated, Problem::Unterminated { .. })
+                    | (Wrong::DoesNotFit, Problem::DoesNotFit { .. })
+            );
             assert!(about && right && *did_run == called, "another error: {}", what());
             count("calls that fail");
             usize::from(called)

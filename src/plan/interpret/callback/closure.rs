@@ -3,14 +3,14 @@ use super::call::Call;
 use super::entry::{entry_of, has_cookies, on_trap};
 use super::simple::Simple;
 use super::typed::{Enter, Installed, Typing, Words};
-use super::{CURRENT, ENDING, Now, Running, reply};
+use super::{CURRENT, Now, Running, reply};
 use crate::plan::binding::{Binding, StoreBlock, Strays};
 use crate::plan::cookie;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::Both;
 use crate::plan::interpret::upcall::Context;
 use crate::plan::op::{At, CallbackOp, Op};
-use crate::plan::stubs::{self, Head, NoStubs, Stub};
+use crate::plan::stubs::{self, NoStubs, Stub};
 use crate::plan::{Callback, Plan};
 use rustc_hash::FxBuildHasher;
 use std::cell::RefCell;
@@ -51,6 +51,8 @@ pub struct Closure {
     kept: AtomicBool,
     /// One of the uses is that of a registration without end.
     escaped: AtomicBool,
+    /// There was such a registration: that native code has forgotten it is a guest's word.
+    lasting: AtomicBool,
     /// It was called where no call was running: what it consists of is never freed.
     visited: AtomicBool,
     /// The short way, unless the memory may move.
@@ -114,6 +116,8 @@ impl fmt::Debug for Function {
     }
 }
 
+mod end;
+
 impl Closure {
     /// A closure for a guest function of the wasm type of the callback's plan.
     ///
@@ -159,6 +163,7 @@ impl Closure {
             typing,
             kept: AtomicBool::new(false),
             escaped: AtomicBool::new(false),
+            lasting: AtomicBool::new(false),
             visited: AtomicBool::new(false),
             simple,
             on_trap,
@@ -168,8 +173,9 @@ impl Closure {
             free,
         });
         let closure = NonNull::from(Box::leak(closure));
-        // SAFETY: leaked just now; `drop_closure` is for such.
-        match stubs::take(unsafe { Head::new(closure.cast(), drop_closure) }) {
+        // SAFETY: leaked just now, and of the kind that it takes.
+        let (head, plan) = unsafe { (end::head_of(closure), &closure.as_ref().plan) };
+        match stubs::take(head, Some(plan)) {
             Ok(stub) => {
                 // SAFETY: nobody else knows it yet.
                 unsafe { (*closure.as_ptr()).stub = Some(stub) };
@@ -177,7 +183,7 @@ impl Closure {
             }
             Err(error) => {
                 // SAFETY: leaked above, and no stub has it.
-                unsafe { drop_closure(closure.cast()) };
+                unsafe { end::drop_closure(closure.cast()) };
                 Err(error)
             }
         }
@@ -273,6 +279,7 @@ impl Closure {
 
     /// Native code keeps it until [`Closure::forget`].
     pub fn escape(&self) {
+        self.lasting.store(true, Ordering::Relaxed);
         if !self.escaped.swap(true, Ordering::Relaxed) {
             self.uses.fetch_add(1, Ordering::Relaxed);
         }
@@ -289,28 +296,6 @@ impl Closure {
     #[must_use]
     pub fn uses(&self) -> &Arc<AtomicU32> {
         &self.uses
-    }
-
-    /// The store has ended: from now on no call of it is allowed. Its stub leads to something else at some
-    /// time, unless native code may still have it.
-    ///
-    /// # Safety
-    /// It was made by [`Closure::new`], and is not used again but by native code.
-    pub unsafe fn retire(closure: NonNull<Closure>) {
-        // SAFETY: the caller's promise.
-        let this = unsafe { closure.as_ref() };
-        this.block.store(ptr::null_mut(), Ordering::Relaxed);
-        // Whoever calls it late finds code that is never freed.
-        this.enter_through(this.words.interpreted);
-        // Native code that was given it to keep and was not told otherwise may call it at any time: what it
-        // calls is this, for ever.
-        if let Some(stub) = this.stub
-            && this.uses.load(Ordering::Relaxed) == 0
-            && !this.visited.load(Ordering::SeqCst)
-        {
-            // SAFETY: leaked in `new`.
-            stubs::retire(stub, unsafe { Head::new(closure.cast(), drop_closure) });
-        }
     }
 
     pub(super) fn plan(&self) -> &Plan {
@@ -379,35 +364,6 @@ impl Closure {
             _ => Both { integer: self.on_trap.0, vector: f64::from_bits(self.on_trap.1) },
         }
     }
-
-    /// Nobody may call it now.
-    #[cold]
-    pub(super) fn stray(&self) {
-        self.strays.add();
-        // No call of a guest's is running here, and no destructor: this may be a thread of native code's own, which comes
-        // again, and is in the closure's code until it has returned.
-        if CURRENT.get().is_null() && !ENDING.get() {
-            self.visited.store(true, Ordering::SeqCst);
-        }
-        tracing::warn!(
-            callback = %self.plan.prototype.name,
-            "native code called a guest function where none may run: from another thread, from a function that was said to be a leaf, or after its time"
-        );
-    }
-}
-
-/// # Safety
-/// `context` was leaked by [`Closure::new`], and no stub leads there.
-unsafe fn drop_closure(context: NonNull<Context>) {
-    // SAFETY: the caller's promise.
-    if unsafe { context.cast::<Closure>().as_ref() }.visited.load(Ordering::SeqCst) {
-        // Somebody came while its stub waited, and may still be on the way out.
-        return;
-    }
-    // SAFETY: the caller's promise.
-    let closure = unsafe { Box::from_raw(context.cast::<Closure>().as_ptr()) };
-    // SAFETY: freed once, with the closure.
-    unsafe { (closure.free)(closure.function) };
 }
 
 /// Never called: closures keep their entry.
