@@ -104,7 +104,8 @@ impl Function {
                 Some(at) if rng.chance(1, 2) => Count::Of(at),
                 _ if rng.chance(1, 4) => Count::Always(1 + rng.below(20) as i64),
                 _ => {
-                    params.push(Kind::Scalar(*rng.pick(&COUNTS), "i32"));
+                    let ty: &&'static str = rng.pick(&COUNTS);
+                    params.push(Kind::Scalar(ty, "i32"));
                     Count::Of(params.len() - 1)
                 }
             };
