@@ -412,17 +412,17 @@ impl Trampoline {
     }
 }
 
-#[test]
-fn c_sees_and_leaves_what_the_model_says() {
+/// Tries batches of so many signatures, each with so many values.
+fn try_batches(batches: u64, signatures: usize, values: usize) -> Coverage {
     let seed = rng::seed(1);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut coverage = Coverage::default();
     let mut wrong = 0;
-    for batch in 0..BATCHES {
+    for batch in 0..batches {
         let mut rng = Rng::new(seed.wrapping_mul(1000) + batch);
         let mut next = 0;
         let cases: Vec<Case> =
-            (0..SIGNATURES).map(|number| Case::new(&mut rng, &mut next, number)).collect();
+            (0..signatures).map(|number| Case::new(&mut rng, &mut next, number)).collect();
         let name = format!("libdeep{batch}.so");
         let path = native::compile(folder.path(), &name, &source(&cases), &["-O0"]);
         // SAFETY: it has no constructors.
@@ -437,7 +437,7 @@ fn c_sees_and_leaves_what_the_model_says() {
             for model in [DataModel::Ilp32, DataModel::Lp64] {
                 let plan = case.plan(model);
                 let code = trampoline(&plan);
-                for _ in 0..VALUES {
+                for _ in 0..values {
                     coverage.add(case, model == DataModel::Lp64);
                     let tried = try_case(case, &plan, code.as_ref(), target, things, &mut rng);
                     match tried {
@@ -455,6 +455,19 @@ fn c_sees_and_leaves_what_the_model_says() {
     }
     println!("{coverage:?}");
     assert_eq!(wrong, 0);
+    coverage
+}
+
+/// A handful, for tools under which everything takes a hundred times as long.
+#[test]
+fn a_few_cases() {
+    let coverage = try_batches(1, 15, 3);
+    assert!(coverage.whole >= 20 && coverage.wide >= 10, "{coverage:?}");
+}
+
+#[test]
+fn c_sees_and_leaves_what_the_model_says() {
+    let coverage = try_batches(BATCHES, SIGNATURES, VALUES);
     assert!(coverage.whole >= 20_000 && coverage.wide >= 10_000, "{coverage:?}");
     assert!(coverage.calls >= 20_000, "{coverage:?}");
     for (what, count) in [

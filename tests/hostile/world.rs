@@ -155,9 +155,19 @@ pub struct World {
 }
 
 impl World {
-    /// Of a tier.
+    /// Of a tier. All of these share what is compiled, which takes far longer than any of the tests.
     pub fn new(tier: Tier) -> World {
-        World::with_limits(tier, Limits::default())
+        static STAGES: [OnceLock<(Bridge, Module)>; TIERS.len()] =
+            [const { OnceLock::new() }; TIERS.len()];
+        let at = TIERS.iter().position(|one| *one == tier).expect("one of the four");
+        let (bridge, module) = STAGES[at].get_or_init(|| {
+            let engine = Engine::default();
+            let bridge = granted(&engine, INTERFACE).max_tier(tier).build();
+            let bridge = bridge.unwrap_or_else(|error| panic!("{error}"));
+            let module = Module::new(&engine, guest());
+            (bridge, module.unwrap_or_else(|error| panic!("{error:?}")))
+        });
+        World::with_module(bridge, tier, module)
     }
 
     pub fn with_limits(tier: Tier, limits: Limits) -> World {
@@ -175,10 +185,13 @@ impl World {
     /// A store with a guest of the test's own.
     pub fn with_guest(bridge: &Bridge, tier: Tier, guest: &str) -> World {
         let module = Module::new(bridge.engine(), guest);
-        let module = module.unwrap_or_else(|error| panic!("{error:?}"));
+        World::with_module(bridge, tier, &module.unwrap_or_else(|error| panic!("{error:?}")))
+    }
+
+    fn with_module(bridge: &Bridge, tier: Tier, module: &Module) -> World {
         let mut store = Store::new(bridge.engine(), Natives::default());
         let linker = Linker::new(bridge.engine());
-        let instance = bridge.instantiate(&mut store, &linker, &module, |natives| natives);
+        let instance = bridge.instantiate(&mut store, &linker, module, |natives| natives);
         let instance = instance.unwrap_or_else(|error| panic!("{error:?}"));
         let memory = instance.get_memory(&mut store, "memory").expect("it is exported");
         World { tier, store, instance, memory }

@@ -18,12 +18,15 @@ pub fn compile_with(
     let file = folder.join(name).with_extension("c");
     let library = folder.join(name);
     std::fs::write(&file, source).expect("a file in the temporary folder");
+    // What `.ci/sanitize` has everything compiled with.
+    let more = std::env::var("PORTCULLIS_TEST_CFLAGS").unwrap_or_default();
     let output = Command::new(compiler)
         .args(["-std=gnu11", "-shared", "-fPIC", "-w"])
         .args(flags)
         .arg("-o")
         .arg(&library)
         .arg(&file)
+        .args(more.split_whitespace())
         .output()
         .expect("the compiler is installed");
     let said = String::from_utf8_lossy(&output.stderr);

@@ -85,6 +85,13 @@ impl Memory {
         base
     }
 
+    /// A region of so many bytes that nobody has written yet.
+    pub fn room(&mut self, what: What, len: usize) -> u64 {
+        let base = self.place(what, vec![0xaa; len]);
+        self.regions.last_mut().expect("just made").known.fill(false);
+        base
+    }
+
     /// An address that stands for something which nobody may look into.
     pub fn opaque(&mut self) -> u64 {
         self.next_object += 64;

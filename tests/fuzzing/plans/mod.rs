@@ -6,6 +6,7 @@
 //! execute   what ops do, each access looked at
 //! copies    the same, of data with pointers
 //! native    what native code does, from the prototype alone
+//! outside   plans without a guest, `ffi` calls and closures
 //! machine   the memory of all that
 //! ```
 use super::prototypes::ByTag;
@@ -13,7 +14,7 @@ use super::source::Source;
 use super::tally::count;
 use super::text;
 use crate::plan::abi::Abi;
-use crate::plan::compile::{Target, compile};
+use crate::plan::compile::{Target, compile, compile_call, compile_closure};
 use crate::plan::disassemble::disassemble;
 use crate::plan::layout::{DataModel, Target as Memories, extent_of};
 use crate::plan::verify::{verify, verify_drops};
@@ -28,6 +29,7 @@ mod copies;
 mod execute;
 mod machine;
 mod native;
+mod outside;
 
 /// What the library's own tests of the verifier use.
 #[path = "../../../src/plan/verify/tests"]
@@ -63,6 +65,37 @@ pub fn check(data: &[u8]) {
             count("called");
         }
     }
+    for plan in without_guests(&plan, abi, scope) {
+        without_a_guest(&plan, abi, &mut Source::new(&backwards(data)));
+    }
+}
+
+/// The plans of the same prototype without a guest. Not all types can be passed there.
+fn without_guests(plan: &Plan, abi: Abi, scope: &Scope) -> impl Iterator<Item = Plan> {
+    let makes = [compile_call, compile_closure];
+    makes.into_iter().filter_map(move |make| make(&plan.prototype, scope, abi).ok())
+}
+
+/// Choices that the ones before have not read, most likely.
+fn backwards(data: &[u8]) -> Vec<u8> {
+    data.iter().rev().copied().collect()
+}
+
+/// The same with plans that have no guest.
+fn without_a_guest(plan: &Plan, abi: Abi, source: &mut Source<'_>) {
+    let mut mutant = plan.clone();
+    for _ in 0..source.below(3) {
+        outside::tamper(&mut mutant, source);
+    }
+    if verify(&mutant, abi).is_err() {
+        count("refused without a guest");
+        mutant = plan.clone();
+    } else if mutant != *plan {
+        count("accepted mutants without a guest");
+    }
+    let _says = Says(&mutant, plan, abi);
+    outside::execute(&mutant, abi, source);
+    count("executed without a guest");
 }
 
 /// Runs a plan that the verifier refuses, which may well panic; whether there was one.
@@ -77,6 +110,21 @@ pub fn refused(data: &[u8]) -> bool {
     for round in 0..3 {
         execute(&mutant, abi, scope, &mut source, round);
     }
+    true
+}
+
+/// The same of a plan without a guest.
+pub fn refused_without_a_guest(data: &[u8]) -> bool {
+    let Some((plan, abi, scope)) = compiled(&mut Source::new(data)) else { return false };
+    let bytes = backwards(data);
+    let mut source = Source::new(&bytes);
+    let made: Vec<Plan> = without_guests(&plan, abi, scope).collect();
+    let Some(mut mutant) = made.get(source.below(2)).cloned() else { return false };
+    outside::tamper(&mut mutant, &mut source);
+    if verify(&mutant, abi).is_ok() {
+        return false;
+    }
+    outside::execute(&mutant, abi, &mut source);
     true
 }
 

@@ -37,7 +37,7 @@ impl Executor<'_, '_, '_> {
         }
     }
 
-    pub(super) fn argument(memory: &Memory, value: &Value) -> Vec<u8> {
+    pub fn argument(memory: &Memory, value: &Value) -> Vec<u8> {
         let place = |location| {
             FRAME + FrameLayout::argument(location).expect("it has a place").offset() as u64
         };
@@ -71,7 +71,7 @@ impl Executor<'_, '_, '_> {
         let function = &plan.prototype.function;
         let assignment: Assignment =
             assign(function, &Scope::default(), abi).expect("it was compiled");
-        self.loads(stub, &assignment);
+        Self::loads(stub, &assignment);
         let FrameLayout { stack, size, .. } = plan.frame;
         assert!(
             FrameLayout::STACK + usize::from(stack) <= usize::from(size),
@@ -109,7 +109,7 @@ impl Executor<'_, '_, '_> {
     }
 
     /// A stub that loads fewer registers than there are arguments in passes garbage.
-    pub(super) fn loads(&self, stub: Stub, assignment: &Assignment) {
+    pub fn loads(stub: Stub, assignment: &Assignment) {
         let places = assignment.params.iter().chain([&assignment.result]);
         let mut all: Vec<Location> = places.clone().filter_map(|value| value.indirect).collect();
         all.extend(
