@@ -54,7 +54,7 @@ pub fn tamper(plan: &mut Plan, source: &mut Source<'_>) {
         Fetch::Integer(crate::plan::op::Width::I32),
         Fetch::Integer(crate::plan::op::Width::U64),
     ][usize::from(source.byte() % 8)];
-    let which = source.byte() % 2 == 0;
+    let which = source.chance(128);
     match &mut plan.ops[index] {
         Op::Native(NativeOp::Fetch { arg, to, fetch: how }) => match source.byte() % 3 {
             0 => *arg = small,
