@@ -148,6 +148,8 @@ pub enum Problem {
     Within {
         /// Where: `vec[3].iov_base`.
         path: String,
+        /// The expression that says how many there are, as it was written, if that may be what is wrong.
+        count: Option<String>,
         /// What.
         problem: Box<Problem>,
     },

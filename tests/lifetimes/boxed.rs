@@ -209,7 +209,12 @@ fn hostile_mirrors_harm_nobody() {
         world.write(A + N, count);
         let error = world.try_call("counter_add", &[A]).expect_err("it is outside");
         assert!(matches!(error.problem, Problem::Within { .. }), "{error}");
-        assert!(error.to_string().contains("c->in"), "{error}");
+        let said = format!(
+            "parameter 1 \"c\" (counter *): `c->in`, counted by `n`: {count} byte{} at {address:#x} reach{} past the memory",
+            if count == 1 { "" } else { "s" },
+            if count == 1 { "es" } else { "" },
+        );
+        assert!(error.to_string().contains(&said), "{error}");
     }
     world.write(A + IN, 0);
     world.write(A + N, 0);

@@ -4,6 +4,7 @@ use crate::plan::expression::EvaluationError;
 use crate::plan::handles::{HandleError, INDEX_BITS};
 use crate::plan::interpret::Space;
 use crate::plan::op::{At, DeepOp, Op, Width};
+use crate::plan::shape::Reach;
 use crate::plan::{Plan, Problem, Subject};
 
 /// What a walk through the data has found.
@@ -112,7 +113,27 @@ pub fn problem(space: &Space<'_>, fault: Fault, path: Option<String>) -> Problem
         Fault::Range { value, ranges } => Problem::OutOfRange { value, ranges },
     };
     match path {
-        Some(path) => Problem::Within { path, problem: Box::new(problem) },
+        Some(path) => Problem::Within { path, count: None, problem: Box::new(problem) },
         None => problem,
     }
+}
+
+/// The same of data whose elements an expression counts, which is named where the count may be what is wrong.
+#[cold]
+pub fn counted_problem(
+    space: &Space<'_>,
+    fault: Fault,
+    path: Option<String>,
+    reach: Reach,
+) -> Problem {
+    let is_of_count =
+        matches!(fault, Fault::Outside { .. } | Fault::Negative { .. } | Fault::Part { .. });
+    let mut problem = problem(space, fault, path);
+    if let (Problem::Within { count, .. }, Reach::Counted { expr, .. }, true) =
+        (&mut problem, reach, is_of_count)
+    {
+        let expression = space.plan.expressions.get(usize::from(expr));
+        *count = expression.map(|expression| expression.text.to_string());
+    }
+    problem
 }

@@ -11,7 +11,7 @@ use super::before::load_integer;
 use super::copies::{Block, CallMemory, Parent, Wanted};
 use super::space::{ObjectEnvironment, Space};
 use crate::plan::Plan;
-use crate::plan::diagnose::deep::{Fault, problem};
+use crate::plan::diagnose::deep::{Fault, counted_problem, problem};
 use crate::plan::expression::evaluate;
 use crate::plan::moves::load_run;
 use crate::plan::op::{At, Null};
@@ -118,7 +118,7 @@ impl<'a> Walk<'a, '_> {
     #[cold]
     fn fail<T>(&self, link: &Link, parent: Option<Parent>, fault: Fault) -> Result<T, Failure> {
         let path = parent.map(|parent| path_to(self.plan(), self.memory, parent, &link.path));
-        Err(problem(&self.space, fault, path).into())
+        Err(counted_problem(&self.space, fault, path, link.reach).into())
     }
 
     /// What goes back is in one copy.

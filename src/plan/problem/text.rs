@@ -113,7 +113,10 @@ impl fmt::Display for Problem {
                 write!(f, "the value {value} does not fit: {low} to {high} can be held")
             }
             Problem::Format(problem) => problem.fmt(f),
-            Problem::Within { path, problem } => write!(f, "`{path}`: {problem}"),
+            Problem::Within { path, count: None, problem } => write!(f, "`{path}`: {problem}"),
+            Problem::Within { path, count: Some(count), problem } => {
+                write!(f, "`{path}`, counted by `{count}`: {problem}")
+            }
             Problem::Cycle => f.write_str("points back to an object that is being copied"),
             Problem::Overlap => f.write_str(
                 "shares bytes with other data of its type, of which native code has another copy: what it leaves in one would be lost",

@@ -205,7 +205,7 @@ impl Call<'_> {
             Wrong::Fault(fault) => problem(&space, fault, Some(path)),
             Wrong::Left => {
                 let left = Problem::Callback(Box::new(CallbackProblem::LeftPointer));
-                Problem::Within { path, problem: Box::new(left) }
+                Problem::Within { path, count: None, problem: Box::new(left) }
             }
         };
         let root = brought.lent[block as usize].root;

@@ -29,7 +29,7 @@ fn errors_name_the_field_and_the_element() {
     assert_eq!(bench.call(&[64, 2]), Ok(7));
     let error = bench.call(&[64, 3]).expect_err("two bytes too many");
     assert!(
-        error.contains("`vec[2].iov_base`: 3 bytes at 0x1ffe reach past the memory"),
+        error.contains("`vec[2].iov_base`, counted by `iov_len`: 3 bytes at 0x1ffe reach past"),
         "{error}"
     );
     put(&mut bench, 64, &[0, 1]);

@@ -14,6 +14,9 @@ use std::mem;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering;
 
+/// What stays of one that native code may call for ever, as ARCHITECTURE.md says: half a KiB.
+const _: () = assert!(size_of::<Closure>() <= 512);
+
 impl Closure {
     /// The store has ended: from now on no call of it is allowed. Its stub leads to something else at some
     /// time, unless native code may still have it: to a closure of the same plan only if that is a guest's word.
