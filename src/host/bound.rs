@@ -7,18 +7,16 @@
 //! makes a check fail that now holds, and then the call is made once more with that of today.
 #![expect(unsafe_code, reason = "hands unchecked wasm values and native addresses to the runner")]
 use super::call::{Host, check_stack, no_memory, select, told_strays};
-use super::export::Export;
 use super::hot::Hot;
 use super::instance::InstanceState;
 use super::link::{Link, Overload};
-use super::memory::{GuestMemory, Place};
 use super::stack;
 use super::tier::Runner;
 use super::trampolines::Entry;
 use crate::plan::binding::Strays;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret::{
-    self, Fallback, Guest, Halt, Quick, Status, Stop, has_small_frame, with_small_frame,
+    self, Fallback, Guest, Halt, Quick, Status, has_small_frame, with_small_frame,
 };
 use crate::plan::template::Template;
 use crate::plan::{Binding, Plan};
@@ -28,11 +26,15 @@ use std::ptr;
 use std::sync::Arc;
 use wasmtime::{Caller, Memory, ValRaw};
 
+mod asked;
 mod assisted;
 #[cfg_attr(not(feature = "trampolines"), expect(dead_code, reason = "nothing is called directly"))]
 mod direct;
+mod memory;
 mod profiled;
 pub(super) use direct::SeenMemory;
+pub(super) use memory::MemorySource;
+use memory::{Origin, may_lag, runs_alone, runs_settled};
 
 /// See the module. What every call reads stands first and is not behind another pointer.
 pub(super) struct Bound {
@@ -67,40 +69,6 @@ pub(super) struct Bound {
 unsafe impl Send for Bound {}
 // SAFETY: as above.
 unsafe impl Sync for Bound {}
-
-/// Where an import's memory comes from.
-#[derive(Clone)]
-pub(super) struct MemorySource {
-    origin: Origin,
-    may_move: bool,
-}
-
-#[derive(Clone)]
-enum Origin {
-    /// There is none, or none is needed.
-    None,
-    /// The instance imports it.
-    Known(Memory),
-    /// The instance exports it.
-    Export(Export),
-}
-
-impl MemorySource {
-    /// For imports that need no memory.
-    pub(super) const NONE: MemorySource = MemorySource { origin: Origin::None, may_move: false };
-
-    /// For imports of a module that has its memory there. `imported` finds an imported memory.
-    pub(super) fn of(
-        memory: GuestMemory,
-        imported: impl FnOnce(usize) -> Option<Memory>,
-    ) -> MemorySource {
-        let origin = match memory.place {
-            Place::Export(export) => Origin::Export(export),
-            Place::Import(position) => imported(position).map_or(Origin::None, Origin::Known),
-        };
-        MemorySource { origin, may_move: memory.may_move }
-    }
-}
 
 impl Bound {
     pub(super) fn new(
@@ -464,41 +432,6 @@ impl Bound {
         outcome
     }
 
-    /// The memory that a call needs, if it needs one.
-    #[inline(always)]
-    fn memory_of_call<T: 'static>(
-        &self,
-        caller: &mut Caller<'_, T>,
-    ) -> wasmtime::Result<Option<Memory>> {
-        match (self.needs_memory, self.known_memory.get()) {
-            (false, _) => Ok(None),
-            (true, Some(memory)) => Ok(Some(*memory)),
-            (true, None) => self.find_memory(caller).map(Some),
-        }
-    }
-
-    /// Asks whether a call may be made, if it must be asked for.
-    ///
-    /// # Safety
-    /// As [`Bound::call`].
-    pub(super) unsafe fn ask<T: 'static>(
-        &self,
-        caller: &mut Caller<'_, T>,
-        slots: &mut [MaybeUninit<ValRaw>],
-    ) -> wasmtime::Result<()> {
-        let slots = slots.as_mut_ptr();
-        // SAFETY: the caller's promise.
-        let (overload, _) = unsafe { self.choose(slots.cast())? };
-        let Some(terms) = &overload.terms else { return Ok(()) };
-        let memory = match self.known_memory.get() {
-            Some(memory) => Some(*memory),
-            None if self.needs_memory && terms.look_at_memory() => Some(self.find_memory(caller)?),
-            None => None,
-        };
-        // SAFETY: the caller's promise.
-        unsafe { terms.ask(caller, &self.link.name, overload, slots.cast(), memory) }
-    }
-
     /// The overload for these arguments, and its binding.
     ///
     /// # Safety
@@ -533,50 +466,6 @@ impl Bound {
     fn tell_strays(&self) -> wasmtime::Result<()> {
         told_strays(&self.instance.store.block.strays, &self.link.name)
     }
-
-    /// Whether a call that stopped would stop again: something has happened, or the memory is what
-    /// the binding says.
-    #[cold]
-    fn is_final<T: 'static>(&self, stop: &Stop, binding: &Binding, caller: &Caller<'_, T>) -> bool {
-        let Stop::Error { called: false, .. } = stop else { return true };
-        let Some(memory) = self.known_memory.get() else { return true };
-        memory.data_size(caller) as u64 == binding.memory_len.get()
-    }
-
-    /// The memory of an instance whose exports are not known for good yet.
-    #[cold]
-    fn find_memory<T: 'static>(&self, caller: &mut Caller<'_, T>) -> wasmtime::Result<Memory> {
-        let found = match &self.memory.origin {
-            Origin::None => None,
-            Origin::Known(memory) => Some(*memory),
-            Origin::Export(export) => {
-                self.instance.export(caller, export).and_then(wasmtime::Extern::into_memory)
-            }
-        };
-        let Some(memory) = found else {
-            let reason = "the instance that imports this function has not started, or never did";
-            return Err(no_memory(&self.link.name, reason));
-        };
-        if self.instance.is_ready() {
-            let _ = self.known_memory.set(memory);
-        }
-        Ok(memory)
-    }
-}
-
-/// Whether calls of an overload can be made with a memory that is not looked at, if they need one at all.
-fn runs_settled(overload: &Overload) -> bool {
-    runs_alone(&overload.plan) || overload.quick.as_ref().is_some_and(Quick::is_held)
-}
-
-/// Whether its binding may lag behind the memory: see the module.
-fn may_lag(overload: &Overload) -> bool {
-    runs_settled(overload) && (!overload.plan.facts.after || overload.quick.is_some())
-}
-
-/// Whether no guest code runs inside a call, nor is looked at before it.
-fn runs_alone(plan: &Plan) -> bool {
-    plan.facts.leaf && plan.callbacks.is_empty()
 }
 
 /// A binding for calls of `instance`. Its memory is filled in before a call.

@@ -4,7 +4,8 @@ use super::*;
 use crate::plan::binding::{Binding, Limits, StoreBlock};
 use crate::plan::expression::{EvaluationError, Expression, Step};
 use crate::plan::frame::GuestSlot;
-use crate::plan::op::{Direction, Slot, Stub};
+use crate::plan::handles::HandleType;
+use crate::plan::op::{Direction, Fate, Slot, Stub};
 use crate::plan::{Callee, Facts, HandleKind, Lowering, Purpose, Reading};
 use crate::signature::{
     BinaryOp, Function, Ident, Integer, Param, Prototype, Qualifiers, Span, Type, TypeKind,
@@ -12,6 +13,8 @@ use crate::signature::{
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::Arc;
+
+mod handles;
 
 const MEMORY: u64 = 0x1_0000;
 const KIND: HandleType = HandleType(3);
@@ -305,51 +308,6 @@ fn an_instance_without_memory_is_told_so() {
 }
 
 #[test]
-fn handles_say_why_they_cannot_be_used() {
-    let object = std::ptr::without_provenance_mut(0x1000);
-    let handle_op = |fate, null| Op::Handle { slot: 0, to: at(16), kind: 0, null, fate };
-    let check = |prepare: &dyn Fn(&StoreBlock) -> u32, fate| {
-        let mut stopped = Stopped::new(&[0]);
-        let value = prepare(&stopped.store);
-        stopped.slots[0].low = u64::from(value);
-        match stopped.diagnose(&plan(handle_op(fate, Null::Refused), &[WasmType::I32])) {
-            (subject, Problem::Handle { value: named, expected, error }) => {
-                assert_eq!((subject, named, &*expected), (first(), value.into(), "struct db"));
-                Some(error)
-            }
-            (_, Problem::Changed) => None,
-            (_, other) => panic!("{other:?}"),
-        }
-    };
-    let adopt = |store: &StoreBlock, kind, borrowed| {
-        store
-            .with_handles(|table| table.adopt(object, kind, borrowed, None, std::ptr::null()))
-            .expect("there is room")
-    };
-    assert_eq!(check(&|_| 77, Fate::Kept), Some(HandleError::Forged));
-    assert_eq!(check(&|s| adopt(s, HandleType(4), true), Fate::Kept), Some(HandleError::WrongType));
-    assert_eq!(check(&|s| adopt(s, KIND, true), Fate::Kept), None);
-    assert_eq!(check(&|s| adopt(s, KIND, true), Fate::Invalidated), None);
-    assert_eq!(check(&|s| adopt(s, KIND, true), Fate::Consumed), Some(HandleError::Borrowed));
-    assert_eq!(check(&|s| adopt(s, KIND, false), Fate::Consumed), None);
-    let busy = |s: &StoreBlock| {
-        let handle = adopt(s, KIND, false);
-        s.with_handles(|table| table.enter(handle, KIND)).expect("it is alive");
-        handle
-    };
-    assert_eq!(check(&busy, Fate::Kept), None);
-    assert_eq!(check(&busy, Fate::Invalidated), Some(HandleError::Busy));
-    let stale = |s: &StoreBlock| {
-        let handle = adopt(s, KIND, false);
-        s.with_handles(|table| table.consume(handle));
-        handle
-    };
-    assert_eq!(check(&stale, Fate::Kept), Some(HandleError::Stale));
-    assert_eq!(of(handle_op(Fate::Kept, Null::Refused), &[0]), Problem::Null);
-    assert_eq!(of(handle_op(Fate::Kept, Null::Allowed), &[0]), Problem::Changed);
-}
-
-#[test]
 fn values_and_conditions() {
     let mut ranged = plan(Op::Range { value: local(Width::I32), set: 0, param: 1 }, &[]);
     ranged.ranges = Box::new([Box::new([(0, 3), (7, 7)])]);
@@ -457,26 +415,6 @@ fn what_comes_after_the_call() {
 }
 
 #[test]
-fn a_lender_that_died_is_told() {
-    let owner = Ownership::Handle { slot: 0, back: false };
-    let from = FrameLayout::result_integer();
-    let give = Op::Give { take: 0, to: at(LOCAL), from, owner, unless: None, param: 2 };
-    let handle = Op::Handle { slot: 0, to: at(16), kind: 0, null: Null::Refused, fate: Fate::Kept };
-    let gone = Plan { ops: Box::new([give, handle]), ..plan(give, &[WasmType::I32]) };
-    let result = || Subject::Result { ty: "int".to_owned() };
-    let lost = |lender| (result(), Problem::LenderGone { lender });
-    assert_eq!(Stopped::new(&[77]).diagnose(&gone), lost(LostLender::Gone));
-    let consume = Op::Consume { slot: 0, condition: None };
-    let consumed = Plan { ops: Box::new([give, handle, consume]), ..gone.clone() };
-    assert_eq!(Stopped::new(&[77]).diagnose(&consumed), lost(LostLender::Consumed));
-    let (to, parent) = (at(LOCAL), Slot::new(0));
-    let adopt = Op::Adopt { from, to, kind: 0, borrowed: false, parent };
-    let plan = Plan { ops: Box::new([adopt, handle]), ..gone };
-    assert_eq!(Stopped::new(&[77]).diagnose(&plan), lost(LostLender::Gone));
-    assert_eq!(subject_of(&plan, 0), result());
-}
-
-#[test]
 fn a_long_result_fits_or_is_named() {
     let returning = |returns, raw: u64| {
         let plan = plan(Op::Call { stub: Stub::Integers, returns }, &[]);
@@ -490,15 +428,4 @@ fn a_long_result_fits_or_is_named() {
     assert_eq!(returning(Returns::ULong32, u64::MAX), bad(u64::MAX.into(), Width::U32));
     assert_eq!(returning(Returns::Long32, u64::MAX).1, Problem::Changed);
     assert_eq!(returning(Returns::ULong32, u64::from(u32::MAX)).1, Problem::Changed);
-}
-
-#[test]
-fn a_handle_in_a_64_bit_slot_is_32_bits() {
-    let op = Op::Handle { slot: 0, to: at(16), kind: 0, null: Null::Refused, fate: Fate::Kept };
-    let value = 1 << 40;
-    let (expected, error) = ("struct db".to_owned(), HandleError::Forged);
-    assert_eq!(
-        Stopped::new(&[value]).diagnose(&plan(op, &[WasmType::I64])).1,
-        Problem::Handle { value, expected, error }
-    );
 }

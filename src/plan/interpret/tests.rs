@@ -2,7 +2,7 @@
 use super::*;
 use crate::plan::abi::Abi;
 use crate::plan::compile::{Target, compile};
-use crate::plan::handles::HandleType;
+use crate::plan::handles::{HandleType, Loan};
 use crate::plan::layout::DataModel;
 use crate::plan::template::Template;
 use crate::plan::{CallError, HandleTypes, Limits, StoreBlock};
