@@ -6,8 +6,7 @@
 //! head     r11 becomes the closure's argument: a stub has jumped here
 //! entry    each argument into its guest slot; what does not fit goes to ─> back: the interpreter makes the call
 //! enter    a routine of the host's, which looks whether guest code may run here, and runs it
-//! result   from the first slot
-//!          no result: ──────────────────────────────────────────────────> what C gets of a trap, from there
+//! result   from the first slot: the guest's, or what C gets of a trap
 //! ```
 //!
 //! The closure is the integer argument behind C's own, in a register that means nothing to C. Arguments on the

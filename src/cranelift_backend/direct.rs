@@ -31,7 +31,7 @@ mod clif;
 mod stubs;
 #[cfg(feature = "cranelift")]
 pub(super) use clif::signature;
-pub use stubs::{first_entry, host_entry, interpreter_entry};
+pub use stubs::{choosing_entry, first_entry, host_entry, interpreter_entry};
 
 /// Code that goes wherever the [`Context`] in the first argument says: what guests enter whose trampolines
 /// are made when they are hot. It lies near trampolines, because jumps between regions that are far apart are
@@ -112,7 +112,8 @@ pub struct Context {
     pub errno: *const Cell<i32>,
     /// As for every other way of a call.
     pub binding: Binding,
-    /// What makes calls that come by way of [`interpreter_entry`].
+    /// What makes calls that come by way of [`interpreter_entry`], or chooses the function of those that come by way of
+    /// [`choosing_entry`].
     pub interpret: Cell<Option<Interpret>>,
     /// What it finds the import by.
     pub import: Cell<*const c_void>,
@@ -131,7 +132,7 @@ pub type Interpret =
 pub struct Interpreted {
     /// What is left to do.
     pub halted: Halted,
-    /// The guest's result, an integer or the bits of a float.
+    /// The guest's result, an integer or the bits of a float; the address of the chosen context.
     pub result: u64,
 }
 

@@ -18,3 +18,9 @@ pub fn host_entry() -> *const c_void {
 pub fn interpreter_entry(_simple: bool) -> *const c_void {
     std::ptr::null()
 }
+
+/// Nor this.
+#[must_use]
+pub fn choosing_entry(_integers: bool) -> *const c_void {
+    std::ptr::null()
+}

@@ -208,3 +208,109 @@ unsafe extern "sysv64" fn interpret_all() {
 pub fn interpreter_entry(simple: bool) -> *const c_void {
     if simple { interpret_integers as *const c_void } else { interpret_all as *const c_void }
 }
+
+/// What guests enter where one of several functions is called, which the arguments choose: `interpret` returns the
+/// context of that one as its result, and the call goes on where it says, with everything else as it came. For imports
+/// without floats.
+///
+/// # Safety
+/// As guests call it: the first argument is a [`Context`] whose `interpret` chooses, and returns a context whose
+/// `entry` takes such calls.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn choose_by_integers() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "sub rsp, {kept}",
+        "mov [rsp + {integers}], rdx",
+        "mov [rsp + {integers} + 8], rcx",
+        "mov [rsp + {integers} + 16], r8",
+        "mov [rsp + {integers} + 24], r9",
+        "mov [rsp + {caller}], rsi",
+        "mov rdx, rsp",
+        "call qword ptr [rdi + {interpret}]",
+        "mov rdi, rdx",
+        "mov rdx, [rsp + {integers}]",
+        "mov rcx, [rsp + {integers} + 8]",
+        "mov r8, [rsp + {integers} + 16]",
+        "mov r9, [rsp + {integers} + 24]",
+        "mov rsi, [rsp + {caller}]",
+        "leave",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
+        "jmp qword ptr [rdi + {entry}]",
+        ".cfi_endproc",
+        kept = const Registers::KEPT,
+        integers = const offset_of!(Registers, integers),
+        caller = const offset_of!(Registers, caller),
+        interpret = const offset_of!(Context, interpret),
+        entry = const offset_of!(Context, entry),
+    )
+}
+
+/// As [`choose_by_integers`], for all imports without vectors.
+///
+/// # Safety
+/// As there.
+#[unsafe(naked)]
+unsafe extern "sysv64" fn choose_by_all() {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_adjust_cfa_offset 8",
+        ".cfi_rel_offset rbp, 0",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "sub rsp, {kept}",
+        "mov [rsp + {integers}], rdx",
+        "mov [rsp + {integers} + 8], rcx",
+        "mov [rsp + {integers} + 16], r8",
+        "mov [rsp + {integers} + 24], r9",
+        "movsd [rsp + {vectors}], xmm0",
+        "movsd [rsp + {vectors} + 8], xmm1",
+        "movsd [rsp + {vectors} + 16], xmm2",
+        "movsd [rsp + {vectors} + 24], xmm3",
+        "movsd [rsp + {vectors} + 32], xmm4",
+        "movsd [rsp + {vectors} + 40], xmm5",
+        "movsd [rsp + {vectors} + 48], xmm6",
+        "movsd [rsp + {vectors} + 56], xmm7",
+        "mov [rsp + {caller}], rsi",
+        "mov rdx, rsp",
+        "call qword ptr [rdi + {interpret}]",
+        "mov rdi, rdx",
+        "mov rdx, [rsp + {integers}]",
+        "mov rcx, [rsp + {integers} + 8]",
+        "mov r8, [rsp + {integers} + 16]",
+        "mov r9, [rsp + {integers} + 24]",
+        "movsd xmm0, [rsp + {vectors}]",
+        "movsd xmm1, [rsp + {vectors} + 8]",
+        "movsd xmm2, [rsp + {vectors} + 16]",
+        "movsd xmm3, [rsp + {vectors} + 24]",
+        "movsd xmm4, [rsp + {vectors} + 32]",
+        "movsd xmm5, [rsp + {vectors} + 40]",
+        "movsd xmm6, [rsp + {vectors} + 48]",
+        "movsd xmm7, [rsp + {vectors} + 56]",
+        "mov rsi, [rsp + {caller}]",
+        "leave",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
+        "jmp qword ptr [rdi + {entry}]",
+        ".cfi_endproc",
+        kept = const Registers::KEPT,
+        integers = const offset_of!(Registers, integers),
+        vectors = const offset_of!(Registers, vectors),
+        caller = const offset_of!(Registers, caller),
+        interpret = const offset_of!(Context, interpret),
+        entry = const offset_of!(Context, entry),
+    )
+}
+
+/// What guests enter where the arguments choose the function. `integers`: no argument is a float.
+#[must_use]
+pub fn choosing_entry(integers: bool) -> *const c_void {
+    if integers { choose_by_integers as *const c_void } else { choose_by_all as *const c_void }
+}

@@ -179,9 +179,10 @@ impl Bridge {
             (not_allowed(Tier::Cranelift), not_allowed(Tier::Direct));
         for overload in &link.overloads {
             let (plan, why) = (&overload.plan, overload.choice.not_direct());
-            not_direct = not_direct
-                .or_else(|| why.map(str::to_owned))
-                .or_else(|| stock.add_direct(plan).err().map(|why| why.to_string()));
+            // Each overload is direct by itself.
+            let why = not_allowed(Tier::Direct).or_else(|| why.map(str::to_owned));
+            let why = why.or_else(|| stock.add_direct(plan).err().map(|why| why.to_string()));
+            not_direct = not_direct.or(why);
             declined = declined.or_else(|| stock.add(plan).err().map(|why| why.to_string()));
             if self.shared.max_tier >= Tier::Cranelift {
                 for callback in &plan.callbacks {

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "hands unchecked wasm values and native addresses to the runner")]
 use super::instance::InstanceState;
 use super::link::{Link, Overload};
+use super::overload::Given;
 use super::stack;
 use crate::plan::binding::Strays;
 use crate::plan::frame::GuestSlot;
@@ -25,15 +26,19 @@ pub(super) unsafe fn select(
 ) -> wasmtime::Result<(usize, &Arc<Overload>)> {
     // SAFETY: there is a slot for each parameter.
     let arguments = unsafe { slice::from_raw_parts(slots, link.lowering.params.len()) };
-    let mut overloads = link.overloads.iter().enumerate();
-    let found = overloads.find(|(_, one)| one.guards.iter().all(|guard| guard.holds(arguments)));
-    match found {
-        Some((position, overload)) => Ok((position, overload)),
+    match position(link, arguments) {
+        Some(position) => Ok((position, &link.overloads[position])),
         None => {
             let overloads = link.overloads.len();
             Err(call_error(&link.name, Problem::NoOverload { overloads }))
         }
     }
+}
+
+/// The position of that overload.
+#[inline]
+pub(super) fn position(link: &Link, arguments: &(impl Given + ?Sized)) -> Option<usize> {
+    link.overloads.iter().position(|one| one.guards.iter().all(|guard| guard.holds(arguments)))
 }
 
 /// Native code must find enough stack. `import` is only asked for errors.

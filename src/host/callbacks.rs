@@ -11,8 +11,8 @@ use super::stack::{self, Unfit};
 use super::typing::Wanted;
 use super::wasm_type::{describe, lowering_of};
 use crate::plan::frame::GuestSlot;
-use crate::plan::interpret::GuestStopped;
 use crate::plan::interpret::callback::{Closure, Function, enter_with};
+use crate::plan::interpret::{Guest, GuestStopped};
 use crate::plan::{Binding, Callback, CallbackProblem, Problem};
 use rustc_hash::FxBuildHasher;
 use std::cell::Cell;
@@ -333,51 +333,27 @@ unsafe fn function_of<'a>(closure: NonNull<Closure>) -> &'a HostFunction {
 ///
 /// # Safety
 /// As [`Enter`](crate::plan::interpret::callback::Enter), of a closure that a [`Host`] of that type has made.
-unsafe extern "C" fn enter<T: 'static>(closure: *const Closure, slots: *mut GuestSlot) -> u32 {
+unsafe extern "C" fn enter<T: 'static>(
+    closure: *const Closure,
+    slots: *mut GuestSlot,
+) -> *mut GuestSlot {
     let is_ample = |closure: &Closure| {
         // SAFETY: the caller's promise: a running call of the closure's store allows it.
-        let block = unsafe { closure.store_block() };
-        stack::is_ample(block.limits.stack_reserve) && block.depth.get() < block.limits.depth
+        stack::is_ample(unsafe { closure.store_block() }.limits.stack_reserve)
     };
     // SAFETY: the caller's promise. A running call under which the closure may be called is one of the
     // closure's store, and so its host side is of the same type; nobody else uses that while native code runs.
     unsafe {
-        enter_with(closure, slots, is_ample, enter_slowly::<T>, |closure, guest| {
+        let run = |closure: &Closure, guest: *mut (dyn Guest + 'static)| {
             let host = &mut *guest.cast::<Host<'_, '_, T>>();
-            let depth = &closure.store_block().depth;
-            depth.set(depth.get() + 1);
             let func = &(*closure.function().cast::<HostFunction>()).func;
             let slots = ptr::slice_from_raw_parts_mut(slots.cast::<ValRaw>(), closure.slots());
             // SAFETY: as in `enter_function`; that there is room was seen just now.
-            let done = func.call_unchecked(host.caller.as_context_mut(), slots);
-            depth.set(depth.get() - 1);
-            done.map_err(|error| host.did_not_return(error))
+            func.call_unchecked(host.caller.as_context_mut(), slots)
+        };
+        enter_with(closure, slots, is_ample, run, |guest, error| {
+            let GuestStopped = (*guest.cast::<Host<'_, '_, T>>()).did_not_return(error);
         })
-    }
-}
-
-/// As [`enter`], where there may be no room for guest code: looks closely, and tells.
-///
-/// # Safety
-/// As there.
-#[cold]
-#[inline(never)]
-unsafe extern "C" fn enter_slowly<T: 'static>(
-    closure: *const Closure,
-    slots: *mut GuestSlot,
-) -> u32 {
-    // SAFETY: as in `enter`.
-    unsafe {
-        enter_with(
-            closure,
-            slots,
-            |_| true,
-            enter_slowly::<T>,
-            |closure, guest| {
-                let host = &mut *guest.cast::<Host<'_, '_, T>>();
-                host.enter_function(closure.function(), slots, closure.slots())
-            },
-        )
     }
 }
 

@@ -2,8 +2,8 @@
 use super::bound::Bound;
 pub(super) use super::bound::SeenMemory;
 use super::not_direct::NotDirect;
-use crate::plan::Plan;
 use crate::plan::interpret::Quick;
+use crate::plan::{Lowering, Plan};
 use std::sync::Arc;
 use wasmtime::{AsContextMut, Engine, Func, FuncType};
 
@@ -33,6 +33,11 @@ impl Straight {
     pub(super) fn resumes(&self) -> bool {
         match *self {}
     }
+}
+
+/// There is nothing to choose.
+pub(super) fn can_choose(_: &Lowering) -> bool {
+    false
 }
 
 /// Nobody makes trial calls.

@@ -5,7 +5,7 @@
 //! and shared by all of them.
 use super::bridge::Shared;
 use super::data::Wanted;
-use super::direct::Straight;
+use super::direct::{Straight, can_choose};
 use super::error::LinkProblem;
 use super::grants::{Chosen, takes_callback};
 use super::guard;
@@ -382,7 +382,7 @@ fn overload(
     let (target, library) = (found.address, found.library);
     // The interpreter's short way looks at nothing.
     let quick = (!shared.rules.guard).then(|| Quick::of(&plan)).flatten();
-    let straight = quick.as_ref().filter(|_| choice.may_be_straight());
+    let straight = quick.as_ref().filter(|_| alone && choice.may_be_straight());
     let straight = straight.and_then(|quick| Straight::of(&plan, quick));
     let keeps_errno = plan.facts.errno;
     let interface = source.interface.into();
@@ -414,7 +414,9 @@ fn why_not_direct(
             "each call is asked for: the host hooks, pins or may revoke it, or it costs fuel"
         }
         CallerOf::Linker => "the functions of a linker belong to no instance",
-        CallerOf::Instance if !alone => "one of several overloads",
+        CallerOf::Instance if !alone && !can_choose(&plan.lowering) => {
+            "one of several overloads, with a vector or a reference among its arguments"
+        }
         CallerOf::Instance if plan.facts.memory && request.may_move => "the memory may move",
         CallerOf::Instance => return shared.not_direct().map(|why| why.to_string()),
     };

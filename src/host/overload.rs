@@ -188,12 +188,12 @@ impl Guard {
         clippy::cast_possible_truncation,
         reason = "the upper half of an `i32`'s slot is garbage"
     )]
-    pub(super) fn holds(&self, slots: &[GuestSlot]) -> bool {
+    pub(super) fn holds(&self, slots: &(impl Given + ?Sized)) -> bool {
         match &self.test {
             // Most are an `int` between two numbers.
             Test::Within(ranges) if self.value.is_int() && ranges.len() == 1 => {
-                let Some(slot) = slots.get(usize::from(self.value.slot)) else { return false };
-                let value = i64::from((slot.low as u32).cast_signed());
+                let Some(low) = slots.low(self.value.slot) else { return false };
+                let value = i64::from((low as u32).cast_signed());
                 ranges.iter().all(|(low, high)| *low <= value.into() && i128::from(value) <= *high)
             }
             Test::Within(ranges) => {
@@ -226,19 +226,31 @@ impl Argument {
         matches!(what, (Decode::Unsigned(32), Width::I32) | (Decode::Signed(32), Width::I64))
     }
 
-    fn read(&self, slots: &[GuestSlot]) -> Option<i128> {
-        let slot = slots.get(usize::from(self.slot))?;
-        Some(read(self.decode.image(slot.low), self.operand.width))
+    fn read(&self, slots: &(impl Given + ?Sized)) -> Option<i128> {
+        Some(read(self.decode.image(slots.low(self.slot)?), self.operand.width))
+    }
+}
+
+/// The arguments of a call, wherever the guest has put them.
+pub(super) trait Given {
+    /// The low half of one; `None` when there is none of that number. Above an `i32` is garbage.
+    fn low(&self, slot: u16) -> Option<u64>;
+}
+
+impl Given for [GuestSlot] {
+    #[inline]
+    fn low(&self, slot: u16) -> Option<u64> {
+        Some(self.get(usize::from(slot))?.low)
     }
 }
 
 /// What an expression reads of a call that has not begun.
-struct Arguments<'a> {
+struct Arguments<'a, G: ?Sized> {
     read: &'a [Argument],
-    slots: &'a [GuestSlot],
+    slots: &'a G,
 }
 
-impl Environment for Arguments<'_> {
+impl<G: Given + ?Sized> Environment for Arguments<'_, G> {
     fn load(&self, operand: Operand) -> i128 {
         let argument = self.read.iter().find(|argument| argument.operand == operand);
         // All of them are there: see `Guard::holds`.
@@ -421,7 +433,7 @@ mod tests {
 
     fn holds(guard: &Guard, low: &[u64]) -> bool {
         let slots: Vec<_> = low.iter().map(|low| GuestSlot { low: *low, high: 0 }).collect();
-        guard.holds(&slots)
+        guard.holds(&slots[..])
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod hot;
 mod library;
 mod load;
 mod memories;
+mod overloads;
 mod random;
 mod sharing;
 mod straight;

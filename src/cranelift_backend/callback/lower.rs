@@ -40,8 +40,7 @@ pub(in crate::cranelift_backend) fn lower(
     let slots = b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, size, 4));
     let closure = params[closure];
     let wide = plan.facts.wide;
-    let mut typed =
-        Lower { b, params, closure, slots, back, memory: None, wide, notes: Notes::default() };
+    let mut typed = Lower { b, params, closure, slots, back, wide, notes: Notes::default() };
     typed.arrive(&arrivals, signature.integers)?;
     typed.note(plan.call.into());
     typed.enter_and_reply(reply, usize::from(plan.call) + 1);
@@ -60,8 +59,6 @@ struct Lower<'a> {
     slots: StackSlot,
     /// Where arguments go that do not fit.
     back: Block,
-    /// Base of the guest's memory, and the largest offset of a pointer.
-    memory: Option<(Value, Value)>,
     wide: bool,
     notes: Notes,
 }
@@ -158,22 +155,14 @@ impl Lower<'_> {
         Ok(())
     }
 
-    /// A pointer to the guest's own memory, or NULL.
+    /// A pointer to the guest's own memory, or NULL. One to its end goes back.
     fn inside(&mut self, native: Value) -> Value {
-        let (base, last) = match self.memory {
-            Some(known) => known,
-            None => {
-                let base = self.word(types::I64, Words::MEMORY_BASE);
-                let mut last = self.word(types::I64, Words::MEMORY_LEN);
-                if !self.wide {
-                    let most = self.b.ins().iconst(types::I64, i64::from(u32::MAX));
-                    last = self.b.ins().umin(last, most);
-                }
-                *self.memory.insert((base, last))
-            }
-        };
+        // Both words are read where they are used, each time: as operands of the two instructions.
+        let base = self.word(types::I64, Words::MEMORY_BASE);
         let offset = self.b.ins().isub(native, base);
-        let inside = self.b.ins().icmp(IntCC::UnsignedLessThanOrEqual, offset, last);
+        let len = self.word(types::I64, Words::MEMORY_LEN);
+        // 4 GiB at most, where offsets have 32 bits.
+        let inside = self.b.ins().icmp(IntCC::UnsignedLessThan, offset, len);
         self.or_null(native, offset, inside)
     }
 
@@ -203,45 +192,26 @@ impl Lower<'_> {
     fn enter_and_reply(&mut self, reply: Reply, op: usize) {
         let mut signature = Signature::new(CallConv::SystemV);
         signature.params.extend([AbiParam::new(types::I64); 2]);
-        signature.returns.push(AbiParam::new(types::I32));
+        signature.returns.push(AbiParam::new(types::I64));
         let signature = self.b.import_signature(signature);
         let enter = self.word(types::I64, Words::ENTER);
         let slots = self.slots();
         let call = self.b.ins().call_indirect(signature, enter, &[self.closure, slots]);
-        let stopped = self.b.inst_results(call)[0];
-        let nothing = self.block("no result: what C gets of a trap");
-        let done = self.b.create_block();
-        self.b.ins().brif(stopped, nothing, &[], done, &[]);
-        self.b.switch_to_block(done);
+        // Where they are still: so the address need not be kept.
+        let slots = self.b.inst_results(call)[0];
         let result: Vec<Value> = match reply {
             Reply::Nothing => Vec::new(),
             Reply::Scalar(fetch) => {
                 self.note(op);
-                vec![self.reply(fetch)]
+                vec![self.reply(fetch, slots)]
             }
         };
-        self.b.ins().return_(&result);
-        self.b.switch_to_block(nothing);
-        let (ty, offset) = match reply {
-            Reply::Nothing => (None, 0),
-            Reply::Scalar(Fetch::Float32) => (Some(types::F32), 8),
-            Reply::Scalar(Fetch::Float64) => (Some(types::F64), 8),
-            Reply::Scalar(_) => (Some(types::I64), 0),
-        };
-        let result = ty.map(|ty| {
-            let slots = self.slots();
-            self.b.ins().load(ty, HOST, slots, offset)
-        });
-        let result: Vec<Value> = result.into_iter().collect();
         self.b.ins().return_(&result);
     }
 
     /// C's conversion of what is in the first slot.
-    fn reply(&mut self, fetch: Fetch) -> Value {
-        let load = |this: &mut Self, ty| {
-            let slots = this.slots();
-            this.b.ins().load(ty, HOST, slots, 0)
-        };
+    fn reply(&mut self, fetch: Fetch, slots: Value) -> Value {
+        let load = |this: &mut Self, ty| this.b.ins().load(ty, HOST, slots, 0);
         let signed = |this: &mut Self, ty| {
             let low = load(this, ty);
             this.b.ins().sextend(types::I64, low)

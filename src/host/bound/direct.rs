@@ -1,14 +1,16 @@
 //! What direct calls ask of an import: see [`direct`](crate::host::direct).
 #![expect(unsafe_code, reason = "does the work after a call")]
 use super::{Bound, Origin, binding, no_memory, runs_alone};
-use crate::host::call::Host;
-use crate::host::direct::Straight;
+use crate::host::call::{Host, position};
+use crate::host::direct::{Straight, can_choose};
 use crate::host::hot::Hot;
+use crate::host::link::Overload;
+use crate::host::overload::Given;
 use crate::host::tier::Runner;
 use crate::plan::binding::Gate;
 use crate::plan::frame::{FrameHead, GuestSlot};
 use crate::plan::interpret;
-use crate::plan::{Binding, Plan, StoreBlock};
+use crate::plan::{Binding, Lowering, Plan, StoreBlock};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
@@ -25,8 +27,15 @@ pub(in crate::host) struct SeenMemory {
 impl Bound {
     /// Where guests enter the direct trampoline, and whether it may want to be resumed; `None` without one.
     pub(in crate::host) fn direct(&self) -> Option<(*const c_void, bool)> {
-        let alone = self.other_bindings.is_empty() && runs_alone(&self.plan);
-        if !alone || (self.needs_memory && self.memory.may_move) {
+        if self.needs_memory && self.memory.may_move {
+            return None;
+        }
+        if !self.other_bindings.is_empty() {
+            let any = (0..self.overloads()).any(|position| self.may_have_code(position));
+            // Where guests enter it is known when there is something to enter.
+            return (any && can_choose(self.lowering())).then_some((ptr::null(), false));
+        }
+        if !runs_alone(&self.plan) {
             return None;
         }
         let resumes = self.overload.straight.as_ref().map(Straight::resumes);
@@ -43,6 +52,49 @@ impl Bound {
         }
     }
 
+    /// How many overloads there are.
+    pub(in crate::host) fn overloads(&self) -> usize {
+        self.link.overloads.len()
+    }
+
+    /// The type of the import.
+    pub(in crate::host) fn lowering(&self) -> &Lowering {
+        &self.link.lowering
+    }
+
+    #[inline]
+    fn one(&self, position: usize) -> &Overload {
+        // The first is found sooner.
+        if position == 0 { &self.overload } else { &self.link.overloads[position] }
+    }
+
+    /// Which overload suits arguments.
+    #[inline]
+    pub(in crate::host) fn position_for(&self, arguments: &impl Given) -> Option<usize> {
+        position(&self.link, arguments)
+    }
+
+    /// Whether guests enter an overload's code by themselves, now or when it is hot.
+    fn may_have_code(&self, position: usize) -> bool {
+        let Overload { plan, choice, .. } = self.one(position);
+        runs_alone(plan)
+            && match &choice.runner {
+                Runner::Direct(_) => true,
+                Runner::Hot(hot) => hot.may_be_direct(),
+                Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) => false,
+            }
+    }
+
+    /// Where guests enter an overload's code that is there now, and whether it may want to be resumed.
+    pub(in crate::host) fn code_of(&self, position: usize) -> Option<(*const c_void, bool)> {
+        let code = match &self.one(position).choice.runner {
+            Runner::Direct(code) => code,
+            Runner::Hot(hot) => hot.direct()?,
+            Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) => return None,
+        };
+        Some((code.start(), code.resumes()))
+    }
+
     /// The interpreter's short way, for guests that enter it by themselves because there is no code, with the plan.
     #[inline]
     pub(in crate::host) fn straight(&self) -> Option<(&Straight, &Plan)> {
@@ -51,14 +103,14 @@ impl Bound {
 
     /// The same for imports of which there is no code now.
     pub(in crate::host) fn enters_straight(&self) -> Option<&Straight> {
-        let has_code = self.hot().is_some_and(|hot| hot.direct().is_some());
-        self.overload.straight.as_ref().filter(|_| !has_code)
+        let has_code = self.hot(0).is_some_and(|hot| hot.direct().is_some());
+        self.overload.straight.as_ref().filter(|_| !has_code && self.other_bindings.is_empty())
     }
 
-    /// What may become hot, with what runs it until then.
+    /// What of an overload may become hot, with what runs it until then.
     #[inline]
-    pub(in crate::host) fn hot(&self) -> Option<&Arc<Hot>> {
-        match &self.overload.choice.runner {
+    pub(in crate::host) fn hot(&self, position: usize) -> Option<&Arc<Hot>> {
+        match &self.one(position).choice.runner {
             Runner::Hot(hot) => Some(hot),
             Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) | Runner::Direct(_) => {
                 None
@@ -85,13 +137,13 @@ impl Bound {
         &raw const self.instance.errno
     }
 
-    pub(in crate::host) fn frame_size(&self) -> usize {
-        self.plan.frame.size.into()
+    pub(in crate::host) fn frame_size(&self, position: usize) -> usize {
+        self.one(position).plan.frame.size.into()
     }
 
-    /// A binding as that of ordinary calls, whose memory is not known yet.
-    pub(in crate::host) fn another_binding(&self) -> Binding {
-        binding(&self.overload, &self.instance)
+    /// A binding as that of an overload's ordinary calls, whose memory is not known yet.
+    pub(in crate::host) fn another_binding(&self, position: usize) -> Binding {
+        binding(self.one(position), &self.instance)
     }
 
     /// Where the memory is, once it is known for good, and how long it was when somebody looked last.
@@ -134,15 +186,18 @@ impl Bound {
     /// Does the work after a call that a direct trampoline has made.
     ///
     /// # Safety
-    /// As [`Bound::call`]; the trampoline has just left a call of this import in `left`, with these slots as
+    /// As [`Bound::call`]; the trampoline of that overload has just left a call in `left`, with these slots as
     /// arguments.
     pub(in crate::host) unsafe fn resume_at<T: 'static>(
         &self,
+        position: usize,
         binding: &Binding,
         left: *const FrameHead,
         slots: *mut GuestSlot,
         caller: &mut Caller<'_, T>,
     ) -> wasmtime::Result<()> {
+        let overload = self.one(position);
+        let plan = &overload.plan;
         // Calls that need memory pass the gate only when it is known.
         let memory = self.known_memory.get();
         if self.needs_memory && memory.is_none() {
@@ -152,8 +207,8 @@ impl Bound {
         interpret::Guest::refresh(&mut host, binding);
         // Guest code may call the import again before this call is over: what is left is taken first. Nothing in
         // it is found by its address any more.
-        let done = interpret::with_frame(&self.plan, |frame| {
-            let size = usize::from(self.plan.frame.size);
+        let done = interpret::with_frame(plan, |frame| {
+            let size = usize::from(plan.frame.size);
             // SAFETY: both are frames of the plan.
             unsafe {
                 frame.cast::<u8>().copy_from_nonoverlapping(left.cast(), size);
@@ -161,10 +216,10 @@ impl Bound {
                 (&raw mut (*frame).binding).write(binding);
             }
             // SAFETY: the caller's promise.
-            unsafe { interpret::resume(&self.plan, frame, &mut host) }
+            unsafe { interpret::resume(plan, frame, &mut host) }
         });
-        done.map_err(|stop| host.raise(&self.overload, binding, *stop))?;
-        if self.keeps_errno {
+        done.map_err(|stop| host.raise(overload, binding, *stop))?;
+        if overload.keeps_errno {
             self.instance.errno.set(binding.errno.get());
         }
         Ok(())

@@ -146,7 +146,7 @@ unsafe extern "sysv64" fn interpret<W: Way>(
     }
     // SAFETY: the import owns its context.
     let import = unsafe { &*context.import.get().cast::<Import>() };
-    if let Some(hot) = import.bound.hot() {
+    if let Some(hot) = import.bound.hot(0) {
         if !hot.is_counted() {
             hot.count();
         } else if let Some(code) = hot.direct() {
@@ -154,7 +154,7 @@ unsafe extern "sysv64" fn interpret<W: Way>(
                 // The ordinary function can make the door behind the call, and has the next one go there.
                 return CLOSED;
             }
-            import.enter_code(hot, code);
+            Import::enter_code(context, hot, code);
         }
     }
     let Some((straight, plan)) = import.bound.straight() else { return CLOSED };

@@ -13,6 +13,8 @@
 //! Where code is made when a function is hot, guests enter a stub that goes where the context says. As long as there is
 //! none, many enter the interpreter so (`interpreted`).
 //!
+//! Overloads have a context each, in front of which their ranges are looked at (`set`).
+//!
 //! - *redo* makes whole calls: those that were not let pass the gate, those whose checks have failed, the host's;
 //! - *resume* does the work after a call that a trampoline has made. It is a function of its own, so that a
 //!   call which is made anew is never taken for one that is half done.
@@ -25,6 +27,7 @@ use super::trampolines::CompiledDirect;
 use crate::cranelift_backend::direct::{Context, FuncRef, first_entry, host_entry};
 use crate::plan::binding::Gate;
 use crate::plan::frame::{FrameHead, GuestSlot};
+use set::Set;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::cell::{Cell, OnceCell};
 use std::ffi::c_void;
@@ -39,12 +42,14 @@ mod interpreted;
 #[cfg_attr(all(target_arch = "x86_64", unix), path = "recorder_x86_64.rs")]
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "recorder_unsupported.rs")]
 mod recorder;
+mod set;
 
 pub(super) use crate::cranelift_backend::direct::Stub;
 pub(super) use facts::check;
 #[cfg(feature = "cranelift")]
 pub(super) use facts::guest_ahead;
 pub(super) use interpreted::Straight;
+pub(super) use set::can_choose;
 
 /// The guest of the trial calls, for engines that do not make code.
 #[derive(Clone)]
@@ -69,7 +74,10 @@ static CLOSED: Gate = Gate::closed();
 
 /// See the module.
 pub(super) struct Import {
+    /// The function's, if it is one; else that of the choice.
     context: Place,
+    /// The functions, if there are several.
+    set: Option<Set>,
     function: OnceCell<FuncRef>,
     bound: Bound,
     /// How much stack guest code may use.
@@ -125,6 +133,18 @@ impl Drop for Place {
 
 impl Import {
     fn new(bound: Bound, wasm_stack: usize) -> Import {
+        let members = 0..bound.overloads();
+        let set = (members.len() > 1).then(|| {
+            let places = members.map(|position| Import::place(&bound, position)).collect();
+            Set::new(bound.lowering(), places)
+                .expect("`Bound::direct` has asked whether it can be made")
+        });
+        let context = Import::place(&bound, 0);
+        Import { context, set, function: OnceCell::new(), bound, wasm_stack }
+    }
+
+    /// A context for calls of that overload, which go to *redo*.
+    fn place(bound: &Bound, position: usize) -> Place {
         let gate: *const Gate = if bound.needs_memory() { &raw const CLOSED } else { bound.gate() };
         let context = Context {
             magic: wasmtime_environ::VM_ARRAY_CALL_HOST_FUNC_MAGIC,
@@ -134,13 +154,17 @@ impl Import {
             resume: Cell::new(ptr::null()),
             entry: Cell::new(first_entry()),
             errno: bound.errno(),
-            binding: bound.another_binding(),
+            binding: bound.another_binding(position),
             interpret: Cell::new(None),
             import: Cell::new(ptr::null()),
             popped: Cell::new(0),
         };
-        let context = Place::new(context, bound.frame_size());
-        Import { context, function: OnceCell::new(), bound, wasm_stack }
+        Place::new(context, bound.frame_size(position))
+    }
+
+    /// That of an overload.
+    fn place_of(&self, position: usize) -> &Place {
+        self.set.as_ref().map_or(&self.context, |set| &set.members[position])
     }
 
     /// Makes a whole call, as every import that is not called directly.
@@ -152,9 +176,17 @@ impl Import {
         mut caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
-        let hot = self.bound.hot();
-        if let Some(hot) = hot {
-            self.look_for_code(hot, &mut caller);
+        let hot = if self.set.is_none() { self.bound.hot(0) } else { None };
+        match (hot, &self.set) {
+            (Some(hot), _) => self.look_for_code(0, hot, &mut caller),
+            (None, Some(set)) => {
+                for position in 0..set.members.len() {
+                    if let Some(hot) = self.bound.hot(position) {
+                        self.look_for_code(position, hot, &mut caller);
+                    }
+                }
+            }
+            (None, None) => {}
         }
         let called = match hot {
             // SAFETY: the caller's promise; it is what runs the only overload.
@@ -169,17 +201,17 @@ impl Import {
         Ok(())
     }
 
-    /// Does the work after a call that the trampoline has left in the frame.
+    /// Does the work after a call of an overload that its trampoline has left in the frame.
     ///
     /// # Safety
     /// As [`Bound::call`], and the trampoline has just come here with the arguments of its call.
     unsafe fn resume<T: 'static>(
         &self,
+        position: usize,
         caller: &mut Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
-        let context = self.context.context();
-        let frame = self.context.frame();
+        let (context, frame) = (self.place_of(position).context(), self.place_of(position).frame());
         if context.pending.replace(0) == 0 {
             return Err(wasmtime::Error::msg(
                 "a call hook has called the function whose call it was told of: give the bridge a lower `max_tier`",
@@ -187,36 +219,45 @@ impl Import {
         }
         let slots = slots.as_mut_ptr().cast::<GuestSlot>();
         // SAFETY: the caller's promise.
-        unsafe { self.bound.resume_at(&context.binding, frame, slots, caller)? };
+        unsafe { self.bound.resume_at(position, &context.binding, frame, slots, caller)? };
         self.bound.told_strays()
     }
 
-    /// The next call goes to the trampoline, if there is one. It lives as long as the overload.
+    /// The next call of an overload goes to the trampoline, if there is one. It lives as long as the overload.
     #[inline]
-    fn look_for_code<T: 'static>(self: &Arc<Self>, hot: &Hot, caller: &mut Caller<'_, T>) {
-        let entry = &self.context.context().entry;
+    fn look_for_code<T: 'static>(
+        self: &Arc<Self>,
+        position: usize,
+        hot: &Hot,
+        caller: &mut Caller<'_, T>,
+    ) {
+        let context = self.place_of(position).context();
         if let Some(Ok(HotCode::Direct(code))) = hot.code()
-            && entry.get() != code.start()
+            && context.entry.get() != code.start()
         {
-            if code.resumes() && self.context.context().resume.get().is_null() {
-                self.make_resume(caller);
+            if code.resumes() && context.resume.get().is_null() {
+                self.make_resume(position, caller);
             }
-            self.enter_code(hot, code);
+            Import::enter_code(context, hot, code);
         }
     }
 
     /// The next call goes there, which lives as long as the overload.
     #[cold]
-    fn enter_code(&self, hot: &Hot, code: &CompiledDirect) {
-        self.context.context().entry.set(code.start());
+    fn enter_code(context: &Context, hot: &Hot, code: &CompiledDirect) {
+        context.entry.set(code.start());
         tracing::debug!(symbol = %hot.symbol(), "calls of an import are direct from now on");
     }
 
     /// Makes the door behind the call, where trampolines find it.
     #[cold]
     #[inline(never)]
-    fn make_resume<T: 'static>(self: &Arc<Self>, store: &mut impl AsContextMut<Data = T>) {
-        let context = self.context.context();
+    fn make_resume<T: 'static>(
+        self: &Arc<Self>,
+        position: usize,
+        store: &mut impl AsContextMut<Data = T>,
+    ) {
+        let context = self.place_of(position).context();
         let redo = context.redo.get().cast_mut().cast();
         // SAFETY: wasmtime's own words of a function of this store, which lives as long as the store.
         let redo =
@@ -231,11 +272,17 @@ impl Import {
                 &mut *store,
                 ty,
                 move |mut caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                    owned.resume(&mut caller, slots)
+                    owned.resume(position, &mut caller, slots)
                 },
             )
         };
         context.resume.set(resume.to_raw(store).cast_const().cast());
+    }
+
+    /// All that it has.
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        let members = self.set.iter().flat_map(|set| &set.members);
+        std::iter::once(&self.context).chain(members)
     }
 
     /// Lets calls on this thread's stack pass.
@@ -247,10 +294,12 @@ impl Import {
     /// From now on the trampoline knows the memory, if the ordinary way does.
     fn learn_memory(&self) {
         if let Some((base, len)) = self.bound.known_memory() {
-            let context = self.context.context();
-            context.binding.memory_base.set(base);
-            context.binding.memory_len.set(len);
-            context.gate.set(self.bound.gate());
+            for place in self.places() {
+                let context = place.context();
+                context.binding.memory_base.set(base);
+                context.binding.memory_len.set(len);
+                context.gate.set(self.bound.gate());
+            }
         }
     }
 
@@ -279,7 +328,7 @@ pub(super) unsafe fn make<T: 'static>(
     if let Some(straight) = import.bound.enters_straight() {
         let interpreted = straight.prepare(context, Arc::as_ptr(&import));
         // Where code may come, guests enter a stub that goes there.
-        if import.bound.hot().is_some() {
+        if import.bound.hot(0).is_some() {
             context.entry.set(interpreted)
         } else {
             entry = interpreted
@@ -297,9 +346,20 @@ pub(super) unsafe fn make<T: 'static>(
         )
     };
     let redo: *const FuncRef = redo.to_raw(&mut *store).cast_const().cast();
-    context.redo.set(redo);
-    if resumes {
-        import.make_resume(store);
+    import.places().for_each(|place| place.context().redo.set(redo));
+    if resumes && import.set.is_none() {
+        import.make_resume(0, store);
+    }
+    if let Some(set) = &import.set {
+        entry = set.prepare(context, Arc::as_ptr(&import));
+        for (position, place) in set.members.iter().enumerate() {
+            if let Some((start, resumes)) = import.bound.code_of(position) {
+                if resumes {
+                    import.make_resume(position, store);
+                }
+                place.context().entry.set(start);
+            }
+        }
     }
     // SAFETY: wasmtime's own words of a function of this store, laid out as `facts` has found.
     let type_index = unsafe { (*redo).type_index };

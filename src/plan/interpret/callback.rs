@@ -57,6 +57,13 @@ pub fn while_a_store_ends(destroy: impl FnOnce()) {
 
 /// A call whose native code may call guest functions.
 pub struct Running {
+    /// The block of the store whose closures a compiled entry may enter without looking closer: that of
+    /// [`block`](Running::block), or [`NOBODY`] when guest code is as deep as it may be, or a callback has stopped.
+    ready: *const StoreBlock,
+    /// What a compiled entry that has entered the guest finds again when the guest returns.
+    closure: *const Closure,
+    /// Likewise.
+    slots: *mut GuestSlot,
     /// Of the store whose closures may be called.
     block: *const StoreBlock,
     /// The import that is called: native code has places in its instance's memory.
@@ -72,6 +79,9 @@ pub struct Running {
     /// What callbacks have returned that lives as long as the call; few have.
     returned: Option<Box<Returned>>,
 }
+
+/// The block of no store, nor that of a closure whose store is gone.
+const NOBODY: *const StoreBlock = ptr::dangling();
 
 /// What native code has of callbacks until the running call is over.
 #[derive(Default)]
@@ -113,8 +123,15 @@ impl Running {
     pub(super) unsafe fn new(binding: &Binding, guest: &mut dyn Guest) -> Running {
         // SAFETY: only the lifetime changes; the caller's promise.
         let guest = unsafe { transmute::<*mut dyn Guest, *mut (dyn Guest + 'static)>(guest) };
+        // SAFETY: whoever made the binding keeps its store block alive as long.
+        let block = unsafe { &*binding.store };
+        // Guest code that native code runs ends before native code goes on: the depth stays what it is.
+        let is_deep = block.depth.get() >= block.limits.depth;
         Running {
-            block: binding.store,
+            ready: if is_deep { NOBODY } else { block },
+            closure: ptr::null(),
+            slots: ptr::null_mut(),
+            block,
             binding,
             guest,
             memory: None,
@@ -175,6 +192,12 @@ impl Running {
     /// What callbacks have returned is used no longer.
     pub(super) fn end_returned(&mut self) {
         drop(self.returned.take());
+    }
+
+    /// A callback has stopped: no guest code runs any more until native code has returned.
+    fn stop(&mut self, kept: Kept) {
+        self.kept = Some(kept);
+        self.ready = NOBODY;
     }
 
     /// Whether guest code has run.

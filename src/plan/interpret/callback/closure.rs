@@ -246,6 +246,18 @@ impl Closure {
             && self.uses.load(Ordering::Relaxed) != 0
     }
 
+    /// As [`Closure::is_allowed`], seen at first sight.
+    ///
+    /// # Safety
+    /// As there.
+    #[inline(always)]
+    pub(super) unsafe fn is_ready(&self, running: *const Running) -> bool {
+        // SAFETY: the caller's promise.
+        !running.is_null()
+            && unsafe { (*running).ready } == self.block.load(Ordering::Relaxed).cast_const()
+            && self.uses.load(Ordering::Relaxed) != 0
+    }
+
     /// The closure whose address is at that place of a frame.
     ///
     /// # Safety
@@ -401,7 +413,7 @@ unsafe extern "C" fn run(frame: *mut FrameHead, context: *const Context) -> Both
             drop(hidden);
             match outcome {
                 Ok(both) => return both,
-                Err(kept) => (*running).kept = Some(kept),
+                Err(kept) => (*running).stop(kept),
             }
         }
         closure.without_result(frame)

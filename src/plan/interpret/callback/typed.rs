@@ -23,9 +23,9 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// What runs a closure's function, whose arguments are in those slots: zero when it has returned. Else C gets
-/// what it gets of a trap, which is in the first slot: an integer register's bits, then a vector register's.
-pub type Enter = unsafe extern "C" fn(*const Closure, *mut GuestSlot) -> u32;
+/// What runs a closure's function, whose arguments are in those slots. It returns where they are: the first holds what
+/// the function has returned, or what C gets of a trap, as if the guest had returned it.
+pub type Enter = unsafe extern "C" fn(*const Closure, *mut GuestSlot) -> *mut GuestSlot;
 
 /// How many integer registers C's arguments may take: one more is the closure's.
 pub const MOST_INTEGERS: u8 = 5;
@@ -107,72 +107,98 @@ impl Closure {
 }
 
 /// What an [`Enter`] consists of, but for how `run` enters the guest with what it gets: the closure, and the
-/// host's side of the running call. It does that only where `is_ample` sees room for guest code; else `slowly`,
-/// which is another [`Enter`], looks again and tells. Whatever is rare is out of line: what is not, keeps few
-/// registers.
+/// host's side of the running call, which `failed` gets too. It does that only where nothing is unusual and `is_ample`
+/// sees room for guest code; else [`enter_any`] looks closer. What is kept while the guest runs is kept in the running
+/// call, so that few registers must be saved.
 ///
 /// # Safety
-/// As an [`Enter`], called by code that was made of the closure's plan.
+/// As an [`Enter`], called by code that was made of the closure's plan. `run` must not unwind.
 #[inline(always)]
-pub unsafe fn enter_with(
+pub unsafe fn enter_with<E>(
     closure: *const Closure,
     slots: *mut GuestSlot,
     is_ample: impl FnOnce(&Closure) -> bool,
-    slowly: Enter,
-    run: impl FnOnce(&Closure, *mut (dyn Guest + 'static)) -> Result<(), GuestStopped>,
-) -> u32 {
-    // SAFETY: the caller's promise. Nothing of a closure changes but atomics and cells.
-    let closure = unsafe { &*closure };
-    let running = CURRENT.get();
-    // SAFETY: what is there is alive: see `Now`; the rest is the caller's promise.
+    run: impl FnOnce(&Closure, *mut (dyn Guest + 'static)) -> Result<(), E>,
+    failed: impl FnOnce(*mut (dyn Guest + 'static), E),
+) -> *mut GuestSlot {
+    // SAFETY: the caller's promise. Nothing of a closure changes but atomics and cells. What is there of a running
+    // call is alive: see `Now`; another one hides it while the guest runs, and ends before it does. Its block is
+    // the store's.
     unsafe {
-        if !closure.is_allowed(running) || (*running).kept.is_some() {
-            return nothing(closure, ptr::null_mut(), slots);
+        let running = CURRENT.get();
+        if !(*closure).is_ready(running) || !is_ample(&*closure) {
+            return enter_any(closure, slots);
         }
-        if !is_ample(closure) {
-            return slowly(closure, slots);
-        }
-        let hidden = Now::is(ptr::null_mut());
+        CURRENT.set(ptr::null_mut());
+        (*running).closure = closure;
+        (*running).slots = slots;
         (*running).entered = true;
-        let done = run(closure, (*running).guest);
-        drop(hidden);
-        if done.is_err() {
-            return nothing(closure, running, slots);
+        let depth = &(*(*running).block).depth;
+        depth.set(depth.get() + 1);
+        let done = run(&*closure, (*running).guest);
+        CURRENT.set(running);
+        // Found again rather than kept.
+        let depth = &(*(*running).block).depth;
+        depth.set(depth.get() - 1);
+        if let Err(error) = done {
+            failed((*running).guest, error);
+            return stopped(running);
         }
+        (*running).slots
     }
-    0
 }
 
-/// There is no result. `stopped`: the call under which the guest's function was run, and has stopped.
+/// The guest's function, which a compiled entry has entered under that call, has stopped.
 ///
 /// # Safety
 /// As [`enter_with`].
 #[cold]
 #[inline(never)]
-unsafe fn nothing(closure: &Closure, stopped: *mut Running, slots: *mut GuestSlot) -> u32 {
+unsafe fn stopped(running: *mut Running) -> *mut GuestSlot {
     // SAFETY: the caller's promise.
     unsafe {
-        if !stopped.is_null() {
-            (*stopped).kept = Some(Kept::Guest);
-        } else if !closure.is_allowed(CURRENT.get()) {
-            closure.stray();
-        }
-        let (low, high) = closure.on_trap();
-        slots.write(GuestSlot { low, high });
+        (*running).stop(Kept::Guest);
+        nothing(&*(*running).closure, (*running).slots)
     }
-    1
 }
 
-/// An [`Enter`] that asks the guest's side which it is.
+/// There is no result: C gets what it gets of a trap.
+///
+/// # Safety
+/// There is a slot.
+unsafe fn nothing(closure: &Closure, slots: *mut GuestSlot) -> *mut GuestSlot {
+    let (integer, vector) = closure.on_trap();
+    // SAFETY: the caller's promise. One of the two is zero.
+    unsafe { slots.write(GuestSlot { low: integer | vector, high: 0 }) };
+    slots
+}
+
+/// An [`Enter`] that looks at everything, and asks the guest's side which it is.
 ///
 /// # Safety
 /// As an [`Enter`].
-pub unsafe extern "C" fn enter_any(closure: *const Closure, slots: *mut GuestSlot) -> u32 {
-    // SAFETY: the caller's promise; the running call has the host's side to itself.
+#[cold]
+#[inline(never)]
+pub unsafe extern "C" fn enter_any(
+    closure: *const Closure,
+    slots: *mut GuestSlot,
+) -> *mut GuestSlot {
+    // SAFETY: the caller's promise; the running call has the host's side to itself, and is alive: see `Now`.
     unsafe {
-        let run = |closure: &Closure, guest: *mut (dyn Guest + 'static)| {
-            (*guest).enter(closure.function(), slots, closure.slots())
-        };
-        enter_with(closure, slots, |_| true, enter_any, run)
+        let closure = &*closure;
+        let running = CURRENT.get();
+        if !closure.is_allowed(running) {
+            closure.stray();
+        } else if (*running).kept.is_none() {
+            let hidden = Now::is(ptr::null_mut());
+            (*running).entered = true;
+            let done = (*(*running).guest).enter(closure.function(), slots, closure.slots());
+            drop(hidden);
+            match done {
+                Ok(()) => return slots,
+                Err(GuestStopped) => (*running).stop(Kept::Guest),
+            }
+        }
+        nothing(closure, slots)
     }
 }
