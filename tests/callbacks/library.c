@@ -110,6 +110,9 @@ static int (*kept)(int);
 void keep(int (*f)(int)) { kept = f; }
 int fire(int x) { return kept ? kept(x) : -1; }
 int is_kept(double (*f)(double)) { return (void *)f == (void *)kept; }
+static long (*odd)(long, int, short);
+void keep_odd(long (*f)(long, int, short)) { odd = f; }
+unsigned long long odd_code(void) { return (unsigned long long)odd; }
 unsigned long long kept_code(void) { return (unsigned long long)kept; }
 int fire_leaf(int x) { return kept ? kept(x) : -1; }
 static void *body(void *x) { *(int *)x = kept(*(int *)x); return 0; }

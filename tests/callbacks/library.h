@@ -51,6 +51,8 @@ int fire(int x);
 int fire_leaf(int x) __leaf;
 int is_kept(double (*f)(double));
 unsigned long long kept_code(void);
+void keep_odd(long (*f)(long only_here, int, short) __escapes);
+unsigned long long odd_code(void);
 int fire_thread(int x);
 void keep_text(const char *(*f)(int) __escapes);
 int fire_text(int x);
