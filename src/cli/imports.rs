@@ -146,7 +146,8 @@ impl Options {
         }
         let denied: Vec<&Wanted> = wanted.iter().filter(|one| !one.granted).collect();
         for (why, names) in grouped(&denied) {
-            page.line(format_args!("\n{ERROR}denied:{ERROR:#} {}", names.join("\n        ")));
+            let names = some(names).join("\n        ");
+            page.line(format_args!("\n{ERROR}denied:{ERROR:#} {names}"));
             page.lines(2, &filled(why, self.width.map(|width| width.saturating_sub(2))));
         }
         self.powers(page, powers);
@@ -297,6 +298,17 @@ fn grouped<'w>(refused: &[&'w Wanted]) -> Vec<(&'w str, Vec<String>)> {
         }
     }
     groups
+}
+
+/// Of many names the first: the table has them all.
+fn some(mut names: Vec<String>) -> Vec<String> {
+    const SHOWN: usize = 4;
+    if names.len() > SHOWN + 1 {
+        let more = names.len() - SHOWN;
+        names.truncate(SHOWN);
+        names.push(format!("and {more} more"));
+    }
+    names
 }
 
 /// What is to say of each grant of an overloaded function, once if it is the same.

@@ -2,6 +2,7 @@
 use super::args;
 use super::page::complain;
 use super::report::{WARNING, from_wasmtime};
+use super::similar::similar;
 use anyhow::{Context as _, Result, bail};
 use portcullis::host::{Bridge, BridgeBuilder, Precompiled, Recording, Tier};
 use portcullis::interfaces::{self, Shipped};
@@ -107,8 +108,11 @@ impl Source {
         }
         let names: Vec<&str> =
             shipped.iter().map(|(file, _)| file.strip_suffix(".h").unwrap_or(file)).collect();
+        let meant = similar(bare.unwrap_or_default(), names.iter().copied());
+        let meant = meant.first().map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+        let meant = if meant.is_empty() { ";" } else { &meant };
         Err(error).with_context(|| {
-            format!("{}; the interfaces that ship are {}", cannot(), names.join(", "))
+            format!("{}{meant} the interfaces that ship are {}", cannot(), names.join(", "))
         })
     }
 

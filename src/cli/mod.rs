@@ -33,6 +33,7 @@ mod page;
 mod profile;
 mod report;
 mod run;
+mod similar;
 mod table;
 
 use args::{Command, Typed};

@@ -414,8 +414,7 @@ impl Bound {
                 Ok(()) => return Ok(()),
                 Err(stop) => stop,
             };
-            if self.is_final(&stop, binding, &caller) {
-                let mut host = Host::new(&mut caller, &self.link, &self.instance, None);
+            if self.is_final(&stop, binding, host.caller) {
                 return Err(host.raise(overload, binding, *stop));
             }
         }
@@ -423,13 +422,19 @@ impl Bound {
         let mut host = Host::new(&mut caller, &self.link, &self.instance, memory.as_ref());
         // SAFETY: likewise.
         let outcome = unsafe { host.run(overload, binding, slots) };
+        self.settle(&mut host);
+        outcome
+    }
+
+    /// From now on the memory need not be looked at, if that is so.
+    #[inline(always)]
+    fn settle<T: 'static>(&self, host: &mut Host<'_, '_, T>) {
         let settled = self.may_lag && self.known_memory.get().is_some();
         if settled {
             let others = self.other_bindings.iter();
             others.chain([&self.binding]).for_each(|binding| host.refresh(binding));
         }
         self.settled.set(settled);
-        outcome
     }
 
     /// The overload for these arguments, and its binding.

@@ -198,12 +198,12 @@ fn make<T: 'static>(
             // SAFETY: the link's lowering is the import's type, so that wasmtime passes the values
             // that `Bound::call` expects, and its plan leaves a result of that type.
             unsafe {
-                if let Some(import) = bound.recorded() {
+                if let Some(recorded) = bound.recorded() {
                     return Func::new_unchecked(
                         store,
                         ty,
                         move |caller: Caller<'_, T>, slots: &mut [MaybeUninit<ValRaw>]| {
-                            bound.call_profiled(&import, caller, slots)
+                            bound.call_profiled(&recorded, caller, slots)
                         },
                     );
                 }

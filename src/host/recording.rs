@@ -16,8 +16,66 @@ struct Inner {
     clock: Clock,
     sampling: Sampling,
     start: Moment,
-    stores: Mutex<Vec<Arc<Sums>>>,
+    stores: Mutex<Stores>,
     phases: Mutex<Vec<Begun>>,
+}
+
+/// What stores have recorded.
+#[derive(Default)]
+struct Stores {
+    /// Those that there are, and those of which nobody has looked yet whether they have ended.
+    live: Vec<Arc<Sums>>,
+    /// Of all that have ended, an account an import.
+    ended: Vec<Arc<Account>>,
+    /// The greatest of theirs.
+    every: u64,
+    every_callback: u64,
+    /// It is looked again when there are so many in `live`.
+    look_at: usize,
+}
+
+impl Stores {
+    /// One more. What those that have ended have recorded is added up, so that a program which makes store after
+    /// store does not keep something of each.
+    fn add(&mut self, store: Arc<Sums>) {
+        if self.live.len() >= self.look_at {
+            self.fold();
+            self.look_at = (self.live.len() * 2).max(16);
+        }
+        self.live.push(store);
+    }
+
+    fn fold(&mut self) {
+        for mut store in std::mem::take(&mut self.live) {
+            // Its recorder has gone with it, and nothing is added any more.
+            if Arc::get_mut(&mut store).is_none() {
+                self.live.push(store);
+                continue;
+            }
+            self.every = self.every.max(store.every.get());
+            self.every_callback = self.every_callback.max(store.every_callback.get());
+            for account in store.accounts() {
+                let same = |one: &&mut Arc<Account>| {
+                    one.name == account.name && one.library == account.library
+                };
+                match self.ended.iter_mut().find(same) {
+                    None => self.ended.push(account),
+                    Some(known) => {
+                        // Somebody may have asked, and got it as it was.
+                        let sum = Account::of(&known.name, known.library.clone());
+                        sum.absorb(known);
+                        sum.absorb(&account);
+                        *known = Arc::new(sum);
+                    }
+                }
+            }
+        }
+    }
+
+    fn accounts(&self) -> Vec<Arc<Account>> {
+        let live = self.live.iter().flat_map(|store| store.accounts());
+        self.ended.iter().cloned().chain(live).collect()
+    }
 }
 
 /// A phase that has begun.
@@ -44,6 +102,8 @@ pub struct Recorded {
     pub accounts: Vec<Arc<Account>>,
     /// The greatest number of calls of which one was timed.
     pub every: u64,
+    /// The greatest number of callbacks of a timed call of which one was timed.
+    pub every_callback: u64,
     /// The outermost calls that had not returned, and how long they had run, if that is known.
     pub running: Vec<(String, Option<u64>)>,
 }
@@ -98,7 +158,7 @@ impl Recording {
             Phase { name: begun.name.clone(), ticks: took.cast_signed() - calls.cast_signed() }
         };
         let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = stores.iter().filter_map(|store| store.running());
+        let running = stores.live.iter().filter_map(|store| store.running());
         let running = running.map(|(account, since)| {
             let known = (since != 0).then(|| now.ticks.saturating_sub(since));
             (account.name.clone(), known)
@@ -108,7 +168,14 @@ impl Recording {
             tick: start.nanoseconds_per_tick(now),
             wall: now.ticks.saturating_sub(start.ticks),
             phases: phases.iter().zip(ends).map(phase).collect(),
-            every: stores.iter().map(|store| store.every.get()).max().unwrap_or(1),
+            every: stores
+                .live
+                .iter()
+                .fold(stores.every.max(1), |most, one| most.max(one.every.get())),
+            every_callback: stores
+                .live
+                .iter()
+                .fold(stores.every_callback.max(1), |most, one| most.max(one.every_callback.get())),
             running: running.collect(),
             accounts,
         }
@@ -116,7 +183,7 @@ impl Recording {
 
     fn accounts(&self) -> Vec<Arc<Account>> {
         let stores = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        stores.iter().flat_map(|store| store.accounts()).collect()
+        stores.accounts()
     }
 
     /// A recorder for one more store.
@@ -124,7 +191,7 @@ impl Recording {
         let Inner { clock, sampling, start, stores, .. } = &*self.inner;
         let recorder = Recorder::new(*clock, *sampling, start.ticks);
         let mut stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
-        stores.push(Arc::clone(recorder.sums()));
+        stores.add(Arc::clone(recorder.sums()));
         recorder
     }
 }
@@ -136,5 +203,42 @@ fn outermost(accounts: &[Arc<Account>]) -> u64 {
 impl fmt::Debug for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Recording").field("clock", &self.inner.clock).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Guests of a server, one after the other, and a few that stay.
+    #[test]
+    fn stores_that_have_ended_are_added_up() {
+        let recording = Recording::new(Clock::Planted(|| 7), Sampling::Every(1));
+        let mut stay = Vec::new();
+        let mut seen = 0;
+        for number in 0..10_000u64 {
+            let recorder = recording.recorder();
+            let import = recorder.import(if number % 2 == 0 { "even" } else { "odd" }, None);
+            recorder.call(&import, |_| ());
+            if number % 1000 == 0 {
+                stay.push(recorder);
+                // Whoever has asked keeps what he was told.
+                let recorded = recording.recorded();
+                seen = recorded.accounts.iter().map(|one| one.calls.get()).sum();
+                assert_eq!(seen, number + 1);
+            }
+        }
+        let kept = recording.inner.stores.lock().expect("nobody has panicked");
+        assert!(kept.live.len() < 100 && kept.ended.len() == 2, "{} live", kept.live.len());
+        drop(kept);
+        let accounts = recording.recorded().accounts;
+        let calls = |name: &str| -> u64 {
+            accounts.iter().filter(|one| one.name == name).map(|one| one.calls.get()).sum()
+        };
+        assert_eq!((calls("even"), calls("odd"), seen), (5000, 5000, 9001));
+        // Those that stay go on.
+        stay[0].call(&stay[0].import("even", None), |_| ());
+        let accounts = recording.recorded().accounts;
+        assert_eq!(accounts.iter().map(|one| one.calls.get()).sum::<u64>(), 10_001);
     }
 }

@@ -17,21 +17,30 @@
 //!
 //! Counts are exact. Times are of *timed* calls: of all, or of one in N with random gaps, each of which then
 //! stands for the calls since the one before it. Inside a timed call every call is timed, because the outer one must
-//! know what to take off; those do not stand for others unless it was their turn.
+//! know what to take off; those do not stand for others unless it was their turn. Where a timed call runs so many
+//! callbacks that timing them takes too long, only some of these are timed, and calls inside of the others are as those
+//! outside of all calls.
 //!
 //! Not here: what the clock itself costs and how ticks become nanoseconds (`profile`), which bytes a plan
 //! moves (`interpret::weigh`).
 use rustc_hash::FxBuildHasher;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 mod account;
 mod clock;
+mod guest;
+mod noted;
+mod pace;
 
 pub use account::{Account, Sum};
 pub use clock::{Clock, Moment};
+pub use guest::GuestCode;
+pub use noted::Noted;
+use pace::Pace;
+pub use pace::Sampling;
 
 /// What one store has recorded.
 #[derive(Debug)]
@@ -39,6 +48,8 @@ pub struct Sums {
     accounts: Mutex<Vec<Arc<Account>>>,
     /// One call in so many is timed.
     pub every: Sum,
+    /// And, in timed calls, one callback in so many.
+    pub every_callback: Sum,
     /// The number of the import that is being called, from 1 on, in the order of `accounts`; 0: none.
     running: Sum,
     /// Since when.
@@ -60,35 +71,14 @@ impl Sums {
     }
 }
 
-/// Which calls are timed.
-#[derive(Clone, Copy, Debug)]
-pub enum Sampling {
-    /// One in so many.
-    Every(u64),
-    /// All, until timing them has taken more than one part in `part` of the time since the guest began; then less and
-    /// less. `cost` is what timing a call takes, in ticks.
-    Within {
-        /// What timing a call takes.
-        cost: u64,
-        /// 33: three per cent.
-        part: u64,
-    },
-}
-
 /// A store's. See the module.
 #[derive(Debug)]
 pub struct Recorder {
     clock: Clock,
-    sampling: Sampling,
-    began: u64,
+    pace: Pace,
     sums: Arc<Sums>,
     stack: RefCell<Vec<Frame>>,
     known: RefCell<HashMap<String, Import, FxBuildHasher>>,
-    /// Calls that were timed, for whatever reason.
-    timed: Cell<u64>,
-    /// How many it were when it was looked last whether that takes too long.
-    looked: Cell<u64>,
-    random: Cell<u64>,
 }
 
 /// An import of a store that is profiled.
@@ -118,25 +108,27 @@ struct Frame {
     allocator: u64,
     callbacks: u64,
     allocations: u64,
+    /// Those of them while native code ran.
+    inner_allocations: u64,
     /// Calls of imports in `nested`.
     inner: u64,
     clocked_guest: u64,
     bytes: Bytes,
+    /// A callback runs that is not timed.
+    muted: bool,
+    /// So many callbacks are not timed before the next one that is, and how many that will stand for.
+    left: u64,
+    gap: u64,
+    sampled: guest::Sampled,
 }
 
-/// Guest code that a call runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GuestCode {
-    /// A function that native code has called.
-    Callback,
-    /// The guest's allocator.
-    Allocator,
+impl Frame {
+    /// Whether calls are timed because this one is.
+    #[inline]
+    fn times_calls(&self) -> bool {
+        self.timed && !self.muted
+    }
 }
-
-/// After so many calls that were timed it is looked whether timing takes too long.
-const LOOK: u64 = 1024;
-/// And after so many more, once only some are timed: what the last change has changed must show.
-const AGAIN: u64 = 256;
 
 impl Recorder {
     /// A recorder without imports.
@@ -149,20 +141,16 @@ impl Recorder {
         let sums = Sums {
             accounts: Mutex::default(),
             every: Sum::of(every),
+            every_callback: Sum::of(every),
             running: Sum::default(),
             since: Sum::default(),
         };
         Recorder {
             clock,
-            sampling,
-            began,
+            pace: Pace::new(sampling, began),
             sums: Arc::new(sums),
             stack: RefCell::default(),
             known: RefCell::default(),
-            timed: Cell::new(0),
-            looked: Cell::new(0),
-            // Any number but 0 will do; runs can be repeated.
-            random: Cell::new(0x9e37_79b9_7f4a_7c15),
         }
     }
 
@@ -178,8 +166,7 @@ impl Recorder {
         if let Some(known) = self.known.borrow().get(name) {
             return known.clone();
         }
-        let account = Account { name: name.to_owned(), library, ..Account::default() };
-        let account = Arc::new(account);
+        let account = Arc::new(Account::of(name, library));
         let mut accounts = self.sums.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.push(Arc::clone(&account));
         let import = Import { number: accounts.len() as u64, account };
@@ -206,9 +193,9 @@ impl Recorder {
         let mut stack = self.stack.borrow_mut();
         let weight = self.turn(account);
         let outermost = stack.is_empty();
-        let timed = weight != 0 || stack.last().is_some_and(|outer| outer.timed);
+        let timed = weight != 0 || stack.last().is_some_and(Frame::times_calls);
         if timed {
-            self.timed.set(self.timed.get() + 1);
+            self.pace.calls.add(1);
             account.clocked.add(1);
         }
         if outermost {
@@ -235,46 +222,18 @@ impl Recorder {
             return 0;
         }
         let weight = account.gap.get().max(1);
-        let every = self.sums.every.get();
-        if every > 1 || self.timed.get() & (LOOK - 1) == LOOK - 1 {
-            self.next_gap(account, every);
-        } else {
-            account.gap.set(1);
-        }
-        weight
-    }
-
-    /// Chooses when a call of that import is timed again.
-    #[cold]
-    fn next_gap(&self, account: &Account, mut every: u64) {
-        if let Sampling::Within { cost, part } = self.sampling
-            && self.timed.get() - self.looked.get() >= AGAIN
-        {
-            self.looked.set(self.timed.get());
-            let spent = self.timed.get().saturating_mul(cost).saturating_mul(part);
-            let passed = self.clock.now().saturating_sub(self.began);
-            if spent > passed && every < 1 << 20 {
-                every *= 2;
-            } else if spent.saturating_mul(4) < passed && every > 1 {
-                every /= 2;
-            }
-            self.sums.every.set(every);
-        }
-        // Random, so that no rhythm of the guest's meets that of the samples; `every` on average.
-        let mut x = self.random.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.random.set(x);
-        let gap = 1 + x % (2 * every - 1);
+        self.pace.own.add(1);
+        let every = &self.sums.every;
+        let gap = self.pace.gap(self, every, self.pace.calls.get());
         account.gap.set(gap);
         account.left.set(gap - 1);
+        weight
     }
 
     #[inline]
     fn end(&self, account: &Account) {
         let mut stack = self.stack.borrow_mut();
-        let Some(frame) = stack.pop() else { return };
+        let Some(mut frame) = stack.pop() else { return };
         let outermost = stack.is_empty();
         if outermost {
             self.sums.running.set(0);
@@ -282,14 +241,12 @@ impl Recorder {
         account.callbacks.add(frame.callbacks);
         account.allocations.add(frame.allocations);
         account.clocked_guest.add(frame.clocked_guest);
-        account.checked.add(frame.bytes.checked);
-        account.copied.add(frame.bytes.copied);
-        account.transformed.add(frame.bytes.transformed);
+        account.weighed(frame.bytes);
         if !frame.timed {
             return;
         }
         let span = self.clock.now().saturating_sub(frame.start);
-        if let Some(outer) = stack.last_mut() {
+        if let Some(outer) = stack.last_mut().filter(|outer| !outer.muted) {
             outer.nested += span;
             outer.inner += 1;
         }
@@ -297,6 +254,7 @@ impl Recorder {
         if weight == 0 {
             return;
         }
+        frame.settle_callbacks();
         let marshalling = span.saturating_sub(frame.native).saturating_sub(frame.beside);
         account.timed.add(1);
         account.weight.add(weight);
@@ -307,7 +265,9 @@ impl Recorder {
         account.allocator.add(weight * frame.allocator);
         account.callback_weight.add(weight * frame.callbacks);
         account.allocation_weight.add(weight * frame.allocations);
-        account.inner_weight.add(weight * frame.inner);
+        account.inner_allocation_weight.add(weight * frame.inner_allocations);
+        account.clocked_guest_weight.add(weight * frame.clocked_guest);
+        account.inner_weight.add(weight * frame.sampled.inner);
         if outermost {
             account.outermost.add(weight * span);
             account.outer_timed.add(1);
@@ -336,55 +296,19 @@ impl Recorder {
         }
     }
 
-    /// Records what `body` does as guest code of the innermost call, however it ends.
+    /// Records what `body` does as native code of the innermost call, which returns.
     #[inline]
-    pub fn guest<R>(&self, code: GuestCode, body: impl FnOnce() -> R) -> R {
-        let begun = self.begin_guest(code);
+    pub fn native<R>(&self, body: impl FnOnce() -> R) -> R {
+        self.enter_native();
         let result = body();
-        if let Some((start, nested)) = begun {
-            self.end_guest(code, start, nested);
-        }
+        self.leave_native();
         result
-    }
-
-    fn begin_guest(&self, code: GuestCode) -> Option<(u64, u64)> {
-        let mut stack = self.stack.borrow_mut();
-        let frame = stack.last_mut()?;
-        match code {
-            GuestCode::Callback => frame.callbacks += 1,
-            GuestCode::Allocator => frame.allocations += 1,
-        }
-        if !frame.timed {
-            return None;
-        }
-        frame.clocked_guest += 1;
-        let nested = frame.nested;
-        drop(stack);
-        Some((self.clock.now(), nested))
-    }
-
-    fn end_guest(&self, code: GuestCode, start: u64, nested: u64) {
-        let span = self.clock.now().saturating_sub(start);
-        let mut stack = self.stack.borrow_mut();
-        let Some(frame) = stack.last_mut() else { return };
-        let own = span.saturating_sub(frame.nested - nested);
-        match code {
-            GuestCode::Callback => frame.callback += own,
-            GuestCode::Allocator => frame.allocator += own,
-        }
-        if frame.in_native {
-            frame.inside += span;
-        } else {
-            frame.beside += span;
-        }
     }
 
     /// The innermost call has moved so many bytes.
     pub fn bytes(&self, bytes: Bytes) {
         if let Some(frame) = self.stack.borrow_mut().last_mut() {
-            frame.bytes.checked += bytes.checked;
-            frame.bytes.copied += bytes.copied;
-            frame.bytes.transformed += bytes.transformed;
+            frame.bytes.add(bytes);
         }
     }
 }
@@ -411,4 +335,14 @@ pub struct Bytes {
     pub copied: u64,
     /// See [`Account::transformed`].
     pub transformed: u64,
+}
+
+impl Bytes {
+    /// And so many more.
+    #[inline]
+    pub fn add(&mut self, more: Bytes) {
+        self.checked += more.checked;
+        self.copied += more.copied;
+        self.transformed += more.transformed;
+    }
 }

@@ -30,6 +30,8 @@ pub struct Calibration {
     pub counted: f64,
     /// What timing guest code costs that a call runs.
     pub guest: f64,
+    /// What it costs where it is only counted.
+    pub guest_counted: f64,
     /// A call that does nothing in the fastest tier that there is here, without the native function.
     pub floor: f64,
     /// Which tier that is.
@@ -48,6 +50,8 @@ const PART: u64 = 33;
 /// Rounds, and calls in each.
 const ROUNDS: usize = 15;
 const CALLS: u32 = 2000;
+/// The second loop of callbacks has so many more in each call.
+const MORE: u32 = 8;
 
 extern "C" fn nothing() {}
 
@@ -55,14 +59,20 @@ extern "C" fn back(call: extern "C" fn()) {
     call();
 }
 
+extern "C" fn back_often(call: extern "C" fn()) {
+    (0..=MORE).for_each(|_| call());
+}
+
 const LIBRARY: &str = "libportcullis-probe.so";
 const INTERFACE: &str = "#pragma portcullis library \"libportcullis-probe.so\" module \"probe\"\n\
     void nothing(void) __leaf;\n\
-    void back(void (*call)(void));\n";
+    void back(void (*call)(void));\n\
+    void back_often(void (*call)(void));\n";
 
 const GUEST: &str = r#"(module
     (import "probe" "nothing" (func $nothing))
     (import "probe" "back" (func $back (param i32)))
+    (import "probe" "back_often" (func $back_often (param i32)))
     (import "host" "nothing" (func $host))
     (table (export "__indirect_function_table") 2 funcref)
     (elem (i32.const 1) $self)
@@ -72,6 +82,9 @@ const GUEST: &str = r#"(module
             (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
     (func (export "backs") (param $n i32)
         (loop $more (call $back (i32.const 1))
+            (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+    (func (export "often") (param $n i32)
+        (loop $more (call $back_often (i32.const 1))
             (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
     (func (export "hosts") (param $n i32)
         (loop $more (call $host)
@@ -109,10 +122,22 @@ impl Way {
 
     /// How long a round of that loop takes, a call.
     fn round(&mut self, name: &str, clock: Clock) -> wasmtime::Result<f64> {
+        self.so_many(name, clock, CALLS)
+    }
+
+    fn so_many(&mut self, name: &str, clock: Clock, calls: u32) -> wasmtime::Result<f64> {
         let function = self.instance.get_typed_func::<u32, ()>(&mut self.store, name)?;
         let start = clock.now();
-        function.call(&mut self.store, CALLS)?;
-        Ok(clock.now().saturating_sub(start) as f64 / f64::from(CALLS))
+        function.call(&mut self.store, calls)?;
+        Ok(clock.now().saturating_sub(start) as f64 / f64::from(calls))
+    }
+
+    /// What one more callback takes in a call.
+    fn callback(&mut self, clock: Clock) -> wasmtime::Result<f64> {
+        const FEW: u32 = CALLS / MORE;
+        let (once, often) =
+            (self.so_many("backs", clock, FEW)?, self.so_many("often", clock, FEW)?);
+        Ok((often - once) / f64::from(MORE))
     }
 }
 
@@ -193,6 +218,7 @@ impl Calibration {
             Default::default();
         let [mut timed_calls, mut timed_backs, mut counted_calls, mut fast_calls]: [Rounds; 4] =
             Default::default();
+        let mut counted_backs = Rounds::default();
         let [mut reads, mut natives, mut marshallings, mut callbacks]: [Rounds; 4] =
             Default::default();
         for _ in 0..=ROUNDS {
@@ -200,16 +226,17 @@ impl Calibration {
             empty.0.push(plain.round("empty", clock)?);
             host.0.push(plain.round("hosts", clock)?);
             plain_calls.0.push(plain.round("calls", clock)?);
-            plain_backs.0.push(plain.round("backs", clock)?);
+            plain_backs.0.push(plain.callback(clock)?);
             let before = So::far(&timing, NOTHING);
             timed_calls.0.push(timed.round("calls", clock)?);
             let now = So::far(&timing, NOTHING);
             natives.0.push(now.since(before, |so| so.native));
             marshallings.0.push(now.since(before, |so| so.marshalling));
             let before = So::far(&timing, BACK);
-            timed_backs.0.push(timed.round("backs", clock)?);
+            timed_backs.0.push(timed.callback(clock)?);
             callbacks.0.push(So::far(&timing, BACK).since(before, |so| so.callback));
             counted_calls.0.push(counted.round("calls", clock)?);
+            counted_backs.0.push(counted.callback(clock)?);
             fast_calls.0.push(fast.round("calls", clock)?);
         }
         let least = |value: f64| value.max(0.0);
@@ -219,7 +246,7 @@ impl Calibration {
         let within = least(marshallings.median() - least(plain - host - entry));
         // What is in the spans is a part of the whole.
         let timed = (timed_calls.median() - plain).max(within + read);
-        let guest = (timed_backs.median() - plain_backs.median() - timed).max(read);
+        let guest = (timed_backs.median() - plain_backs.median()).max(read);
         Ok(Calibration {
             clock,
             transition: least(host - empty),
@@ -230,6 +257,7 @@ impl Calibration {
             within,
             counted: least(counted_calls.median() - plain),
             guest,
+            guest_counted: least(counted_backs.median() - plain_backs.median()),
             floor: least(fast_calls.median() - empty),
             floor_tier,
             spread: timed_calls.spread().max(plain_calls.spread()),
@@ -241,10 +269,10 @@ impl Calibration {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
     pub fn sampling(&self) -> Sampling {
-        if self.timed * self.tick <= MOST {
+        if self.timed.max(self.guest) * self.tick <= MOST {
             return Sampling::Every(1);
         }
-        Sampling::Within { cost: self.timed as u64, part: PART }
+        Sampling::Within { cost: self.timed as u64, guest: self.guest as u64, part: PART }
     }
 
     /// Nothing costs anything: with a planted clock, for tests.
@@ -260,6 +288,7 @@ impl Calibration {
             within: 0.0,
             counted: 0.0,
             guest: 0.0,
+            guest_counted: 0.0,
             floor: 0.0,
             floor_tier: Tier::Interpreter,
             spread: 0.0,
@@ -293,6 +322,7 @@ fn bridge(
             .grant_interface("probe.h", INTERFACE)?
             .symbol(LIBRARY, "nothing", nothing as *const c_void)
             .symbol(LIBRARY, "back", back as *const c_void)
+            .symbol(LIBRARY, "back_often", back_often as *const c_void)
             .build()
     }
 }

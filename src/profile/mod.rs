@@ -43,6 +43,7 @@
 mod calibrate;
 pub mod folded;
 mod model;
+mod net;
 pub mod text;
 mod verdict;
 

@@ -50,7 +50,10 @@ pub fn report(profile: &Profile) -> String {
     );
     let called: Vec<&Import> = profile.imports.iter().filter(|import| import.calls > 0).collect();
     if !called.is_empty() {
-        let _ = writeln!(text, "\nImports, all their calls together:\n");
+        let _ = writeln!(
+            text,
+            "\nImports, all their calls together; shares are of the time after the start:\n"
+        );
         times(profile, &called).show(&mut text);
         moved(&mut text, &called);
         tiers(&mut text, &called);
@@ -96,6 +99,7 @@ fn parts(profile: &Profile) -> Columns {
 
 fn times(profile: &Profile, imports: &[&Import]) -> Columns {
     let mut table = Columns::default();
+    let ran = (profile.net() - profile.start()).max(f64::MIN_POSITIVE);
     let back = imports.iter().any(|import| import.callbacks > 0);
     let heads = ["import", "calls", "native", "marshalling", "transition", "share"];
     let mut head: Vec<String> = heads.map(str::to_owned).to_vec();
@@ -110,7 +114,7 @@ fn times(profile: &Profile, imports: &[&Import]) -> Columns {
             time(import.native),
             time(import.marshalling),
             time(import.transition),
-            short(import.time() / profile.net().max(f64::MIN_POSITIVE)),
+            short(import.time() / ran),
         ];
         if back && import.callbacks > 0 {
             row.extend([count(import.callbacks), time(import.called_back)]);
@@ -182,7 +186,7 @@ fn how(profile: &Profile, text: &mut String) {
     let calls: u64 = profile.imports.iter().map(|import| import.calls).sum();
     let _ =
         writeln!(text, "\nThe {} made all calls. The clock was {}.", profile.tier, profile.clock);
-    let which = match profile.every {
+    let mut which = match profile.every {
         1 => "Every call was timed".to_owned(),
         every => format!(
             "Counts are exact; times are of {} calls of {}, in the end one in {every}",
@@ -190,6 +194,9 @@ fn how(profile: &Profile, text: &mut String) {
             count(calls)
         ),
     };
+    if profile.every_callback > 1 {
+        let _ = write!(which, ", and of one callback in {}", profile.every_callback);
+    }
     let _ = writeln!(
         text,
         "{which}. Timing a call costs {}, only counting it {}, timing a callback {}.",

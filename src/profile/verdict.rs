@@ -16,8 +16,7 @@ const SHORT: f64 = 0.1;
 /// The verdict: a sentence a line.
 pub(super) fn verdict(profile: &Profile) -> Vec<String> {
     // What happens before the guest runs has nothing to do with its calls: it is left out, and told if it is much.
-    let before = profile.phases.len().saturating_sub(1);
-    let start: f64 = profile.phases.iter().take(before).map(|phase| phase.time).sum();
+    let start = profile.start();
     let net = (profile.net() - start).max(f64::MIN_POSITIVE);
     let of = match start / profile.net().max(f64::MIN_POSITIVE) > SHORT {
         true => "the time after the start",

@@ -142,6 +142,11 @@ fn a_name_that_nothing_grants_is_told_with_what_would() {
             "sqlite3.h does not grant `sqlite3_opn`; similar names that it grants: `sqlite3_open`",
         ),
         (&["--grant", "sqlite3", "crc32"], "sqlite3.h does not grant `crc32`: add `--grant zlib`"),
+        (&["qsorrt"], "; did you mean `qsort` (`--grant libc`)"),
+        (
+            &["--grant", "zlb", "crc32"],
+            "cannot read the interface zlb; did you mean `zlib`? the interfaces",
+        ),
         (&["cos"], "`cos` is a name, and no interface is given that grants it: add `--grant libm`"),
         (&["--grant", "libm", "frobnicate"], "write its prototype to see how it would be called"),
     ] {

@@ -77,3 +77,10 @@ fn json_has_what_the_table_has_and_types() {
     let zlib = powers.iter().find(|one| one["interface"] == "zlib.h").expect("it is missing");
     assert_eq!(zlib["missing"], true);
 }
+
+#[test]
+fn many_denied_imports_are_named_in_the_table_alone() {
+    let (out, _) = run(command().args(["imports", "guest-examples/sqlite/sqlite.wasm"])).with(1);
+    assert_eq!(out.matches("sqlite3 sqlite3_column_double ").count(), 1, "{out}");
+    assert!(out.contains("        and 21 more\n") && out.contains("25 imports of 32"), "{out}");
+}

@@ -15,6 +15,7 @@ fn costs() -> Costs {
         timed: 40.0,
         counted: 12.0,
         guest: 20.0,
+        guest_counted: 4.0,
         floor: 3.0,
         floor_tier: "direct".to_owned(),
         spread: 0.5,
@@ -65,6 +66,7 @@ fn planted() -> Profile {
         wall: 1000.0 * MS,
         error: 0.02 * MS,
         every: 1,
+        every_callback: 1,
         phases: vec![
             part("compiling the guest", 12.0 * MS),
             part("linking and starting it", 2.0 * MS),

@@ -89,7 +89,7 @@ fn counts_are_exact_when_times_are_sampled() {
 #[test]
 fn what_takes_too_long_is_timed_less_and_less() {
     // Timing a call takes 10, more than three per cent of its 7.
-    let ran = run(&often(200_000), Sampling::Within { cost: 10, part: 33 });
+    let ran = run(&often(200_000), Sampling::Within { cost: 10, guest: 10, part: 33 });
     ran.ended.as_ref().expect("it ends well");
     let spend = ran.import("planted.spend");
     assert_eq!(spend.calls, 200_006);
@@ -98,9 +98,39 @@ fn what_takes_too_long_is_timed_less_and_less() {
     assert!(cost * 20 < 1_400_000, "{} were timed", spend.timed);
     assert!((spend.native - 1_400_600.0).abs() < 14_000.0, "{}", spend.native);
     // Seldom enough it is all of them.
-    let ran = run(&often(200_000), Sampling::Within { cost: 10, part: 0 });
+    let ran = run(&often(200_000), Sampling::Within { cost: 10, guest: 10, part: 0 });
     let spend = ran.import("planted.spend");
     assert_eq!((ran.profile.every, spend.timed), (1, spend.calls));
+    adds_up(&ran.profile);
+}
+
+#[test]
+fn callbacks_of_one_call_are_sampled_too() {
+    // One call of `each`, and in each of its 10,000 callbacks a call of `spend`.
+    let many = NESTED.replace("(i32.const 3) (i32.const 2)", "(i32.const 10000) (i32.const 1)");
+    for sampling in [Sampling::Every(7), Sampling::Within { cost: 10, guest: 10, part: 100 }] {
+        let ran = run(&many, sampling);
+        ran.ended.as_ref().expect("it ends well");
+        let (each, spend) = (ran.import("planted.each"), ran.import("planted.spend"));
+        assert_eq!((each.calls, each.timed, each.callbacks), (1, 1, 10_000));
+        assert_eq!(spend.calls, 10_001);
+        assert!(ran.profile.every_callback > 1, "{sampling:?}");
+        // Nobody would see otherwise that calls are not timed any more because their callback is.
+        assert!(spend.timed < 7_000, "{} were timed", spend.timed);
+        let near = |found: f64, right: f64| {
+            assert!((found / right - 1.0).abs() < 0.05, "{found} of {right}, {sampling:?}");
+        };
+        near(each.called_back, 11.0 * 10_000.0);
+        near(each.native, 7.0 * 10_000.0);
+        near(spend.native, 700.0 + 100.0 * 10_000.0);
+        let wrong = (ran.profile.sum() - ran.profile.wall).abs();
+        assert!(wrong <= ran.profile.error + 1e-6, "{wrong} of {}", ran.profile.error);
+        assert!(ran.profile.error < ran.profile.wall / 20.0, "{}", ran.profile.error);
+    }
+    let ran = run(&many, ALL);
+    let each = ran.import("planted.each");
+    assert_eq!((each.called_back, each.native), (110_000.0, 70_000.0));
+    assert_eq!(ran.profile.every_callback, 1);
     adds_up(&ran.profile);
 }
 

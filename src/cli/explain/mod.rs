@@ -4,6 +4,7 @@ mod html;
 
 use super::page::{Page, complain};
 use super::report::{ERROR, Failure, HEADING, Status};
+use super::similar::similar;
 use super::table::{Cell, Table};
 use super::{args, meant};
 use anyhow::{Context as _, Result};
@@ -145,21 +146,20 @@ fn unknown_name(typed: &str, interfaces: &[Interface]) -> Result<()> {
         [one] => format!("{one} does not grant `{typed}`"),
         all => format!("none of {} grants `{typed}`", all.join(", ")),
     };
-    let mut similar: Vec<(usize, &str)> = interfaces
-        .iter()
-        .flat_map(|interface| &interface.grants)
-        .map(|grant| &*grant.prototype.name.name)
-        .map(|name| (strsim::damerau_levenshtein(typed, name), name))
-        .filter(|(distance, name)| *distance <= 2.max(typed.len() / 4) || name.starts_with(typed))
-        .collect();
-    similar.sort_unstable();
-    similar.dedup();
+    let names = |interface: &'_ Interface| -> Vec<String> {
+        interface.grants.iter().map(|grant| grant.prototype.name.name.to_string()).collect()
+    };
+    let granted: Vec<String> = interfaces.iter().flat_map(names).collect();
+    let near = similar(typed, granted.iter().map(|name| &**name));
     if !shipped.is_empty() {
         said.push_str(&format!(": add {}", shipped.join(" or ")));
-    } else if !similar.is_empty() {
-        let names: Vec<String> =
-            similar.iter().take(5).map(|(_, name)| format!("`{name}`")).collect();
+    } else if !near.is_empty() {
+        let names: Vec<String> = near.iter().take(5).map(|name| format!("`{name}`")).collect();
         said.push_str(&format!("; similar names that it grants: {}", names.join(", ")));
+    } else if let elsewhere = elsewhere(typed)
+        && !elsewhere.is_empty()
+    {
+        said.push_str(&format!("; did you mean {}?", elsewhere.join(" or ")));
     } else if who.is_empty() {
         said.push_str(
             ": write its prototype, `double cos(double x)`, or add the interface with --grant",
@@ -168,6 +168,22 @@ fn unknown_name(typed: &str, interfaces: &[Interface]) -> Result<()> {
         said.push_str("; write its prototype to see how it would be called");
     }
     anyhow::bail!(said)
+}
+
+/// Functions of that name, more or less, which shipped interfaces grant.
+fn elsewhere(typed: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (file, shipped) in interfaces::all() {
+        let grants = shipped.interface().grants.iter();
+        let names: Vec<&str> = grants.map(|grant| &*grant.prototype.name.name).collect();
+        let flag = file.strip_suffix(".h").unwrap_or(file);
+        for name in similar(typed, names).into_iter().take(3) {
+            let distance = strsim::damerau_levenshtein(typed, name);
+            found.push((distance, format!("`{name}` (`--grant {flag}`)")));
+        }
+    }
+    found.sort_unstable();
+    found.into_iter().take(3).map(|(_, said)| said).collect()
 }
 
 /// The grant of a function with a format, called as this prototype says.

@@ -1,62 +1,216 @@
 //! Calls of a store that is profiled: the interpreter makes them, and a recorder times them.
 //!
-//! They end as they would otherwise, with the same errors. What is left out are short cuts only: a memory that
-//! need not be looked at, plans that are run without a frame.
+//! They end as they would otherwise, with the same errors, and go the same ways. Those of the short way that are not
+//! timed are only noted: the recorder has no account of them alone.
 use super::super::call::Host;
 use super::super::link::Overload;
-use super::{Bound, check_stack, runs_alone};
+use super::{Bound, check_stack};
+use crate::host::stack;
 use crate::plan::frame::GuestSlot;
 use crate::plan::handles::Loan;
 use crate::plan::interpret::callback::Closure;
-use crate::plan::interpret::{Guest, GuestStopped};
-use crate::plan::recorder::{GuestCode, Import, Recorder};
+use crate::plan::interpret::weigh::Scale;
+use crate::plan::interpret::{Guest, GuestStopped, Halt, Quick, Record, Stop};
+use crate::plan::recorder::{Bytes, GuestCode, Import, Noted, Recorder};
 use crate::plan::{Binding, Callback, Problem};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use wasmtime::{Caller, ValRaw};
 
+/// What is known of an import whose calls are recorded.
+pub(in crate::host) struct Recorded {
+    import: Import,
+    /// Of the plan of the short way.
+    scale: Scale,
+    way: Way,
+}
+
+/// How calls are made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// In the interpreter's short way; no guest code runs meanwhile.
+    Short,
+    /// In that of plans that mark their handle.
+    Held,
+    /// In its usual way.
+    Usual,
+}
+
 impl Bound {
     /// Where calls are recorded, if the store is profiled.
-    pub(in crate::host) fn recorded(&self) -> Option<Import> {
+    pub(in crate::host) fn recorded(&self) -> Option<Recorded> {
         let recorder = self.instance.store.block.recorder.as_ref()?;
-        Some(recorder.import(&self.link.name, self.overload.library.clone()))
+        let import = recorder.import(&self.link.name, self.overload.library.clone());
+        let quick = self.overload.quick.as_ref().filter(|_| self.is_quick());
+        let way = match quick.map(Quick::is_held) {
+            // Who is asked may run guest code.
+            Some(false) if !self.link.has_terms => Way::Short,
+            Some(true) => Way::Held,
+            Some(false) | None => Way::Usual,
+        };
+        Some(Recorded { import, scale: Scale::of(&self.plan), way })
     }
 
     /// Calls the native function, and records it.
     ///
     /// # Safety
     /// As [`Bound::call`].
+    #[inline]
     pub(in crate::host) unsafe fn call_profiled<T: 'static>(
         &self,
-        import: &Import,
+        to: &Recorded,
+        caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        if to.way == Way::Short
+            && self.settled.get()
+            && let Some(recorder) = &self.instance.store.block.recorder
+            && stack::check(self.stack_reserve).is_ok()
+            && let Some(noted) = recorder.note(&to.import)
+        {
+            // SAFETY: the caller's promise.
+            unsafe { self.call_noted(to, noted, caller, slots)? };
+            return self.told_strays();
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.call_told(to, caller, slots) }
+    }
+
+    /// A call of the short way that is only counted.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; the memory is settled, and there is stack.
+    #[inline(always)]
+    unsafe fn call_noted<T: 'static>(
+        &self,
+        to: &Recorded,
+        noted: Noted<'_>,
+        caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        let Some(quick) = &self.overload.quick else {
+            // SAFETY: the caller's promise.
+            return noted.tells(|| unsafe { self.call_in_frame(caller, slots) });
+        };
+        let mut record = Record { scale: &to.scale, clock: None, bytes: Bytes::default() };
+        let at = slots.as_mut_ptr().cast();
+        // SAFETY: as in `Bound::call_quickly`; the scale is that of the plan.
+        let done = unsafe { quick.run_recorded(&self.plan, &self.binding, at, &mut record) };
+        noted.bytes(record.bytes);
+        match done {
+            Ok(()) => Ok(()),
+            // SAFETY: the plan has just halted like this.
+            Err(halt) => noted.tells(|| unsafe { self.go_on_told(halt, caller, slots) }),
+        }
+    }
+
+    /// A call that the recorder hears of, and that it may time.
+    ///
+    /// # Safety
+    /// As [`Bound::call`].
+    #[inline(never)]
+    unsafe fn call_told<T: 'static>(
+        &self,
+        to: &Recorded,
         mut caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
-        let call = |timed: bool| {
-            // SAFETY: the caller's promise; what is called quickly is such a plan.
+        let Some(recorder) = &self.instance.store.block.recorder else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.call_in_frame(caller, slots) };
+        };
+        recorder.call(&to.import, |timed| {
+            let clock = timed.then_some(&**recorder);
+            let record = Record { scale: &to.scale, clock, bytes: Bytes::default() };
+            // SAFETY: the caller's promise; the memory is settled where it must be, and there is stack.
             unsafe {
                 if self.link.has_terms {
                     self.ask(&mut caller, slots)?;
                 }
-                if !timed && self.is_only_counted() {
-                    self.call_quickly(caller, slots)?;
-                } else {
-                    self.call_in_frame(caller, slots)?;
+                let ready = self.settled.get() && stack::check(self.stack_reserve).is_ok();
+                match (&self.overload.quick, to.way) {
+                    (Some(quick), Way::Short) if ready => {
+                        self.call_short(quick, record, recorder, caller, slots)?;
+                    }
+                    (Some(quick), Way::Held) if ready => {
+                        self.call_held_told(quick, record, recorder, caller, slots)?;
+                    }
+                    _ => self.call_in_frame(caller, slots)?,
                 }
             }
             self.told_strays()
+        })
+    }
+
+    /// As [`Bound::call_quickly`].
+    ///
+    /// # Safety
+    /// As there; the memory is settled, and there is stack.
+    unsafe fn call_short<T: 'static>(
+        &self,
+        quick: &Quick,
+        mut record: Record<'_>,
+        recorder: &Recorder,
+        caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        let at = slots.as_mut_ptr().cast();
+        // SAFETY: as in `Bound::call_quickly`; the scale is that of the plan.
+        let done = unsafe { quick.run_recorded(&self.plan, &self.binding, at, &mut record) };
+        recorder.bytes(record.bytes);
+        // SAFETY: the plan has just halted like this.
+        done.or_else(|halt| unsafe { self.go_on_told(halt, caller, slots) })
+    }
+
+    /// As [`Bound::call_held`], with guest code that is timed.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn call_held_told<T: 'static>(
+        &self,
+        quick: &Quick,
+        mut record: Record<'_>,
+        recorder: &Recorder,
+        mut caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        let memory = self.known_memory.get();
+        let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
+        let at = slots.as_mut_ptr().cast();
+        // SAFETY: as in `Bound::call_held`; the scale is that of the plan.
+        let done = unsafe {
+            let mut timed = Timed { host: &mut host, recorder };
+            quick.run_held_recorded(&self.plan, &self.binding, at, &mut timed, &mut record)
         };
-        match &self.instance.store.block.recorder {
-            Some(recorder) => recorder.call(import, call),
-            None => call(true),
+        recorder.bytes(record.bytes);
+        match done {
+            Ok(()) => Ok(()),
+            Err(Halt::Stopped(stop)) => Err(host.raise(&self.overload, &self.binding, *stop)),
+            // SAFETY: the plan has just halted like this.
+            Err(halt) => unsafe { self.go_on_told(halt, caller, slots) },
         }
     }
 
-    /// Whether nothing happens in a call that is to be recorded, if it is not timed: no byte is moved, and no guest
-    /// code runs.
-    fn is_only_counted(&self) -> bool {
-        !self.plan.facts.memory && self.is_quick() && runs_alone(&self.plan)
+    /// Goes on where a quick plan has stopped. The recorder hears of the call.
+    ///
+    /// # Safety
+    /// As [`Bound::go_on`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn go_on_told<T: 'static>(
+        &self,
+        halt: Halt,
+        caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        // SAFETY: the caller's promise. Before native code nothing has happened.
+        unsafe {
+            match halt {
+                Halt::Before => self.call_in_frame(caller, slots),
+                Halt::After(_) | Halt::Stopped(_) => self.go_on(halt, caller, slots),
+            }
+        }
     }
 
     /// As [`Bound::call`], in the interpreter's usual way.
@@ -72,10 +226,24 @@ impl Bound {
         let slots = slots.as_mut_ptr().cast::<GuestSlot>();
         // SAFETY: the caller's promise.
         let (overload, binding) = unsafe { self.choose(slots)? };
+        if self.settled.get() {
+            let memory = self.known_memory.get();
+            let mut host = Host::new(&mut caller, &self.link, &self.instance, memory);
+            // SAFETY: the caller's promise; the binding is that of the overload, and its memory is known well enough.
+            let stop = match unsafe { host.try_run_profiled(overload, binding, slots) } {
+                Ok(()) => return Ok(()),
+                Err(stop) => stop,
+            };
+            if self.is_final(&stop, binding, host.caller) {
+                return Err(host.raise(overload, binding, *stop));
+            }
+        }
         let memory = self.memory_of_call(&mut caller)?;
         let mut host = Host::new(&mut caller, &self.link, &self.instance, memory.as_ref());
         // SAFETY: the caller's promise; the binding is that of the overload.
-        unsafe { host.run_profiled(overload, binding, slots) }
+        let outcome = unsafe { host.run_profiled(overload, binding, slots) };
+        self.settle(&mut host);
+        outcome
     }
 }
 
@@ -91,17 +259,28 @@ impl<T: 'static> Host<'_, '_, T> {
         slots: *mut GuestSlot,
     ) -> wasmtime::Result<()> {
         self.refresh(binding);
-        let instance = self.instance;
-        let done = match &instance.store.block.recorder {
-            // SAFETY: as in `Host::try_run`.
-            Some(recorder) => unsafe {
-                let mut timed = Timed { host: self, recorder };
-                overload.choice.runner.run(&overload.plan, binding, slots, &mut timed)
-            },
-            // SAFETY: likewise.
-            None => unsafe { overload.choice.runner.run(&overload.plan, binding, slots, self) },
+        // SAFETY: the caller's promise; the memory was brought up to date just now.
+        let done = unsafe { self.try_run_profiled(overload, binding, slots) };
+        done.map_err(|stop| self.raise(overload, binding, *stop))
+    }
+
+    /// As [`Host::try_run`], likewise.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn try_run_profiled(
+        &mut self,
+        overload: &Overload,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+    ) -> Result<(), Box<Stop>> {
+        let Some(recorder) = &self.instance.store.block.recorder else {
+            // SAFETY: the caller's promise.
+            return unsafe { self.try_run(overload, binding, slots) };
         };
-        done.map_err(|stop| self.raise(overload, binding, *stop))?;
+        let mut timed = Timed { host: self, recorder };
+        // SAFETY: as in `Host::try_run`.
+        unsafe { overload.choice.runner.run(&overload.plan, binding, slots, &mut timed)? };
         if overload.keeps_errno {
             self.instance.errno.set(binding.errno.get());
         }

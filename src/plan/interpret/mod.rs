@@ -42,7 +42,7 @@ mod space;
 mod stub;
 pub mod upcall;
 mod watch;
-mod weigh;
+pub(crate) mod weigh;
 
 pub(super) use before::load_integer;
 pub(crate) use before::text_length;
@@ -55,7 +55,7 @@ pub(crate) use life::enter as enter_handle;
 use memory::{HeapFrame, SMALL_FRAME, SmallFrame};
 pub use memory::{has_small_frame, with_frame, with_small_frame};
 pub(crate) use quick::Straight;
-pub use quick::{Fallback, Halt, Left, Quick, Reply};
+pub use quick::{Fallback, Halt, Left, Quick, Record, Reply};
 pub use result::Both;
 pub(super) use result::{Misfit, give};
 pub(super) use space::{FrameEnvironment, Space};

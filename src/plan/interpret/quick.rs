@@ -9,12 +9,13 @@
 //! long way, which makes the error. When one fails after it, native code has run: the long way takes over
 //! behind the call, in the frame or in a copy of it.
 //!
-//! Plans that mark their handle while the call runs have a part of their own (`held`).
+//! Plans that mark their handle while the call runs have a part of their own (`held`). Calls that are recorded for
+//! a profile go the same way, with the recorder around native code (`recorded`).
 use super::before;
 use super::result::{Both, Misfit, give};
 use super::space::Space;
 use super::{CallMemory, Failure, enter, stub};
-use super::{Guest, HeapFrame, SmallFrame, Stop, resume};
+use super::{SmallFrame, Stop};
 use crate::plan::Plan;
 use crate::plan::binding::Binding;
 use crate::plan::frame::{FrameHead, GuestSlot};
@@ -22,6 +23,9 @@ use crate::plan::handles::HandleType;
 use crate::plan::moves::load;
 use crate::plan::op::{At, Op, Returns, Stub};
 use held::Held;
+pub use left::Left;
+pub use recorded::Record;
+use recorded::{Around, Plainly};
 use scalars::{Copied, Extend, extended};
 pub use scalars::{Reply, Straight};
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -30,8 +34,10 @@ use words::{Outgoing, Word, inside};
 
 mod after;
 mod held;
+mod left;
 mod make;
 mod moved;
+mod recorded;
 mod scalars;
 mod words;
 
@@ -56,51 +62,6 @@ pub enum Halt {
     After(Box<Left>),
     /// For good.
     Stopped(Box<Stop>),
-}
-
-/// The frame of a call whose *after* section is still to be run.
-#[derive(Debug)]
-pub struct Left(HeapFrame);
-
-impl Left {
-    /// A copy of a frame.
-    ///
-    /// # Safety
-    /// The frame is one of `plan`.
-    #[cold]
-    #[inline(never)]
-    unsafe fn of(plan: &Plan, frame: *const FrameHead) -> Box<Left> {
-        let size = usize::from(plan.frame.size);
-        let copy = HeapFrame::of(plan);
-        // SAFETY: both are that large.
-        unsafe { copy.start.copy_from_nonoverlapping(frame.cast(), size) };
-        Box::new(Left(copy))
-    }
-
-    /// Copies the frame to where somebody else resumes it.
-    ///
-    /// # Safety
-    /// `to` is a frame of the plan that the call was of.
-    pub unsafe fn leave_in(&self, plan: &Plan, to: *mut FrameHead) {
-        let size = usize::from(plan.frame.size);
-        // SAFETY: both are that large.
-        unsafe { to.cast::<u8>().copy_from_nonoverlapping(self.0.start, size) };
-    }
-
-    /// Runs the *after* section.
-    ///
-    /// # Errors
-    /// As [`run`](super::run).
-    ///
-    /// # Safety
-    /// As [`run`](super::run), for the plan, binding and slots that [`Quick::run`] has just halted
-    /// with.
-    #[cold]
-    pub unsafe fn resume(&self, plan: &Plan, guest: &mut dyn Guest) -> Result<(), Box<Stop>> {
-        // SAFETY: the caller's promise: *before* has run in the frame that this is a copy of, and
-        // nothing in a quick plan's frame points into it any more: native code has returned.
-        unsafe { resume(plan, self.0.start.cast(), guest) }
-    }
 }
 
 /// Everything else of *before*, in the plan's order.
@@ -213,16 +174,30 @@ impl Quick {
         binding: &Binding,
         slots: *mut GuestSlot,
     ) -> Result<(), Halt> {
+        // SAFETY: the caller's promise.
+        unsafe { self.run_with(plan, binding, slots, &mut Plainly) }
+    }
+
+    /// # Safety
+    /// As [`Quick::run`].
+    #[inline(always)]
+    unsafe fn run_with(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+        around: &mut impl Around,
+    ) -> Result<(), Halt> {
         if let Some(straight) = &self.straight {
             // SAFETY: the caller's promise: the slots exist; what goes into integer registers are `i32`s, of
             // which the low half is read, into vector registers `f64`s, and these are all arguments of the
             // function.
-            let both = unsafe {
+            let both = around.straight(|| unsafe {
                 match self.stub {
                     Stub::Integers => enter::straight_integers(slots, binding.target, straight),
                     _ => enter::straight_registers(slots, binding.target, straight),
                 }
-            };
+            });
             if self.reply.is_bits() {
                 // SAFETY: a plan with a result has a slot for it.
                 unsafe { (&raw mut (*slots).low).write(self.reply.bits(&both)) };
@@ -230,7 +205,7 @@ impl Quick {
             return Ok(());
         }
         // SAFETY: the caller's promise.
-        unsafe { self.run_in_frame(plan, binding, slots) }
+        unsafe { self.run_in_frame(plan, binding, slots, around) }
     }
 
     /// # Safety
@@ -241,6 +216,7 @@ impl Quick {
         plan: &Plan,
         binding: &Binding,
         slots: *mut GuestSlot,
+        around: &mut impl Around,
     ) -> Result<(), Halt> {
         let mut small = SmallFrame(MaybeUninit::uninit());
         let frame = ptr::from_mut(&mut small).cast::<FrameHead>();
@@ -249,9 +225,10 @@ impl Quick {
         unsafe {
             self.prepare(plan, binding, frame, slots, &mut memory).ok_or(Halt::Before)?;
             if !self.plain {
-                return self.finish(plan, binding, frame, slots);
+                return self.finish(plan, binding, frame, slots, &memory, around);
             }
-            let both = enter::quick_integers(frame, binding.target);
+            let native = || enter::quick_integers(frame, binding.target);
+            let both = around.native(&Space::new(plan, binding, frame), &memory, native);
             self.answer(plan, frame, slots, &both)
         }
     }
@@ -385,11 +362,14 @@ impl Quick {
         binding: &Binding,
         frame: *mut FrameHead,
         slots: *mut GuestSlot,
+        memory: &Memory,
+        around: &mut impl Around,
     ) -> Result<(), Halt> {
         // SAFETY: the caller's promise.
         unsafe {
+            let space = Space::new(plan, binding, frame);
             if self.after.is_empty() {
-                let both = match self.stub {
+                let native = || match self.stub {
                     Stub::Integers => enter::quick_integers(frame, binding.target),
                     Stub::Registers => enter::quick_registers(frame, binding.target),
                     Stub::Stack | Stub::Whole { .. } | Stub::Data(_) => {
@@ -397,9 +377,11 @@ impl Quick {
                         Both::of(&(*frame).record)
                     }
                 };
+                let both = around.native(&space, memory, native);
                 return self.answer(plan, frame, slots, &both);
             }
-            stub::enter(plan, binding.target, frame, self.stub);
+            let native = || stub::enter(plan, binding.target, frame, self.stub);
+            around.native(&space, memory, native);
             if !self.outgoing.is_empty() {
                 let slots = slots.cast::<u8>().cast_const();
                 for one in &self.outgoing {
@@ -408,7 +390,7 @@ impl Quick {
                 }
                 return Ok(());
             }
-            let result = after::run(&self.after, &Space::new(plan, binding, frame));
+            let result = after::run(&self.after, &space);
             let result = result.map_err(|_| Halt::After(Left::of(plan, frame)))?;
             if let Some(result) = result {
                 // A plan with a result has a slot for it. It goes over an argument: last of all.

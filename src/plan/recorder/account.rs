@@ -1,4 +1,5 @@
 //! What is known of one import.
+use super::Bytes;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -63,6 +64,8 @@ pub struct Account {
     pub inner_weight: Sum,
     /// Callbacks, and calls of the allocator, that were timed.
     pub clocked_guest: Sum,
+    /// Those in timed calls, each as often as its call counts.
+    pub clocked_guest_weight: Sum,
     /// In native code.
     pub native: Sum,
     /// In checking, copying and handles.
@@ -85,6 +88,8 @@ pub struct Account {
     pub allocations: Sum,
     /// Likewise.
     pub allocation_weight: Sum,
+    /// Likewise, of those that were asked for while native code ran: for what callbacks get.
+    pub inner_allocation_weight: Sum,
     /// Bytes of the guest's memory that were found to be there and lent to native code, or read.
     pub checked: Sum,
     /// Bytes that were copied as they are, in either direction.
@@ -98,16 +103,178 @@ pub struct Account {
 }
 
 impl Account {
-    /// By how many ticks the times of all calls may be off because not all were timed: two standard errors.
+    /// An import that was not called.
+    pub(crate) fn of(name: &str, library: Option<PathBuf>) -> Account {
+        Account { name: name.to_owned(), library, ..Account::default() }
+    }
+
+    /// A call has moved so many bytes.
+    #[inline]
+    pub(super) fn weighed(&self, bytes: Bytes) {
+        self.checked.add(bytes.checked);
+        self.copied.add(bytes.copied);
+        self.transformed.add(bytes.transformed);
+    }
+
+    /// By how many ticks the times of all calls may be off because not all were timed: two standard errors. `every`:
+    /// one call in so many was.
     #[must_use]
-    pub fn sampling_error(&self) -> f64 {
-        let (timed, weight) = (self.timed.get() as f64, self.weight.get() as f64);
-        if timed < 2.0 || weight <= timed {
+    pub fn sampling_error(&self, every: u64) -> f64 {
+        let (timed, calls) = (self.timed.get() as f64, self.calls.get() as f64);
+        if every <= 1 || timed < 1.0 || calls <= timed {
             return 0.0;
         }
         let mean = self.spans.float() / timed;
+        if timed < 2.0 {
+            // One call says nothing of the others.
+            return mean * (calls - timed);
+        }
         let variance = (self.squares.float() / timed - mean * mean).max(0.0);
         // Of calls that were timed nothing is unknown.
-        2.0 * (variance / timed * (1.0 - timed / weight)).sqrt() * weight
+        2.0 * (variance / timed * (1.0 - timed / calls)).sqrt() * calls
+    }
+
+    /// Adds what another account has, of an import of the same name.
+    pub(crate) fn absorb(&self, other: &Account) {
+        let Account {
+            name: _,
+            library: _,
+            // What is to come in a store that has ended.
+            left: _,
+            gap: _,
+            squares,
+            spans,
+            calls,
+            timed,
+            weight,
+            entered,
+            clocked,
+            outer_calls,
+            outer_timed,
+            outer_weight,
+            inner_weight,
+            clocked_guest,
+            clocked_guest_weight,
+            native,
+            marshalling,
+            callback,
+            allocator,
+            outermost,
+            callbacks,
+            callback_weight,
+            allocations,
+            allocation_weight,
+            inner_allocation_weight,
+            checked,
+            copied,
+            transformed,
+        } = other;
+        for (mine, more) in [
+            (&self.calls, calls),
+            (&self.timed, timed),
+            (&self.weight, weight),
+            (&self.entered, entered),
+            (&self.clocked, clocked),
+            (&self.outer_calls, outer_calls),
+            (&self.outer_timed, outer_timed),
+            (&self.outer_weight, outer_weight),
+            (&self.inner_weight, inner_weight),
+            (&self.clocked_guest, clocked_guest),
+            (&self.clocked_guest_weight, clocked_guest_weight),
+            (&self.native, native),
+            (&self.marshalling, marshalling),
+            (&self.callback, callback),
+            (&self.allocator, allocator),
+            (&self.outermost, outermost),
+            (&self.callbacks, callbacks),
+            (&self.callback_weight, callback_weight),
+            (&self.allocations, allocations),
+            (&self.allocation_weight, allocation_weight),
+            (&self.inner_allocation_weight, inner_allocation_weight),
+            (&self.checked, checked),
+            (&self.copied, copied),
+            (&self.transformed, transformed),
+        ] {
+            mine.add(more.get());
+        }
+        for (mine, more) in [(&self.squares, squares), (&self.spans, spans)] {
+            mine.set((mine.float() + more.float()).to_bits());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of an account, with the names of their fields.
+    fn numbers(account: &Account) -> Vec<(String, u64)> {
+        let shown = format!("{account:?}");
+        let parts = shown.split(", ").filter_map(|part| part.split_once(": Sum("));
+        let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
+        parts
+            .map(|(name, rest)| (name.to_owned(), digits(rest).parse().expect("a number")))
+            .collect()
+    }
+
+    #[test]
+    fn accounts_that_are_added_up_lose_nothing() {
+        let one = Account {
+            calls: Sum::of(1),
+            timed: Sum::of(2),
+            weight: Sum::of(3),
+            entered: Sum::of(4),
+            clocked: Sum::of(5),
+            outer_calls: Sum::of(6),
+            outer_timed: Sum::of(7),
+            outer_weight: Sum::of(8),
+            inner_weight: Sum::of(9),
+            clocked_guest: Sum::of(10),
+            clocked_guest_weight: Sum::of(11),
+            native: Sum::of(12),
+            marshalling: Sum::of(13),
+            callback: Sum::of(14),
+            allocator: Sum::of(15),
+            outermost: Sum::of(16),
+            callbacks: Sum::of(17),
+            callback_weight: Sum::of(18),
+            allocations: Sum::of(19),
+            allocation_weight: Sum::of(20),
+            checked: Sum::of(21),
+            copied: Sum::of(22),
+            transformed: Sum::of(23),
+            inner_allocation_weight: Sum::of(24),
+            ..Account::default()
+        };
+        let sum = Account::default();
+        sum.absorb(&one);
+        sum.absorb(&one);
+        let (once, twice) = (numbers(&one), numbers(&sum));
+        assert!(once.len() == 28 && once.iter().filter(|(_, number)| *number > 0).count() == 24);
+        for ((name, number), (_, double)) in once.iter().zip(&twice) {
+            assert_eq!(*double, 2 * number, "{name}");
+        }
+        one.squares.set(1.5f64.to_bits());
+        one.spans.set(2.5f64.to_bits());
+        sum.absorb(&one);
+        sum.absorb(&one);
+        assert_eq!((sum.squares.float(), sum.spans.float()), (3.0, 5.0));
+    }
+
+    #[test]
+    fn what_was_not_timed_is_uncertain() {
+        let account = Account { calls: Sum::of(100), timed: Sum::of(1), ..Account::default() };
+        account.spans.set(7f64.to_bits());
+        account.squares.set(49f64.to_bits());
+        assert_eq!(account.sampling_error(1), 0.0);
+        assert_eq!(account.sampling_error(100), 99.0 * 7.0);
+        // Ten of 10 and ten of 20: a mean of 15 that is off by 5 / sqrt(20) at most twice, for a hundred calls.
+        account.timed.set(20);
+        account.spans.set(300f64.to_bits());
+        account.squares.set(5000f64.to_bits());
+        let expected = 2.0 * 5.0 / 20f64.sqrt() * 0.8f64.sqrt() * 100.0;
+        assert!((account.sampling_error(5) - expected).abs() < 1e-9);
+        account.timed.set(100);
+        assert_eq!(account.sampling_error(5), 0.0);
     }
 }

@@ -9,6 +9,7 @@ use crate::plan::expression::evaluate;
 use crate::plan::frame::GuestSlot;
 use crate::plan::interpret::after::native_text_length;
 use crate::plan::op::{At, Op, Ownership, Returns, TakeExtent};
+use crate::plan::recorder::Bytes as Weighed;
 use std::ptr;
 
 /// Ops that look at values or write them to the guest's memory.
@@ -182,5 +183,8 @@ unsafe fn give(space: &Space<'_>, slot: u16, (native, len): Bytes) -> Option<u64
     // SAFETY: the range is inside the guest's memory; native bytes may be there too, as far as anybody
     // knows.
     unsafe { ptr::copy(native, to, len) };
+    if let Some(recorder) = &store.recorder {
+        recorder.bytes(Weighed { copied: size, ..Weighed::default() });
+    }
     Some(loan.address)
 }

@@ -7,6 +7,7 @@
 //! left to it, in the same frame.
 use super::super::callback::{Now, Running};
 use super::super::{after as long, enter_native};
+use super::recorded::{Around, Plainly};
 use super::{Halt, Memory, Quick, after};
 use super::{SmallFrame, Space};
 use crate::plan::Plan;
@@ -103,6 +104,21 @@ impl Quick {
         slots: *mut GuestSlot,
         guest: &mut dyn Guest,
     ) -> Result<(), Halt> {
+        // SAFETY: the caller's promise.
+        unsafe { self.run_held_with(plan, binding, slots, guest, &mut Plainly) }
+    }
+
+    /// # Safety
+    /// As [`Quick::run_held`].
+    #[inline(always)]
+    pub(super) unsafe fn run_held_with(
+        &self,
+        plan: &Plan,
+        binding: &Binding,
+        slots: *mut GuestSlot,
+        guest: &mut dyn Guest,
+        around: &mut impl Around,
+    ) -> Result<(), Halt> {
         let Some(held) = &self.held else { return Err(Halt::Before) };
         let mut small = SmallFrame(MaybeUninit::uninit());
         let frame = ptr::from_mut(&mut small).cast::<FrameHead>();
@@ -119,30 +135,32 @@ impl Quick {
             let mut running = ManuallyDrop::new(Running::new(binding, guest));
             let running = (&raw mut running).cast::<Running>();
             (&raw mut (*frame).running).write(running);
+            let native = || enter_native(plan, binding, frame, self.stub);
+            let space = Space::new(plan, binding, frame);
             if held.calls_back {
                 let now = Now::is(running);
-                enter_native(plan, binding, frame, self.stub);
+                around.native(&space, &memory, native);
                 drop(now);
                 if (*running).has_entered() {
                     guest.refresh(binding);
                 }
             } else {
-                enter_native(plan, binding, frame, self.stub);
+                around.native(&space, &memory, native);
             }
             let strays = held.calls_back && !(*binding.store).strays.is_empty();
-            if !(*running).has_stopped() && !strays {
-                let space = Space::new(plan, binding, frame);
-                if let Ok(result) = after::run(&self.after, &space) {
-                    if handle != 0 {
-                        space.store().with_handles(|table| table.leave_alone(handle));
-                    }
-                    if let Some(result) = result {
-                        // A plan with a result has a slot for it. It goes over an argument: last of all.
-                        slots.write(result);
-                    }
-                    (*running).end_returned();
-                    return Ok(());
+            if !(*running).has_stopped()
+                && !strays
+                && let Ok(result) = after::run(&self.after, &space)
+            {
+                if handle != 0 {
+                    space.store().with_handles(|table| table.leave_alone(handle));
                 }
+                if let Some(result) = result {
+                    // A plan with a result has a slot for it. It goes over an argument: last of all.
+                    slots.write(result);
+                }
+                (*running).end_returned();
+                return Ok(());
             }
             long_way(plan, binding, frame, running, guest)
         }
