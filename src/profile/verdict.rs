@@ -10,6 +10,8 @@ struct Share {
 
 /// Calls that take less than this part of the time cannot be what is slow.
 const LITTLE: f64 = 0.05;
+/// Of fewer calls the first one, which finds nothing in caches, is a great part.
+const FEW: u64 = 100;
 /// A start that takes less than this part of the time need not be told apart.
 const SHORT: f64 = 0.1;
 
@@ -32,7 +34,8 @@ pub(super) fn verdict(profile: &Profile) -> Vec<String> {
             break;
         }
         covered += share.time;
-        parts.push(format!("{} of {of} is {}", percent(share.time / net), share.place));
+        let of = if parts.is_empty() { format!(" of {of}") } else { String::new() };
+        parts.push(format!("{}{of} is {}", percent(share.time / net), share.place));
     }
     if !parts.is_empty() {
         said.push(parts.join("; "));
@@ -78,6 +81,7 @@ fn saving(profile: &Profile, net: f64) -> String {
         .iter()
         .max_by(|a, b| profile.to_save_of(a).total_cmp(&profile.to_save_of(b)));
     let most = most.filter(|most| most.calls > 0);
+    let calls = most.map_or(0, |most| most.calls);
     let most = most.map_or(String::new(), |most| {
         let each = most.calling() / most.calls as f64;
         format!(
@@ -88,7 +92,11 @@ fn saving(profile: &Profile, net: f64) -> String {
             time(each)
         )
     });
-    format!("making the calls takes {}: {faster}{most}", percent(calling / net))
+    let few = match calls {
+        0..FEW => "; of so few calls that is mostly what first calls cost, in every tier",
+        _ => "",
+    };
+    format!("making the calls takes {}: {faster}{most}{few}", percent(calling / net))
 }
 
 /// Bytes that are moved, if it is these.

@@ -123,12 +123,18 @@ fn calls_that_are_the_bottleneck_are_named() {
     assert_eq!(
         profile.verdict,
         [
-            "61 % of the time is in the guest's own code and what it does through WASI; 34 % of the time is in \
-             making calls",
+            "61 % of the time is in the guest's own code and what it does through WASI; 34 % is in making \
+             calls",
             "making the calls takes 34 %: a faster tier would save at most 31 %, 100 % of that in libm.so.6.cos \
              (10,000,000 calls, 34.0 ns each beside what native code does)",
         ]
     );
+    // The same of a handful of calls says little of a tier.
+    assert!(!profile.verdict[1].contains("first calls"));
+    profile.imports[0].calls = 7;
+    profile.judge();
+    assert!(profile.verdict[1].ends_with("mostly what first calls cost, in every tier"));
+    profile.imports[0].calls = calls;
     // A call that costs no more than the least cannot be made faster.
     profile.costs.floor = 34.0;
     profile.judge();
