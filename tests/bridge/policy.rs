@@ -211,6 +211,87 @@ fn calls_cost_the_fuel_that_their_prototype_says() {
     assert_eq!(guest.call::<_, i32>("run", (1, 2)).unwrap(), 3);
 }
 
+/// Two overloads of one function: the hook, the fuel or the thread is of one of them.
+mod one_of_two {
+    use super::*;
+
+    const TEXT: &str = r#"(module
+        (import "mock" "choose" (func $choose (param i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 16) "four\00")
+        (func (export "run") (param i32 i32) (result i32)
+            (call $choose (local.get 0) (local.get 1))))"#;
+    const FREE: i32 = 1;
+    const TERMS: i32 = 2;
+
+    /// The one with terms first and last, at once and when it is hot.
+    fn each(engine: &Engine, terms: &str, test: impl Fn(portcullis::host::BridgeBuilder)) {
+        let with = format!("int choose(int option __range(2), const char *text) __leaf {terms};");
+        let without = "int choose(int option __range(1), int value) __leaf;";
+        for first_has in [true, false] {
+            let (one, other) = if first_has { (&*with, without) } else { (without, &*with) };
+            let interface = format!(
+                "#include \"portcullis.h\"\n#pragma portcullis library \"libmock.so\" module \"mock\"\n{one}\n{other}\n"
+            );
+            test(mock::granted(engine, &interface));
+            test(mock::granted(engine, &interface).when_hot(3));
+        }
+    }
+
+    /// Calls of the free one, so many that it is hot, and what it says.
+    fn warm(guest: &mut Guest) {
+        for n in 0..20 {
+            assert_eq!(guest.call::<_, i32>("run", (FREE, n)).unwrap(), n + 1);
+        }
+    }
+
+    #[test]
+    fn a_hook_decides() {
+        each(&Engine::default(), "", |builder| {
+            let selects = |linking: &portcullis::host::Linking<'_>| {
+                linking.prototype.to_string().contains("__range(2)")
+            };
+            let bridge = builder.on_call(selects, |call| match call.arguments {
+                [_, Val::I32(n)] if n % 2 == 0 => Ok(()),
+                _ => Err("odd".to_owned()),
+            });
+            let mut guest = Guest::new(&bridge.build().unwrap(), TEXT).unwrap();
+            for _ in 0..10 {
+                warm(&mut guest);
+                assert_eq!(guest.call::<_, i32>("run", (TERMS, 16)).unwrap(), 4);
+                let before = mock::calls();
+                let error = trapped(guest.call::<_, i32>("run", (TERMS, 17)));
+                assert!(matches!(error.problem, Problem::Refused { .. }), "{error}");
+                assert_eq!(mock::calls(), before);
+            }
+        });
+    }
+
+    #[test]
+    fn it_is_charged() {
+        let mut config = Config::new();
+        config.consume_fuel(true);
+        let engine = Engine::new(&config).unwrap();
+        each(&engine, "__fuel(1000)", |builder| {
+            let mut guest = Guest::new(&builder.build().unwrap(), TEXT).unwrap();
+            for _ in 0..10 {
+                guest.store.set_fuel(10_000).unwrap();
+                warm(&mut guest);
+                let before = guest.store.get_fuel().unwrap();
+                assert!(before > 9_000, "the free one costs its instructions");
+                assert_eq!(guest.call::<_, i32>("run", (TERMS, 16)).unwrap(), 4);
+                let spent = before - guest.store.get_fuel().unwrap();
+                assert!((1_000..1_100).contains(&spent), "{spent}");
+                guest.store.set_fuel(900).unwrap();
+                let before = mock::calls();
+                let error = guest.call::<_, i32>("run", (TERMS, 16)).expect_err("too little");
+                assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::OutOfFuel), "{error:?}");
+                assert_eq!(mock::calls(), before);
+            }
+        });
+    }
+}
+
 #[test]
 fn what_is_said_of_unknown_interfaces_is_a_mistake() {
     for name in ["mock", "zlib", ""] {

@@ -42,6 +42,40 @@ fn null_is_passed_where_it_may_be() {
     assert_eq!(guest.run::<_, i32>("go", 1), 303);
 }
 
+/// The guest's `size_t` has 4 bytes, C's has 8, of which `-1` is all.
+#[test]
+fn what_c_gets_of_a_trap_is_as_wide_as_its_type() {
+    let functions = r#"(func $f (param i32) (result i32) (if (i32.ne (global.get $n) (i32.const 0)) (then unreachable)) (i32.const -2))
+        (global $n (export "n") (mut i32) (i32.const 0))
+        (func (export "trap") (global.set $n (i32.const 1)))
+        (func (export "ask_size") (call $ask_size (i32.const 1)))
+        (func (export "ask_long") (call $ask_long (i32.const 1)))
+        (func (export "ask_unsigned") (call $ask_unsigned (i32.const 1)))
+        (func (export "wide") (result i64) (call $was_wide))"#;
+    let imports = [
+        ("ask_size", "(param i32)"),
+        ("ask_long", "(param i32)"),
+        ("ask_unsigned", "(param i32)"),
+        ("was_wide", "(result i64)"),
+    ];
+    let mut guest = Guest::new(&bridge(), &text(&imports, "$f", functions));
+    let cases = [
+        ("ask_size", 0xffff_fffe, -1),
+        ("ask_long", -2, i64::MIN),
+        ("ask_unsigned", 0xffff_fffe, 1 << 32),
+    ];
+    for (name, returned, _) in cases {
+        guest.run::<_, ()>(name, ());
+        assert_eq!(guest.run::<_, i64>("wide", ()), returned, "{name}");
+    }
+    guest.run::<_, ()>("trap", ());
+    for (name, _, on_trap) in cases {
+        let error = guest.call::<_, ()>(name, ()).expect_err("it traps");
+        assert_eq!(error.downcast_ref::<Trap>(), Some(&Trap::UnreachableCodeReached), "{name}");
+        assert_eq!(guest.run::<_, i64>("wide", ()), on_trap, "{name}");
+    }
+}
+
 #[test]
 fn a_trap_is_kept_until_native_code_has_returned() {
     let functions = r#"(global $entered (export "entered") (mut i32) (i32.const 0))

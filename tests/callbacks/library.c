@@ -11,6 +11,12 @@ struct small { short a; int b; };
 
 typedef struct group group;
 static int calls;
+/* What C got of functions whose results are wider here than in the guest. */
+static __thread long long wide;
+void ask_size(size_t (*f)(int)) { wide = f(1); }
+void ask_long(long (*f)(int)) { wide = f(1); }
+void ask_unsigned(unsigned long (*f)(int)) { wide = f(1); }
+long long was_wide(void) { return wide; }
 int count_calls(void) { int n = calls; calls = 0; return n; }
 int apply(int (*f)(int), int x) { calls++; return f(x) + f(x + 1); }
 int apply_or(int (*f)(int), int x) { if (!f) return -1; int a = f(x), b = f(x); return a * 100 + b; }

@@ -13,6 +13,10 @@ void *bsearch(const void *__sized_by(size) key, const void *__sized_by(n * size)
 
 int apply(int (*f)(int), int x);
 int apply_or(int (*_Nullable f)(int) __on_trap(-7), int x);
+void ask_size(size_t (*f)(int) __on_trap(-1));
+void ask_long(long (*f)(int) __on_trap(-0x7fffffffffffffff - 1));
+void ask_unsigned(unsigned long (*f)(int) __on_trap(0x100000000));
+long long was_wide(void);
 int count_calls(void);
 long many(long (*f)(int, short, signed char, unsigned char, long, float, double, int, int, double, _Bool));
 float apply_float(float (*f)(float, double), float x);

@@ -176,6 +176,11 @@ impl Import {
         mut caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
+        if self.bound.has_terms() {
+            // Of overloads some may have terms, whose calls all come here; those that are called directly have none.
+            // SAFETY: the caller's promise.
+            unsafe { self.bound.ask(&mut caller, slots)? };
+        }
         let hot = if self.set.is_none() { self.bound.hot(0) } else { None };
         match (hot, &self.set) {
             (Some(hot), _) => self.look_for_code(0, hot, &mut caller),

@@ -1,6 +1,6 @@
 //! A closure: what C has for a guest function.
 use super::call::Call;
-use super::entry::{entry_of, has_cookies, on_trap};
+use super::entry::{entry_of, has_cookies, is_returned, on_trap};
 use super::simple::Simple;
 use super::typed::{Enter, Installed, Typing, Words};
 use super::{CURRENT, Now, Running, reply};
@@ -146,7 +146,8 @@ impl Closure {
             cookies: if cookies { cookie::start().unwrap_or(0) } else { 0 },
         };
         // Compiled code knows of no memory that moves, and where cookies begin.
-        let takes_compiled = !may_move && (!cookies || words.cookies != 0);
+        let takes_compiled =
+            !may_move && (!cookies || words.cookies != 0) && is_returned(&plan, on_trap);
         let slots = plan.lowering.params.len().max(1);
         let closure = Box::new(Closure {
             context: Context { entry: AtomicPtr::new(entry.cast_mut()), run, gone },

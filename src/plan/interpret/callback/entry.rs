@@ -1,6 +1,7 @@
 //! What of a closure depends on its plan alone.
+use super::reply::scalar;
 use crate::plan::Plan;
-use crate::plan::frame::{FrameHead, FrameLayout};
+use crate::plan::frame::{FrameHead, FrameLayout, GuestSlot};
 use crate::plan::interpret::upcall::entry;
 use crate::plan::moves::Move;
 use crate::plan::op::{At, CallbackOp, Fetch, Op};
@@ -47,5 +48,20 @@ pub(super) fn on_trap(plan: &Plan, value: i64) -> (u64, u64) {
             }
         }
         _ => (0, 0),
+    }
+}
+
+/// Whether C would get just that value if the guest's function had returned it: compiled entries let C have what
+/// it gets of a trap as a result, converted from the guest's type, which may be narrower than C's.
+pub(super) fn is_returned(plan: &Plan, on_trap: (u64, u64)) -> bool {
+    let (integer, vector) = on_trap;
+    let slot = GuestSlot { low: integer | vector, high: 0 };
+    match plan.ops.last() {
+        Some(Op::Callback(CallbackOp::Reply { fetch } | CallbackOp::ReplyWithin { fetch, .. })) => {
+            // SAFETY: there is a slot, and it has been written whole.
+            let given = unsafe { scalar(*fetch, &raw const slot) };
+            (given.integer, given.vector.to_bits()) == on_trap
+        }
+        _ => true,
     }
 }
