@@ -1,6 +1,6 @@
 //! What a user who has misspelt a name may have meant.
 
-/// The names that look like `typed`, the nearest first.
+/// The names that look most like `typed`, and those that begin with it, the nearest first.
 pub fn similar<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
     let near = 2.max(typed.len() / 4).min(typed.len() / 2);
     let distance = |name| strsim::damerau_levenshtein(typed, name);
@@ -10,6 +10,8 @@ pub fn similar<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Vec
         .filter(|(distance, name)| *distance <= near || name.starts_with(typed))
         .collect();
     found.sort_unstable();
+    let nearest = found.first().map_or(0, |(distance, _)| *distance);
+    found.retain(|(distance, name)| *distance == nearest || name.starts_with(typed));
     found.dedup();
     found.into_iter().map(|(_, name)| name).collect()
 }
