@@ -103,7 +103,8 @@ pub fn tamper(plan: &mut Plan, source: &mut Source<'_>) {
 /// Bytes of a value of a type; `bool` is what its type can be where C has made it.
 fn any(value: &Value, from_c: bool, source: &mut Source<'_>) -> Vec<u8> {
     let size = usize::try_from(value.extent.size).expect("small");
-    let mut bytes: Vec<u8> = (0..size).map(|at| source.byte() ^ (at as u8 * 37 + 1)).collect();
+    let mut bytes: Vec<u8> =
+        (0..size).map(|at| source.byte() ^ (at as u8).wrapping_mul(37).wrapping_add(1)).collect();
     if value.scalar == Some(Scalar::Bool) && from_c {
         bytes[0] &= 1;
     }
