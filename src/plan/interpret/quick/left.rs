@@ -35,10 +35,10 @@ impl Left {
     /// Runs the *after* section.
     ///
     /// # Errors
-    /// As [`run`](super::run).
+    /// As [`Quick::run`](super::Quick::run).
     ///
     /// # Safety
-    /// As [`run`](super::run), for the plan, binding and slots that [`Quick::run`](super::Quick::run) has just halted
+    /// As [`Quick::run`](super::Quick::run), for the plan, binding and slots that [`Quick::run`](super::Quick::run) has just halted
     /// with.
     #[cold]
     pub unsafe fn resume(&self, plan: &Plan, guest: &mut dyn Guest) -> Result<(), Box<Stop>> {
