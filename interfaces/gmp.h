@@ -16,7 +16,7 @@
  *  - Bases go from 2 to 62 (mpz_set_str: and 0). mpz_get_str writes to a buffer of the guest's, which has the
  *    mpz_sizeinbase(op, base) + 2 bytes that GMP asks for.
  *
- * Worth knowing: mpz_set_str makes a number as large as its text, which may be all of the guest's memory: a few
+ * Powers of the library's own: memory. mpz_set_str makes a number as large as its text, which may be all of the guest's memory: a few
  * times that in native memory. Do not grant it to guests whose memories have 16 GiB or more: GMP would end the process.
  *
  * Left out: rationals and floating-point numbers; random states; input and output; mpz_inits, mpz_clears and

@@ -364,7 +364,7 @@ pub enum AbiName {
 #[command(after_long_help = "\
 Examples:
   portcullis check interfaces/zlib.h --header /usr/include/zlib.h
-  portcullis check interfaces/libc.h --header string.h --header stdlib.h
+  portcullis check interfaces/libm.h --header math.h --header complex.h
   portcullis check mylib.h --header mylib.h --cc 'clang -I/opt/mylib/include'")]
 pub struct Check {
     /// The interface: an annotated C header, or the name of one that ships (`zlib`)

@@ -120,12 +120,17 @@ impl Wanted {
     }
 }
 
-/// The option that a reason names as the way out: `--grant zlib`.
+/// The option that a reason names as the way out: `--grant zlib`. None when what it names, which is the guest's word,
+/// would be more than one word to a shell.
 fn flag(why: &str) -> Option<String> {
     let mut spans = why.split('`').skip(1).step_by(2);
-    let found = spans
-        .find(|span| span.starts_with("--grant ") || span.starts_with("--trust-signatures "))?;
-    Some(found.to_owned())
+    let found = spans.find_map(|span| {
+        let (option, name) = span.split_once(' ')?;
+        matches!(option, "--grant" | "--trust-signatures").then_some((span, name))
+    });
+    let (found, name) = found?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    (name.chars().all(is_plain) && !name.starts_with('-')).then(|| found.to_owned())
 }
 
 /// How a table is shown.
@@ -152,7 +157,9 @@ impl Options {
         }
         self.powers(page, powers);
         let mut once: Vec<&str> = Vec::new();
-        for flag in denied.iter().filter_map(|one| one.add.as_deref()) {
+        // Trust in all that a guest says is nothing to copy from a last line.
+        let solves = |flag: &&str| flag.starts_with("--grant ");
+        for flag in denied.iter().filter_map(|one| one.add.as_deref()).filter(solves) {
             if !once.contains(&flag) {
                 once.push(flag);
             }
@@ -161,11 +168,9 @@ impl Options {
             let what = counted(denied.len(), "import");
             let are = if denied.len() == 1 { "is" } else { "are" };
             page.line(format_args!("\n{what} of {} {are} denied.", wanted.len()));
-            let solved = denied.iter().filter(|one| one.add.is_some()).count();
-            if solved > 0 {
-                let these = if solved == denied.len() { "All" } else { "Some" };
+            if !once.is_empty() {
                 page.line(format_args!(
-                    "{these} would be granted by: {}\n(read first what that gives away)",
+                    "What is missing is a matter of: {}\n(read first what that gives away)",
                     once.join(" ")
                 ));
             }
@@ -249,21 +254,22 @@ fn powers(permissions: &meant::Permissions, wanted: &[Wanted]) -> Vec<Powers> {
         interface,
         missing,
         grants: paragraph(&text, "Grants:"),
-        powers: paragraph(&text, "Powers of the library's own:"),
+        powers: paragraph(&text, POWERS),
     };
     granted.chain(missing).map(of).collect()
 }
 
-/// What an interface's comment says behind these words, to the end of the paragraph.
+/// How comments of interfaces begin to say what a library can do by itself.
+const POWERS: &str = "Powers of the library's own";
+
+/// What an interface's comment says behind these words, to the end of the paragraph, with the list in it.
 fn paragraph(text: &str, words: &str) -> Option<String> {
     let mut lines = text.lines().map(|line| line.trim().trim_start_matches(['/', '*']).trim());
     let first = lines.find_map(|line| line.strip_prefix(words))?;
-    let ends = |line: &&str| !line.is_empty() && !line.starts_with("- ");
-    let rest: Vec<&str> = lines.take_while(ends).collect();
-    let all = std::iter::once(first.trim()).chain(rest).collect::<Vec<_>>().join(" ");
-    // What introduces a list says nothing without it.
-    let all = all.strip_suffix(" Worth knowing all the same:").unwrap_or(&all);
-    Some(all.trim_end_matches(':').to_owned())
+    let rest: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let first = first.trim_start_matches([':', '.']).trim();
+    let all: Vec<&str> = std::iter::once(first).chain(rest).collect();
+    Some(all.join(" ").trim_end_matches(':').to_owned())
 }
 
 /// The imports that WASI has.
@@ -355,8 +361,8 @@ mod tests {
             let text = &shipped.interface().text;
             let grants = paragraph(text, "Grants:").unwrap_or_default();
             assert!(grants.len() > 10 && !grants.contains('*'), "{file}: {grants:?}");
-            let powers = paragraph(text, "Powers of the library's own:").unwrap_or_default();
-            assert!(!powers.contains("Worth knowing"), "{file}: {powers:?}");
+            let powers = paragraph(text, POWERS).unwrap_or_default();
+            assert!(powers.len() > 3 && !powers.contains('*'), "{file}: {powers:?}");
         }
     }
 
@@ -367,5 +373,9 @@ mod tests {
         assert_eq!(flag("write one and `--grant` it"), None);
         let why = "for full trust, `--trust-signatures libm.so.6`";
         assert_eq!(flag(why).as_deref(), Some("--trust-signatures libm.so.6"));
+        for hostile in ["$(id)", "libq.so --trust-signatures libc.so.6", "a;b", "-x", "\\u{1b}[31m"]
+        {
+            assert_eq!(flag(&format!("for full trust, `--trust-signatures {hostile}`")), None);
+        }
     }
 }

@@ -75,12 +75,14 @@ pub fn profile(typed: &args::Profile) -> Result<Status, Failure> {
     // Without it the guest has not run.
     let Some(recorded) = watch.ended.get() else { return ended };
     let mut profile = Profile::new(recorded, &calibration).named(&outputs.guest);
-    match tiers(run.permissions(), run.guest()) {
-        Ok(tiers) if !run.is_precompiled() => tiers.iter().for_each(|tier| tier.tell(&mut profile)),
-        Ok(_) => {}
-        Err(error) => complain(format_args!(
-            "{WARNING}warning:{WARNING:#} which tiers could make the calls is not known: {error:#}"
-        )),
+    // Of a guest that was compiled ahead of time the file says what makes its calls.
+    if !run.is_precompiled() {
+        match tiers(run.permissions(), run.guest()) {
+            Ok(tiers) => tiers.iter().for_each(|tier| tier.tell(&mut profile)),
+            Err(error) => complain(format_args!(
+                "{WARNING}warning:{WARNING:#} which tiers could make the calls is not known: {error:#}"
+            )),
+        }
     }
     let shown = outputs.show(profile);
     // What became of the guest is more important than a file that cannot be written.

@@ -12,6 +12,8 @@ struct Share {
 const LITTLE: f64 = 0.05;
 /// Of fewer calls the first one, which finds nothing in caches, is a great part.
 const FEW: u64 = 100;
+/// Where the sum of the parts is uncertain by more than this part of the time, none of them says anything.
+const UNCERTAIN: f64 = 0.25;
 /// A start that takes less than this part of the time need not be told apart.
 const SHORT: f64 = 0.1;
 
@@ -50,6 +52,14 @@ pub(super) fn verdict(profile: &Profile) -> Vec<String> {
     if profile.imports.iter().all(|import| import.calls == 0) {
         said.push("no native function was called: there is nothing to make faster".to_owned());
         return said;
+    }
+    if profile.error / net > UNCERTAIN {
+        return vec![format!(
+            "what takes how much cannot be said of this run: the parts are uncertain by {} of {}. Run it longer, alone \
+             on its core, or time more of the calls (`--sample 1` times all)",
+            time(profile.error),
+            time(net)
+        )];
     }
     said.push(saving(profile, net));
     let worst = profile.imports.iter().max_by(|a, b| a.marshalling.total_cmp(&b.marshalling));

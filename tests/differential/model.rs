@@ -176,7 +176,10 @@ fn native_writes(batch: &Batch, case: &Case, memory: &mut [u8]) {
                     byte = byte.wrapping_add(31);
                 }
             }
-            Kind::Text { mutable: true, .. } => slice_mut(memory, address, 1)[0] = 0,
+            // A copy goes back when the call ends well.
+            Kind::Text { mutable: true, .. } if !strings_are_copied(case) => {
+                slice_mut(memory, address, 1)[0] = 0;
+            }
             Kind::Single { ty, way: Way::Out | Way::InOut, leaves, .. }
                 if param.kind.is_in_place(batch.wide) =>
             {
@@ -191,6 +194,12 @@ fn native_writes(batch: &Batch, case: &Case, memory: &mut [u8]) {
 fn written_back(batch: &Batch, case: &Case, memory: &mut [u8]) {
     for param in &case.params {
         let address = batch.address(param);
+        if let Kind::Text { mutable: true, .. } = param.kind
+            && address != 0
+            && strings_are_copied(case)
+        {
+            slice_mut(memory, address, 1)[0] = 0;
+        }
         if let Kind::Single { ty, way: Way::Out | Way::InOut, leaves, .. } = &param.kind
             && address != 0
             && !param.kind.is_in_place(batch.wide)

@@ -177,8 +177,14 @@ fn modelled(batch: &Batch, case: &Case, running: &mut Running, tier: Tier) {
     let expected = expect(batch, case);
     let base = running.memory.data_ptr(&running.store).addr();
     let ending = running.call(case, &batch.memory_before(case));
-    let what =
-        || format!("{tier:?}: {}\n{ending:?}\n{:?}\n{case:?}", text::prototype(case), expected.end);
+    let what = || {
+        format!(
+            "{tier:?}: {}\n{:?}\n{:?}\n{case:?}",
+            text::prototype(case),
+            ending.error,
+            expected.end
+        )
+    };
     let calls = match expected.end {
         End::Returns => {
             assert!(ending.error.is_none(), "the call failed: {}", what());
@@ -214,5 +220,9 @@ fn modelled(batch: &Batch, case: &Case, running: &mut Running, tier: Tier) {
     if let Err(difference) = compare(&ending.log, &expected.log, base, size) {
         panic!("{difference}: {}", what());
     }
-    assert!(ending.memory == expected.memory, "other guest memory: {}", what());
+    let other =
+        ending.memory.iter().zip(&expected.memory).enumerate().find(|(_, (is, was))| is != was);
+    if let Some((at, (is, was))) = other {
+        panic!("the guest's memory at {at} is {is}, not {was}: {}", what());
+    }
 }
