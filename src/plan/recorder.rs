@@ -273,9 +273,13 @@ impl Recorder {
             account.outer_timed.add(1);
             account.outer_weight.add(weight);
         }
-        let float = span as f64;
-        account.spans.set((account.spans.float() + float).to_bits());
-        account.squares.set((account.squares.float() + float * float).to_bits());
+        if weight > 1 {
+            let (span, others) = (span as f64, (weight - 1) as f64);
+            let add = |sum: &Sum, more: f64| sum.set((sum.float() + more).to_bits());
+            add(&account.spans, others * span);
+            add(&account.squares, others * span * span);
+            add(&account.stood_for, others * others);
+        }
     }
 
     /// Native code begins to run for the innermost call.

@@ -26,6 +26,10 @@ pub struct Calibration {
     pub timed: f64,
     /// See `timed`.
     pub within: f64,
+    /// As `read`, of calls of which only some are timed: what runs seldom is not where it would be found at once.
+    pub rare_read: f64,
+    /// As `within`, of those.
+    pub rare_within: f64,
     /// What recording a call costs that is not timed.
     pub counted: f64,
     /// What timing guest code costs that a call runs.
@@ -50,6 +54,8 @@ const PART: u64 = 33;
 /// Rounds, and calls in each.
 const ROUNDS: usize = 15;
 const CALLS: u32 = 2000;
+/// One call in so many is timed where only some are, and so many times more of them are made.
+const RARE: u32 = 32;
 /// The second loop of callbacks has so many more in each call.
 const MORE: u32 = 8;
 
@@ -206,12 +212,13 @@ impl Calibration {
         let engine = Engine::default();
         let module = Module::new(&engine, GUEST)?;
         let every = |every| Recording::new(clock, Sampling::Every(every));
-        let (timing, counting) = (every(1), every(u64::MAX / 4));
+        let (timing, rarely, counting) = (every(1), every(RARE.into()), every(u64::MAX / 4));
         let bridge = |tier, recording: Option<&Recording>| bridge(&engine, tier, recording);
         let fastest = bridge(Tier::Direct, None)?;
         let floor_tier = tier_of(&fastest, &module);
         let mut plain = Way::new(&bridge(Tier::Interpreter, None)?, &module)?;
         let mut timed = Way::new(&bridge(Tier::Interpreter, Some(&timing))?, &module)?;
+        let mut rare = Way::new(&bridge(Tier::Interpreter, Some(&rarely))?, &module)?;
         let mut counted = Way::new(&bridge(Tier::Interpreter, Some(&counting))?, &module)?;
         let mut fast = Way::new(&fastest, &module)?;
         let [mut empty, mut host, mut plain_calls, mut plain_backs]: [Rounds; 4] =
@@ -221,6 +228,7 @@ impl Calibration {
         let mut counted_backs = Rounds::default();
         let [mut reads, mut natives, mut marshallings, mut callbacks]: [Rounds; 4] =
             Default::default();
+        let [mut rare_natives, mut rare_marshallings]: [Rounds; 2] = Default::default();
         for _ in 0..=ROUNDS {
             reads.0.push(read(clock));
             empty.0.push(plain.round("empty", clock)?);
@@ -232,6 +240,11 @@ impl Calibration {
             let now = So::far(&timing, NOTHING);
             natives.0.push(now.since(before, |so| so.native));
             marshallings.0.push(now.since(before, |so| so.marshalling));
+            let before = So::far(&rarely, NOTHING);
+            rare.so_many("calls", clock, CALLS * RARE / 4)?;
+            let now = So::far(&rarely, NOTHING);
+            rare_natives.0.push(now.since(before, |so| so.native));
+            rare_marshallings.0.push(now.since(before, |so| so.marshalling));
             let before = So::far(&timing, BACK);
             timed_backs.0.push(timed.callback(clock)?);
             callbacks.0.push(So::far(&timing, BACK).since(before, |so| so.callback));
@@ -244,6 +257,8 @@ impl Calibration {
         let (empty, host, plain) = (empty.median(), host.median(), plain_calls.median());
         let entry = least(natives.median() - read);
         let within = least(marshallings.median() - least(plain - host - entry));
+        let rare_read = (rare_natives.median() - entry).max(read);
+        let rare_within = (rare_marshallings.median() - least(plain - host - entry)).max(within);
         // What is in the spans is a part of the whole.
         let timed = (timed_calls.median() - plain).max(within + read);
         let guest = (timed_backs.median() - plain_backs.median()).max(read);
@@ -255,6 +270,8 @@ impl Calibration {
             read,
             timed,
             within,
+            rare_read,
+            rare_within,
             counted: least(counted_calls.median() - plain),
             guest,
             guest_counted: least(counted_backs.median() - plain_backs.median()),
@@ -286,6 +303,8 @@ impl Calibration {
             read: 0.0,
             timed: 0.0,
             within: 0.0,
+            rare_read: 0.0,
+            rare_within: 0.0,
             counted: 0.0,
             guest: 0.0,
             guest_counted: 0.0,

@@ -60,6 +60,10 @@ impl Ticks {
         let allocations = float(account.allocation_weight.get()) * all;
         // What of a timed call's probe is in no span of its own, but in the guest code that has made the call.
         let around = (costs.timed - costs.within - costs.read).max(0.0);
+        let (read, within) = match every {
+            0 | 1 => (costs.read, costs.within),
+            _ => (costs.rare_read, costs.rare_within),
+        };
         let around_guest = (costs.guest - costs.read).max(0.0);
         let marshalling = float(account.marshalling.get()) * all;
         let native = float(account.native.get()) * all;
@@ -71,13 +75,13 @@ impl Ticks {
         let muted = (callbacks - clocked_callbacks) * (costs.guest_counted - costs.read);
         let native = net.of(
             native,
-            entered * (costs.read + costs.entry)
+            entered * (read + costs.entry)
                 + (clocked_callbacks + inner_allocations) * around_guest
                 + muted,
         );
         let marshalling = net.of(
             marshalling,
-            weight * all * costs.within + (allocations - inner_allocations) * around_guest,
+            weight * all * within + (allocations - inner_allocations) * around_guest,
         );
         let called_back = net.of(
             float(account.callback.get()) * all,
@@ -99,7 +103,7 @@ impl Ticks {
         let outer_timed = float(account.outer_timed.get());
         let outer_weight = float(account.outer_weight.get());
         // The spans of calls that were not timed have no probe in them, those that stand for them have.
-        let lent = (outer_weight - outer_timed) * (costs.within + costs.read)
+        let lent = (outer_weight - outer_timed) * (within + read)
             + (clocked_callbacks + allocations - clocked_guest).max(0.0)
                 * (costs.guest - costs.guest_counted);
         let behind =
@@ -165,6 +169,8 @@ mod tests {
             read: 20.0,
             timed: 70.0,
             within: 40.0,
+            rare_read: 20.0,
+            rare_within: 40.0,
             counted: 15.0,
             guest: 0.0,
             guest_counted: 0.0,

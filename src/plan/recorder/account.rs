@@ -76,10 +76,12 @@ pub struct Account {
     pub allocator: Sum,
     /// From beginning to end, of calls that are in no other.
     pub outermost: Sum,
-    /// Of the whole spans of timed calls: the sum of the squares.
+    /// Of the whole spans of timed calls, each as often as it stands for a call that was not: the sum of the squares.
     pub(super) squares: Sum,
     /// And the sum.
     pub(super) spans: Sum,
+    /// The squares of how many calls each of them stands for.
+    pub(super) stood_for: Sum,
     /// Guest functions that native code has called.
     pub callbacks: Sum,
     /// Those in timed calls, each as often as its call counts.
@@ -120,18 +122,23 @@ impl Account {
     /// one call in so many was.
     #[must_use]
     pub fn sampling_error(&self, every: u64) -> f64 {
-        let (timed, calls) = (self.timed.get() as f64, self.calls.get() as f64);
-        if every <= 1 || timed < 1.0 || calls <= timed {
+        let float = |sum: &Sum| sum.get() as f64;
+        let (timed, calls, weight) = (float(&self.timed), float(&self.calls), float(&self.weight));
+        let unseen = weight - timed;
+        if every <= 1 || unseen < 1.0 {
             return 0.0;
         }
-        let mean = self.spans.float() / timed;
-        if timed < 2.0 {
+        let mean = self.spans.float() / unseen;
+        let stood_for = self.stood_for.float();
+        let error = if stood_for >= unseen * unseen {
             // One call says nothing of the others.
-            return mean * (calls - timed);
-        }
-        let variance = (self.squares.float() / timed - mean * mean).max(0.0);
-        // Of calls that were timed nothing is unknown.
-        2.0 * (variance / timed * (1.0 - timed / calls)).sqrt() * calls
+            mean * unseen
+        } else {
+            let variance = (self.squares.float() / unseen - mean * mean).max(0.0);
+            2.0 * (variance * stood_for).sqrt()
+        };
+        // Those behind the last one that was timed are like those before.
+        error * (calls / weight).max(1.0)
     }
 
     /// Adds what another account has, of an import of the same name.
@@ -144,6 +151,7 @@ impl Account {
             gap: _,
             squares,
             spans,
+            stood_for,
             calls,
             timed,
             weight,
@@ -197,7 +205,9 @@ impl Account {
         ] {
             mine.add(more.get());
         }
-        for (mine, more) in [(&self.squares, squares), (&self.spans, spans)] {
+        for (mine, more) in
+            [(&self.squares, squares), (&self.spans, spans), (&self.stood_for, stood_for)]
+        {
             mine.set((mine.float() + more.float()).to_bits());
         }
     }
@@ -250,7 +260,7 @@ mod tests {
         sum.absorb(&one);
         sum.absorb(&one);
         let (once, twice) = (numbers(&one), numbers(&sum));
-        assert!(once.len() == 28 && once.iter().filter(|(_, number)| *number > 0).count() == 24);
+        assert!(once.len() == 29 && once.iter().filter(|(_, number)| *number > 0).count() == 24);
         for ((name, number), (_, double)) in once.iter().zip(&twice) {
             assert_eq!(*double, 2 * number, "{name}");
         }
@@ -263,18 +273,25 @@ mod tests {
 
     #[test]
     fn what_was_not_timed_is_uncertain() {
-        let account = Account { calls: Sum::of(100), timed: Sum::of(1), ..Account::default() };
-        account.spans.set(7f64.to_bits());
-        account.squares.set(49f64.to_bits());
+        let account = Account::default();
+        let set = |[calls, timed, weight]: [u64; 3], [spans, squares, stood_for]: [f64; 3]| {
+            account.calls.set(calls);
+            account.timed.set(timed);
+            account.weight.set(weight);
+            account.spans.set(spans.to_bits());
+            account.squares.set(squares.to_bits());
+            account.stood_for.set(stood_for.to_bits());
+        };
+        // One call of 7 stands for 99 others.
+        set([100, 1, 100], [99.0 * 7.0, 99.0 * 49.0, 99.0 * 99.0]);
         assert_eq!(account.sampling_error(1), 0.0);
         assert_eq!(account.sampling_error(100), 99.0 * 7.0);
-        // Ten of 10 and ten of 20: a mean of 15 that is off by 5 / sqrt(20) at most twice, for a hundred calls.
-        account.timed.set(20);
-        account.spans.set(300f64.to_bits());
-        account.squares.set(5000f64.to_bits());
-        let expected = 2.0 * 5.0 / 20f64.sqrt() * 0.8f64.sqrt() * 100.0;
+        // Ten of 10 and ten of 20, each of which stands for four others: each of these is off by 5 on average.
+        set([100, 20, 100], [80.0 * 15.0, 40.0 * 100.0 + 40.0 * 400.0, 20.0 * 16.0]);
+        let expected = 2.0 * (25.0 * 20.0 * 16.0f64).sqrt();
         assert!((account.sampling_error(5) - expected).abs() < 1e-9);
-        account.timed.set(100);
+        // However long calls took that stand for themselves only, nothing is uncertain of them.
+        set([100, 100, 100], [0.0; 3]);
         assert_eq!(account.sampling_error(5), 0.0);
     }
 }
