@@ -5,12 +5,6 @@ use std::mem::MaybeUninit;
 use wasmtime::{Caller, ValRaw};
 
 impl Bound {
-    /// Whether there are calls that must be asked for.
-    #[inline]
-    pub(in crate::host) fn has_terms(&self) -> bool {
-        self.link.has_terms
-    }
-
     /// Asks whether a call may be made, if it must be asked for.
     ///
     /// # Safety

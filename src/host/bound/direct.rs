@@ -52,6 +52,12 @@ impl Bound {
         }
     }
 
+    /// Whether there are calls that must be asked for.
+    #[inline]
+    pub(in crate::host) fn has_terms(&self) -> bool {
+        self.link.has_terms
+    }
+
     /// How many overloads there are.
     pub(in crate::host) fn overloads(&self) -> usize {
         self.link.overloads.len()
