@@ -165,7 +165,12 @@ fn leaves_nothing_behind(engine: &Engine, ready: &Path) {
         // A mapped module is a few lines: what is executable, and what lies before and behind it.
         assert!(mappings() <= 12, "turn {turn}: {}", mappings());
     }
-    assert!(files() <= before + 1, "{} open files after {before}", files());
+    // The other test of this program has pipes open while its guest runs.
+    let closed = (0..1000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        files() <= before + 1
+    });
+    assert!(closed, "{} open files after {before}", files());
     let other = engine.clone();
     let path = ready.to_owned();
     std::thread::spawn(move || {
