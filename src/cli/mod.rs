@@ -12,6 +12,7 @@
 //! check        an interface against library and header
 //! completions  scripts for shells
 //! page, table  what commands print
+//! output       files that they write
 //! report       how errors are told, and the exit status
 //! ```
 //!
@@ -28,6 +29,8 @@ mod explain;
 mod imports;
 mod invoke;
 mod meant;
+#[cfg(feature = "cranelift")]
+mod output;
 mod page;
 #[cfg_attr(not(feature = "cranelift"), path = "profile_absent.rs")]
 mod profile;

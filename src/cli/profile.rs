@@ -1,5 +1,6 @@
 //! `profile`: runs a guest as `run` does, and says where its time went.
 #![expect(unsafe_code, reason = "waits for signals")]
+use super::output::Output;
 use super::page::complain;
 use super::report::{Failure, Status, WARNING, from_wasmtime};
 use super::run::{Run, on_own_stack};
@@ -8,9 +9,8 @@ use anyhow::{Context as _, Result};
 use portcullis::host::{ImportReport, ImportStatus, NativeImport, Recorded, Recording, Tier};
 use portcullis::plan::recorder::Sampling;
 use portcullis::profile::{Calibration, Profile, folded, text};
-use std::fs;
 use std::mem::MaybeUninit;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
@@ -41,15 +41,19 @@ impl Watch {
 /// Where the profile goes.
 struct Outputs {
     guest: String,
-    json: Option<PathBuf>,
-    folded: Option<PathBuf>,
+    json: Option<Output>,
+    folded: Option<Output>,
 }
 
 /// Runs a guest and reports.
 pub fn profile(typed: &args::Profile) -> Result<Status, Failure> {
     let run = Run::meant(&typed.run)?;
-    let outputs =
-        Outputs { guest: run.guest_name(), json: typed.json.clone(), folded: typed.folded.clone() };
+    let outputs = Outputs {
+        guest: run.guest_name(),
+        json: Output::wanted(typed.json.as_deref())?,
+        folded: Output::wanted(typed.folded.as_deref())?,
+    };
+    Output::all_differ(outputs.json.iter().chain(&outputs.folded))?;
     let calibration = Calibration::measure()
         .map_err(from_wasmtime)
         .context("cannot find out what calls cost on this machine")?;
@@ -61,8 +65,10 @@ pub fn profile(typed: &args::Profile) -> Result<Status, Failure> {
     let watch = Arc::new(Watch { recording, ended: OnceLock::new() });
     let outputs = Arc::new(outputs);
     on_interruption({
-        let (watch, outputs) = (Arc::clone(&watch), Arc::clone(&outputs));
+        // When the guest has ended they are not this thread's any more.
+        let (watch, outputs) = (Arc::clone(&watch), Arc::downgrade(&outputs));
         move || {
+            let Some(outputs) = outputs.upgrade() else { return Ok(()) };
             let profile = Profile::new(&watch.recording.recorded(), &calibration);
             outputs.show(profile.named(&outputs.guest))
         }
@@ -95,20 +101,16 @@ impl Outputs {
     /// Prints the report on standard error, so that the guest's own output stays what it is, and writes files.
     fn show(&self, profile: Profile) -> Result<()> {
         complain(format_args!("\n{}", text::report(&profile).trim_end()));
-        if let Some(path) = &self.json {
+        if let Some(output) = &self.json {
             let json =
                 serde_json::to_string_pretty(&profile).context("cannot make JSON of this")?;
-            write(path, &(json + "\n"))?;
+            output.write(&(json + "\n"))?;
         }
-        if let Some(path) = &self.folded {
-            write(path, &folded::folded(&profile))?;
+        if let Some(output) = &self.folded {
+            output.write(&folded::folded(&profile))?;
         }
         Ok(())
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The fastest tier of an import, and what its code took.

@@ -149,6 +149,20 @@ fn guests_that_cannot_start_have_no_profile() {
             assert_eq!(err, plain);
         }
     }
+    // Files are looked at first: what is there stays, and what was made for nothing goes.
+    let files = folder(&[("old.json", "of yesterday")]);
+    let at = |name: &str| files.path().join(name).display().to_string();
+    let (old, new, nowhere) = (at("old.json"), at("new.txt"), at("no/such.json"));
+    for (outputs, said) in [
+        (["--json", &nowhere, "--folded", &new], "such.json"),
+        (["--json", &old, "--folded", &old], "would be written twice"),
+        (["--json", &old, "--folded", &new], "nosuch.wasm"),
+    ] {
+        let ended = run(command().arg("profile").args(outputs).arg("nosuch.wasm"));
+        ended.says(1, &["error:", said]);
+        assert_eq!(fs::read_to_string(&old).expect("it is there"), "of yesterday");
+        assert!(!files.path().join("new.txt").exists());
+    }
     let full = ["profile", "--json", "/dev/full", "--grant", "libm", "--invoke", "cos_of"];
     let ended = run(command().args(full).args(["guest-examples/cos/cos.wat", "0"]));
     let (out, err) = ended.with(1);
