@@ -49,6 +49,102 @@ pub fn host_entry() -> *const c_void {
     array_call as *const c_void
 }
 
+/// A frame with [`Registers`], which keep the integers of the arguments.
+macro_rules! enter {
+    () => {
+        concat!(
+            ".cfi_startproc\n",
+            "push rbp\n",
+            ".cfi_adjust_cfa_offset 8\n",
+            ".cfi_rel_offset rbp, 0\n",
+            "mov rbp, rsp\n",
+            ".cfi_def_cfa_register rbp\n",
+            "sub rsp, {kept}\n",
+            "mov [rsp + {integers}], rdx\n",
+            "mov [rsp + {integers} + 8], rcx\n",
+            "mov [rsp + {integers} + 16], r8\n",
+            "mov [rsp + {integers} + 24], r9\n",
+        )
+    };
+}
+
+/// They keep the floats too.
+macro_rules! keep_vectors {
+    () => {
+        concat!(
+            "movsd [rsp + {vectors}], xmm0\n",
+            "movsd [rsp + {vectors} + 8], xmm1\n",
+            "movsd [rsp + {vectors} + 16], xmm2\n",
+            "movsd [rsp + {vectors} + 24], xmm3\n",
+            "movsd [rsp + {vectors} + 32], xmm4\n",
+            "movsd [rsp + {vectors} + 40], xmm5\n",
+            "movsd [rsp + {vectors} + 48], xmm6\n",
+            "movsd [rsp + {vectors} + 56], xmm7\n",
+        )
+    };
+}
+
+/// The integers of the arguments as they came.
+macro_rules! integers_back {
+    () => {
+        concat!(
+            "mov rdx, [rsp + {integers}]\n",
+            "mov rcx, [rsp + {integers} + 8]\n",
+            "mov r8, [rsp + {integers} + 16]\n",
+            "mov r9, [rsp + {integers} + 24]\n",
+        )
+    };
+}
+
+/// The floats.
+macro_rules! vectors_back {
+    () => {
+        concat!(
+            "movsd xmm0, [rsp + {vectors}]\n",
+            "movsd xmm1, [rsp + {vectors} + 8]\n",
+            "movsd xmm2, [rsp + {vectors} + 16]\n",
+            "movsd xmm3, [rsp + {vectors} + 24]\n",
+            "movsd xmm4, [rsp + {vectors} + 32]\n",
+            "movsd xmm5, [rsp + {vectors} + 40]\n",
+            "movsd xmm6, [rsp + {vectors} + 48]\n",
+            "movsd xmm7, [rsp + {vectors} + 56]\n",
+        )
+    };
+}
+
+/// Leaves the frame through the door of what `eax` says is left to do.
+macro_rules! go_on_at_a_door {
+    () => {
+        concat!(
+            "mov r10, [rsp + {context}]\n",
+            "mov rsi, [rsp + {caller}]\n",
+            "leave\n",
+            ".cfi_def_cfa rsp, 8\n",
+            ".cfi_restore rbp\n",
+            "cmp eax, {after}\n",
+            "mov rax, [r10 + {redo}]\n",
+            "cmove rax, [r10 + {resume}]\n",
+            "mov rdi, [rax + {vmctx}]\n",
+            "jmp qword ptr [rax + {wasm_call}]\n",
+            ".cfi_endproc\n",
+        )
+    };
+}
+
+/// Leaves the frame for the context in `rdi`.
+macro_rules! go_on_there {
+    () => {
+        concat!(
+            "mov rsi, [rsp + {caller}]\n",
+            "leave\n",
+            ".cfi_def_cfa rsp, 8\n",
+            ".cfi_restore rbp\n",
+            "jmp qword ptr [rdi + {entry}]\n",
+            ".cfi_endproc\n",
+        )
+    };
+}
+
 /// What guests enter as long as there is no trampoline, and the interpreter takes the short way: see
 /// [`Registers`]. What `interpret` leaves undone goes through one of the doors, with everything as it came. For
 /// imports without floats, and without arguments on the stack.
@@ -59,17 +155,7 @@ pub fn host_entry() -> *const c_void {
 #[unsafe(naked)]
 unsafe extern "sysv64" fn interpret_integers() {
     naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_adjust_cfa_offset 8",
-        ".cfi_rel_offset rbp, 0",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "sub rsp, {kept}",
-        "mov [rsp + {integers}], rdx",
-        "mov [rsp + {integers} + 8], rcx",
-        "mov [rsp + {integers} + 16], r8",
-        "mov [rsp + {integers} + 24], r9",
+        enter!(),
         "mov [rsp + {context}], rdi",
         "mov [rsp + {caller}], rsi",
         "mov rdx, rsp",
@@ -85,21 +171,8 @@ unsafe extern "sysv64" fn interpret_integers() {
         "ret",
         ".cfi_restore_state",
         "2:",
-        "mov rdx, [rsp + {integers}]",
-        "mov rcx, [rsp + {integers} + 8]",
-        "mov r8, [rsp + {integers} + 16]",
-        "mov r9, [rsp + {integers} + 24]",
-        "mov r10, [rsp + {context}]",
-        "mov rsi, [rsp + {caller}]",
-        "leave",
-        ".cfi_def_cfa rsp, 8",
-        ".cfi_restore rbp",
-        "cmp eax, {after}",
-        "mov rax, [r10 + {redo}]",
-        "cmove rax, [r10 + {resume}]",
-        "mov rdi, [rax + {vmctx}]",
-        "jmp qword ptr [rax + {wasm_call}]",
-        ".cfi_endproc",
+        integers_back!(),
+        go_on_at_a_door!(),
         kept = const Registers::KEPT,
         after = const Halted::After as u32,
         integers = const offset_of!(Registers, integers),
@@ -121,25 +194,8 @@ unsafe extern "sysv64" fn interpret_integers() {
 #[unsafe(naked)]
 unsafe extern "sysv64" fn interpret_all() {
     naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_adjust_cfa_offset 8",
-        ".cfi_rel_offset rbp, 0",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "sub rsp, {kept}",
-        "mov [rsp + {integers}], rdx",
-        "mov [rsp + {integers} + 8], rcx",
-        "mov [rsp + {integers} + 16], r8",
-        "mov [rsp + {integers} + 24], r9",
-        "movsd [rsp + {vectors}], xmm0",
-        "movsd [rsp + {vectors} + 8], xmm1",
-        "movsd [rsp + {vectors} + 16], xmm2",
-        "movsd [rsp + {vectors} + 24], xmm3",
-        "movsd [rsp + {vectors} + 32], xmm4",
-        "movsd [rsp + {vectors} + 40], xmm5",
-        "movsd [rsp + {vectors} + 48], xmm6",
-        "movsd [rsp + {vectors} + 56], xmm7",
+        enter!(),
+        keep_vectors!(),
         "mov [rsp + {context}], rdi",
         "mov [rsp + {caller}], rsi",
         "mov rdx, rsp",
@@ -164,29 +220,9 @@ unsafe extern "sysv64" fn interpret_all() {
         "ret",
         ".cfi_restore_state",
         "2:",
-        "mov rdx, [rsp + {integers}]",
-        "mov rcx, [rsp + {integers} + 8]",
-        "mov r8, [rsp + {integers} + 16]",
-        "mov r9, [rsp + {integers} + 24]",
-        "movsd xmm0, [rsp + {vectors}]",
-        "movsd xmm1, [rsp + {vectors} + 8]",
-        "movsd xmm2, [rsp + {vectors} + 16]",
-        "movsd xmm3, [rsp + {vectors} + 24]",
-        "movsd xmm4, [rsp + {vectors} + 32]",
-        "movsd xmm5, [rsp + {vectors} + 40]",
-        "movsd xmm6, [rsp + {vectors} + 48]",
-        "movsd xmm7, [rsp + {vectors} + 56]",
-        "mov r10, [rsp + {context}]",
-        "mov rsi, [rsp + {caller}]",
-        "leave",
-        ".cfi_def_cfa rsp, 8",
-        ".cfi_restore rbp",
-        "cmp eax, {after}",
-        "mov rax, [r10 + {redo}]",
-        "cmove rax, [r10 + {resume}]",
-        "mov rdi, [rax + {vmctx}]",
-        "jmp qword ptr [rax + {wasm_call}]",
-        ".cfi_endproc",
+        integers_back!(),
+        vectors_back!(),
+        go_on_at_a_door!(),
         kept = const Registers::KEPT,
         after = const Halted::After as u32,
         integers = const offset_of!(Registers, integers),
@@ -219,31 +255,13 @@ pub fn interpreter_entry(simple: bool) -> *const c_void {
 #[unsafe(naked)]
 unsafe extern "sysv64" fn choose_by_integers() {
     naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_adjust_cfa_offset 8",
-        ".cfi_rel_offset rbp, 0",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "sub rsp, {kept}",
-        "mov [rsp + {integers}], rdx",
-        "mov [rsp + {integers} + 8], rcx",
-        "mov [rsp + {integers} + 16], r8",
-        "mov [rsp + {integers} + 24], r9",
+        enter!(),
         "mov [rsp + {caller}], rsi",
         "mov rdx, rsp",
         "call qword ptr [rdi + {interpret}]",
         "mov rdi, rdx",
-        "mov rdx, [rsp + {integers}]",
-        "mov rcx, [rsp + {integers} + 8]",
-        "mov r8, [rsp + {integers} + 16]",
-        "mov r9, [rsp + {integers} + 24]",
-        "mov rsi, [rsp + {caller}]",
-        "leave",
-        ".cfi_def_cfa rsp, 8",
-        ".cfi_restore rbp",
-        "jmp qword ptr [rdi + {entry}]",
-        ".cfi_endproc",
+        integers_back!(),
+        go_on_there!(),
         kept = const Registers::KEPT,
         integers = const offset_of!(Registers, integers),
         caller = const offset_of!(Registers, caller),
@@ -259,47 +277,15 @@ unsafe extern "sysv64" fn choose_by_integers() {
 #[unsafe(naked)]
 unsafe extern "sysv64" fn choose_by_all() {
     naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_adjust_cfa_offset 8",
-        ".cfi_rel_offset rbp, 0",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "sub rsp, {kept}",
-        "mov [rsp + {integers}], rdx",
-        "mov [rsp + {integers} + 8], rcx",
-        "mov [rsp + {integers} + 16], r8",
-        "mov [rsp + {integers} + 24], r9",
-        "movsd [rsp + {vectors}], xmm0",
-        "movsd [rsp + {vectors} + 8], xmm1",
-        "movsd [rsp + {vectors} + 16], xmm2",
-        "movsd [rsp + {vectors} + 24], xmm3",
-        "movsd [rsp + {vectors} + 32], xmm4",
-        "movsd [rsp + {vectors} + 40], xmm5",
-        "movsd [rsp + {vectors} + 48], xmm6",
-        "movsd [rsp + {vectors} + 56], xmm7",
+        enter!(),
+        keep_vectors!(),
         "mov [rsp + {caller}], rsi",
         "mov rdx, rsp",
         "call qword ptr [rdi + {interpret}]",
         "mov rdi, rdx",
-        "mov rdx, [rsp + {integers}]",
-        "mov rcx, [rsp + {integers} + 8]",
-        "mov r8, [rsp + {integers} + 16]",
-        "mov r9, [rsp + {integers} + 24]",
-        "movsd xmm0, [rsp + {vectors}]",
-        "movsd xmm1, [rsp + {vectors} + 8]",
-        "movsd xmm2, [rsp + {vectors} + 16]",
-        "movsd xmm3, [rsp + {vectors} + 24]",
-        "movsd xmm4, [rsp + {vectors} + 32]",
-        "movsd xmm5, [rsp + {vectors} + 40]",
-        "movsd xmm6, [rsp + {vectors} + 48]",
-        "movsd xmm7, [rsp + {vectors} + 56]",
-        "mov rsi, [rsp + {caller}]",
-        "leave",
-        ".cfi_def_cfa rsp, 8",
-        ".cfi_restore rbp",
-        "jmp qword ptr [rdi + {entry}]",
-        ".cfi_endproc",
+        integers_back!(),
+        vectors_back!(),
+        go_on_there!(),
         kept = const Registers::KEPT,
         integers = const offset_of!(Registers, integers),
         vectors = const offset_of!(Registers, vectors),

@@ -13,9 +13,9 @@
 #![expect(unsafe_code, reason = "grants interfaces and reads the log of a C library")]
 use case::{Batch, Case, Fault, Kind, MEMORY, MOST_PARAMS, Returned, SCALARS};
 use engine::{BridgeTier, Engine, Failure};
-use model::{End, Expectation, Wrong, expect};
+use model::{End, Expectation, expect};
 use portcullis::host::Tier;
-use portcullis::plan::{CallError, Problem, Subject};
+use portcullis::plan::{CallError, Subject};
 use recorder::Recorder;
 use rng::Rng;
 use std::collections::BTreeMap;
@@ -224,15 +224,7 @@ fn check_end(
     if !right_subject {
         return Err(format!("the error is about {found:?}"));
     }
-    let right_problem = matches!(
-        (problem, why),
-        (Wrong::Null, Problem::Null)
-            | (Wrong::OutOfBounds, Problem::OutOfBounds { .. })
-            | (Wrong::Misaligned, Problem::Misaligned { .. })
-            | (Wrong::Unterminated, Problem::Unterminated { .. })
-            | (Wrong::DoesNotFit, Problem::DoesNotFit { .. })
-    );
-    if !right_problem || *did_run != called {
+    if !problem.is(why) || *did_run != called {
         return Err(format!("the error says {why:?}, called: {did_run}"));
     }
     Ok(())

@@ -2,6 +2,7 @@
 use crate::case::{Batch, Case, Class, Fault, Kind, MEMORY, Param, RESULT, Returned, Wasm, Way};
 use crate::case::{element_size, low_bytes, value_of};
 use crate::text::pattern;
+use portcullis::plan::Problem;
 
 /// What must come of one call.
 #[derive(Debug)]
@@ -53,6 +54,20 @@ pub enum Wrong {
     Misaligned,
     Unterminated,
     DoesNotFit,
+}
+
+impl Wrong {
+    /// Whether that is what a call's error says.
+    pub fn is(self, found: &Problem) -> bool {
+        matches!(
+            (self, found),
+            (Wrong::Null, Problem::Null)
+                | (Wrong::OutOfBounds, Problem::OutOfBounds { .. })
+                | (Wrong::Misaligned, Problem::Misaligned { .. })
+                | (Wrong::Unterminated, Problem::Unterminated { .. })
+                | (Wrong::DoesNotFit, Problem::DoesNotFit { .. })
+        )
+    }
 }
 
 /// What must come of calling `case`.

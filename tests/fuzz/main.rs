@@ -82,7 +82,7 @@ fn tried(what: &str, check: fn(&[u8]), bytes: &[u8]) {
 }
 
 #[test]
-fn prototypes() {
+fn no_text_panics() {
     smoke(
         "prototypes",
         fuzzing::prototypes::check,

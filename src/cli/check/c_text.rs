@@ -1,8 +1,7 @@
 //! Types of an interface as C text that a compiler reads beside the real header.
 use super::real::keyword;
 use portcullis::signature::{
-    Data, Float, Function, Integer, NoteKind, Prototype, Qualifiers, Record, Scope, Type, TypeKind,
-    Variadic,
+    Data, Function, NoteKind, Prototype, Qualifiers, Record, Scope, Type, TypeKind, Variadic,
 };
 
 /// How typedefs are written. Those of records without a tag always keep their names: C has no other
@@ -70,15 +69,15 @@ fn declare(ty: &Type, inner: String, typedefs: Typedefs<'_>) -> String {
     match &ty.kind {
         TypeKind::Void => base("void"),
         TypeKind::Bool => base("_Bool"),
-        TypeKind::Integer(kind) => base(integer(*kind)),
-        TypeKind::Float(kind) => base(float(*kind)),
-        TypeKind::Complex(kind) => base(&format!("{} _Complex", float(*kind))),
+        TypeKind::Integer(kind) => base(&kind.to_string()),
+        TypeKind::Float(kind) => base(&kind.to_string()),
+        TypeKind::Complex(kind) => base(&format!("{kind} _Complex")),
         TypeKind::Vector { lane, bytes } => {
             let lane = type_name(lane, typedefs);
             base(&format!("__attribute__((vector_size({bytes}))) {lane}"))
         }
         // C has an enum compatible with its integer type, and with no other enum.
-        TypeKind::Enum(of) => base(integer(of.underlying)),
+        TypeKind::Enum(of) => base(&of.underlying.to_string()),
         TypeKind::Record(record) => base(&tag(record)),
         TypeKind::Pointer(to) => {
             let mut inner = inner;
@@ -139,32 +138,6 @@ pub fn tag(record: &Record) -> String {
     match &record.tag {
         Some(tag) => format!("{keyword} {tag}"),
         None => keyword.to_owned(),
-    }
-}
-
-fn integer(kind: Integer) -> &'static str {
-    match kind {
-        Integer::Char => "char",
-        Integer::SignedChar => "signed char",
-        Integer::UnsignedChar => "unsigned char",
-        Integer::Short => "short",
-        Integer::UnsignedShort => "unsigned short",
-        Integer::Int => "int",
-        Integer::UnsignedInt => "unsigned int",
-        Integer::Long => "long",
-        Integer::UnsignedLong => "unsigned long",
-        Integer::LongLong => "long long",
-        Integer::UnsignedLongLong => "unsigned long long",
-        Integer::Int128 => "__int128",
-        Integer::UnsignedInt128 => "unsigned __int128",
-    }
-}
-
-fn float(kind: Float) -> &'static str {
-    match kind {
-        Float::Float => "float",
-        Float::Double => "double",
-        Float::LongDouble => "long double",
     }
 }
 

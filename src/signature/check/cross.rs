@@ -5,7 +5,7 @@ use super::super::{
     RecordBody, RecordKind, Type, TypeKind,
 };
 use super::class::Class;
-use super::walk::{exprs_of, subexpressions, types_in, types_of};
+use super::walk::{exprs_of, types_in, types_of};
 use super::{Checker, Missing, is_unknown};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -285,7 +285,7 @@ impl<'a> Cross<'a, '_> {
         let mut exprs: Vec<&'a Expr> = Vec::new();
         exprs_of(prototype, &mut |e| exprs.push(e));
         for e in exprs {
-            subexpressions(e, &mut |e: &'a Expr| match &e.kind {
+            e.each(&mut |e: &'a Expr| match &e.kind {
                 ExprKind::Call(function, arguments) => {
                     self.pure_call(prototype, function, arguments);
                 }

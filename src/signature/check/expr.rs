@@ -3,7 +3,6 @@ use super::super::diagnostic::{MAX_ERRORS, did_you_mean};
 use super::super::parse::is_unknown;
 use super::super::{Diagnostic, Expr, ExprKind, Ident, NoteKind, Type, TypeKind};
 use super::class::Class;
-use super::walk::subexpressions;
 use super::{Checker, Frame};
 
 /// What an expression is.
@@ -272,7 +271,7 @@ pub(super) fn mentions_names(e: &Expr) -> bool {
 
 fn any_name(e: &Expr, test: &dyn Fn(&str) -> bool) -> bool {
     let mut found = false;
-    subexpressions(e, &mut |e| match &e.kind {
+    e.each(&mut |e| match &e.kind {
         ExprKind::Name(name) => found |= test(&name.name),
         ExprKind::Return => found |= test("return"),
         _ => {}

@@ -42,26 +42,21 @@ pub(super) fn exprs_of<'a>(prototype: &'a Prototype, f: &mut dyn FnMut(&'a Expr)
     });
 }
 
-/// Calls `f` for an expression and every expression in it.
-pub(super) fn subexpressions<'a>(e: &'a Expr, f: &mut dyn FnMut(&'a Expr)) {
-    f(e);
-    match &e.kind {
-        ExprKind::Integer(_) | ExprKind::Name(_) | ExprKind::Return | ExprKind::SizeOf(_) => {}
-        ExprKind::Deref(e)
-        | ExprKind::Member(e, _)
-        | ExprKind::Arrow(e, _)
-        | ExprKind::Unary(_, e) => subexpressions(e, f),
-        ExprKind::Binary(_, a, b) => {
-            subexpressions(a, f);
-            subexpressions(b, f);
-        }
-        ExprKind::Conditional(c, a, b) => {
-            subexpressions(c, f);
-            subexpressions(a, f);
-            subexpressions(b, f);
-        }
-        ExprKind::Builtin(_, arguments) | ExprKind::Call(_, arguments) => {
-            arguments.iter().for_each(|e| subexpressions(e, f));
+impl Expr {
+    /// Calls `f` for this expression and every expression in it.
+    pub(crate) fn each<'a>(&'a self, f: &mut dyn FnMut(&'a Expr)) {
+        f(self);
+        match &self.kind {
+            ExprKind::Integer(_) | ExprKind::Name(_) | ExprKind::Return | ExprKind::SizeOf(_) => {}
+            ExprKind::Deref(e)
+            | ExprKind::Member(e, _)
+            | ExprKind::Arrow(e, _)
+            | ExprKind::Unary(_, e) => e.each(f),
+            ExprKind::Binary(_, a, b) => [a, b].into_iter().for_each(|e| e.each(f)),
+            ExprKind::Conditional(c, a, b) => [c, a, b].into_iter().for_each(|e| e.each(f)),
+            ExprKind::Builtin(_, arguments) | ExprKind::Call(_, arguments) => {
+                arguments.iter().for_each(|e| e.each(f));
+            }
         }
     }
 }
@@ -113,7 +108,7 @@ macro_rules! exprs {
 }
 
 impl NoteKind {
-    fn exprs(&self) -> Vec<&Expr> {
+    pub(crate) fn exprs(&self) -> Vec<&Expr> {
         exprs!(self)
     }
 

@@ -333,71 +333,6 @@ fn prototype() -> impl Strategy<Value = Prototype> {
     })
 }
 
-/// Words that mean something to the parser, in any order.
-fn soup() -> impl Strategy<Value = String> {
-    let words = super::annotation::NAMES.into_iter().chain([
-        "int",
-        "char",
-        "void",
-        "const",
-        "struct",
-        "union",
-        "enum",
-        "s",
-        "x",
-        "n",
-        "(",
-        ")",
-        "[",
-        "]",
-        "{",
-        "}",
-        "*",
-        ",",
-        ";",
-        ":",
-        "=",
-        "...",
-        "0",
-        "7",
-        "-",
-        "+",
-        "/",
-        "%",
-        "?",
-        ".",
-        "->",
-        "return",
-        "sizeof",
-        "printf",
-        "static",
-        "typedef",
-        "extern",
-        "[[",
-        "]]",
-        "_Alignas",
-        "_Atomic",
-        "\n#",
-        "#pragma portcullis library \"a\"\n",
-        "\n#if ",
-        "\n#endif\n",
-        "\n#else\n",
-        "\n#define x ",
-        "\n#define x(n) ",
-        "\"",
-        "'",
-        "/*",
-        "//",
-        "\\\n",
-        "\0",
-        "é",
-        "int f(",
-        "const uint8_t *__counted_by(n) buf",
-    ]);
-    let words: Vec<&'static str> = words.collect();
-    vec(prop::sample::select(words), 0..60).prop_map(|words| words.join(" "))
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
@@ -422,19 +357,5 @@ proptest! {
     #[test]
     fn a_prototype_agrees_with_itself(prototype in prototype()) {
         prop_assert!(super::super::agree(&prototype, &prototype).is_ok());
-    }
-
-    #[test]
-    fn no_text_panics(text in prop_oneof![4 => soup(), 1 => any::<String>()]) {
-        for result in [parse_prototype(&text, &Scope::default()), parse_declaration(&text, &Scope::default())] {
-            match result {
-                Ok(prototype) => prop_assert!(!prototype.to_string().is_empty()),
-                Err(errors) => prop_assert!(!errors.to_string().is_empty()),
-            }
-        }
-        if let Err(errors) = parse_interface("soup.h", &text) {
-            prop_assert!(!errors.list().is_empty());
-            prop_assert!(!errors.to_string().is_empty());
-        }
     }
 }

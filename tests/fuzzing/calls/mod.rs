@@ -12,11 +12,11 @@ use super::tally::count;
 use crate::case::{ARGUMENTS, Batch, Case, MEMORY};
 use crate::compare::compare;
 use crate::generate;
-use crate::model::{End, Wrong, expect};
+use crate::model::{End, expect};
 use crate::rng::Rng;
 use crate::text;
 use portcullis::host::{Bridge, ImportStatus, Natives, Tier};
-use portcullis::plan::{CallError, Problem, Subject};
+use portcullis::plan::{CallError, Subject};
 use std::sync::OnceLock;
 use wasmtime::{Config, Engine, Instance, Linker, Memory, Module, OptLevel, Store};
 
@@ -202,15 +202,7 @@ fn modelled(batch: &Batch, case: &Case, running: &mut Running, tier: Tier) {
                 Subject::Result { .. } => subject == case.params.len(),
                 Subject::Call | Subject::Data { .. } => false,
             };
-            let right = matches!(
-                (problem, why),
-                (Wrong::Null, Problem::Null)
-                    | (Wrong::OutOfBounds, Problem::OutOfBounds { .. })
-                    | (Wrong::Misaligned, Problem::Misaligned { .. })
-                    | (Wrong::Unterminated, Problem::Unterminated { .. })
-                    | (Wrong::DoesNotFit, Problem::DoesNotFit { .. })
-            );
-            assert!(about && right && *did_run == called, "another error: {}", what());
+            assert!(about && problem.is(why) && *did_run == called, "another error: {}", what());
             count("calls that fail");
             usize::from(called)
         }
