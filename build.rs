@@ -1,4 +1,5 @@
-//! Tells programs of different sources apart: compiled code that is kept in files belongs to one of them.
+//! Tells programs of different sources apart: compiled code that is kept in files belongs to one of them. And what
+//! `portcullis --version` says of how it was built.
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -21,7 +22,26 @@ fn main() -> io::Result<()> {
         }
     }
     println!("cargo::rustc-env=PORTCULLIS_SOURCES={hash:016x}");
+    let target = env::var("TARGET").unwrap_or_default();
+    println!("cargo::rustc-env=PORTCULLIS_TARGET={target}");
+    println!("cargo::rerun-if-env-changed=PORTCULLIS_COMMIT");
+    if let Some(commit) = commit(&root) {
+        println!("cargo::rustc-env=PORTCULLIS_COMMIT={commit}");
+    }
     Ok(())
+}
+
+/// The commit, if somebody says so or the sources are a published package. Git is not asked: this would have to run
+/// again at each commit, or say what was true once.
+fn commit(root: &Path) -> Option<String> {
+    let is_one = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    if let Ok(told) = env::var("PORTCULLIS_COMMIT") {
+        return Some(told).filter(|told| is_one(told));
+    }
+    let packaged = fs::read_to_string(root.join(".cargo_vcs_info.json")).ok()?;
+    let (_, rest) = packaged.split_once("\"sha1\"")?;
+    let commit = rest.split('"').nth(1)?;
+    Some(commit.to_owned()).filter(|commit| is_one(commit))
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

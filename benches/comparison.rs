@@ -240,7 +240,8 @@ fn types(row: &Row) -> Option<(Vec<(Type, Prepare)>, Type)> {
 
 /// `Func::new_unchecked` and libffi, driven by a table as any generic glue is.
 fn through_libffi(row: &Row, store: &mut Store<State>) -> std::result::Result<Func, String> {
-    let (params, result) = types(row).ok_or("libffi converts no data and knows no handles")?;
+    let (params, result) =
+        types(row).ok_or("libffi converts no data, knows no handles and chooses no overloads")?;
     let (types, arguments): (Vec<Type>, Vec<Prepare>) = params.into_iter().unzip();
     let prepared = Prepared { cif: Cif::new(types, result), address: address(row)?, arguments };
     let value = |text: &str| match text {

@@ -13,10 +13,15 @@ pub(super) fn code(_: &Row, _: usize) -> Vec<Code> {
 pub(super) fn code(row: &Row, rounds: usize) -> Vec<Code> {
     use crate::cranelift_backend::Trampoline;
     use crate::cranelift_backend::direct::Direct;
-    let Some(plan) = compiled::plan(row) else { return Vec::new() };
-    let cranelift =
-        timed("cranelift", rounds, || Trampoline::compile(&plan).ok().map(|t| t.size()));
-    let direct = timed("direct", rounds, || Direct::compile(&plan).ok().map(|t| t.size()));
+    use crate::plan::Plan;
+    // Those of an overload set are made together.
+    let Some(plans) = compiled::plans(row) else { return Vec::new() };
+    let all = |size: &dyn Fn(&Plan) -> Option<usize>| plans.iter().map(size).sum();
+    let cranelift = timed("cranelift", rounds, || {
+        all(&|plan| Trampoline::compile(plan).ok().map(|t| t.size()))
+    });
+    let direct =
+        timed("direct", rounds, || all(&|plan| Direct::compile(plan).ok().map(|t| t.size())));
     cranelift.into_iter().chain(direct).collect()
 }
 
@@ -60,8 +65,8 @@ mod compiled {
         }
     }
 
-    /// The plan of a row's function, as the bridge makes it.
-    pub(super) fn plan(row: &Row) -> Option<Plan> {
+    /// The plans of a row's function, one a grant, as the bridge makes them.
+    pub(super) fn plans(row: &Row) -> Option<Vec<Plan>> {
         let parsed;
         let interface: &Interface = match &row.grant {
             Grant::Shipped(shipped) => shipped.interface(),
@@ -76,16 +81,21 @@ mod compiled {
             Some(Arc::clone(&grant.prototype))
         };
         let name = row.guest.import.1.as_str();
-        let grant = interface.grants.iter().find(|grant| *grant.prototype.name.name == *name)?;
-        let target = Target {
-            model: DataModel::Ilp32,
-            abi: Abi::host_or_default(),
-            leaf: grant.leaf,
-            scope: &interface.scope,
-            import: None,
-            handle_types: &Numbers::default(),
-            grants: &find,
-        };
-        compile(&grant.prototype, &target).ok()
+        let numbers = Numbers::default();
+        let plans = interface.grants.iter().filter(|grant| *grant.prototype.name.name == *name);
+        let plans = plans.map(|grant| {
+            let target = Target {
+                model: DataModel::Ilp32,
+                abi: Abi::host_or_default(),
+                leaf: grant.leaf,
+                scope: &interface.scope,
+                import: None,
+                handle_types: &numbers,
+                grants: &find,
+            };
+            compile(&grant.prototype, &target).ok()
+        });
+        let plans: Vec<Plan> = plans.collect::<Option<_>>()?;
+        (!plans.is_empty()).then_some(plans)
     }
 }

@@ -155,7 +155,7 @@ fn absent(run: &Run) -> Grid {
     let mut rows = Vec::new();
     for row in run.listed() {
         for absent in &row.absent {
-            let why = absent.why.lines().next().unwrap_or_default().to_owned();
+            let why = absent.reason();
             rows.push(vec![row.title.clone(), absent.name.clone(), why]);
         }
     }

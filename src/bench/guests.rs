@@ -9,6 +9,7 @@
 use super::harness::{Contender, Loop};
 use super::row::{Grant, Row, State};
 use crate::host::{Bridge, BridgeBuilder, ImportStatus, Tier};
+use crate::plan::CallError;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasmtime::{Engine, Func, Instance, Linker, Module, Store};
@@ -32,7 +33,7 @@ pub fn contenders(engine: &Engine, row: &Row, extra: &[Extra<'_>]) -> Vec<Entry>
     // foretell by another, slower way.
     let module = |bridged| {
         let module = Module::new(engine, row.guest.text(bridged));
-        module.map_err(|error| format!("{error:?}"))
+        module.map_err(told)
     };
     // Guards of interfaces want a library that is not in use, so the bridge comes first.
     let tiers: Vec<Entry> = tiers
@@ -66,7 +67,7 @@ fn by_hand(
     let mut store = Store::new(module.engine(), State::default());
     let function = make(&mut store)?;
     let instance = Instance::new(&mut store, module, &[function.into()]);
-    let instance = instance.map_err(|error| format!("{error:?}"))?;
+    let instance = instance.map_err(told)?;
     contender(name, store, instance)
 }
 
@@ -125,7 +126,15 @@ fn bridge_guest(
     let mut store = Store::new(module.engine(), State::default());
     let linker = Linker::new(module.engine());
     let instance = bridge.instantiate(&mut store, &linker, module, |state| &mut state.natives);
-    contender(name, store, instance.map_err(|error| format!("{error:?}"))?)
+    contender(name, store, instance.map_err(told)?)
+}
+
+/// What went wrong, without the guest's frames: they are of a loop that nobody has written.
+fn told(error: wasmtime::Error) -> String {
+    match error.downcast_ref::<CallError>() {
+        Some(error) => error.to_string(),
+        None => format!("{:#}", error.root_cause()),
+    }
 }
 
 fn contender(
@@ -133,7 +142,6 @@ fn contender(
     mut store: Store<State>,
     instance: Instance,
 ) -> Result<Contender, String> {
-    let told = |error: wasmtime::Error| format!("{error:?}");
     store.data_mut().memory = instance.get_memory(&mut store, "memory");
     store.data_mut().table = instance.get_table(&mut store, "__indirect_function_table");
     let setup = instance.get_typed_func::<(), ()>(&mut store, "setup").map_err(told)?;

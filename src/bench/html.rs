@@ -147,7 +147,7 @@ fn absent(page: &mut String, run: &Run) {
         .iter()
         .flat_map(|row| {
             row.absent.iter().map(|absent| {
-                let why = absent.why.lines().next().unwrap_or_default().to_owned();
+                let why = absent.reason();
                 vec![row.title.clone(), absent.name.clone(), why]
             })
         })

@@ -48,6 +48,23 @@ impl Cpus {
         self.types.iter().find_map(of_type).or(allowed.iter().copied().max())
     }
 
+    /// Why a core cannot be measured on that [`choose`](Cpus::choose) does not take.
+    #[must_use]
+    pub fn why_not(&self, allowed: &[usize], wanted: usize) -> String {
+        if self.online.contains(&wanted) {
+            return format!(
+                "core {wanted} is there, but this process may use {} only (it was started under `taskset`, or in a \
+                 container)",
+                cores(allowed)
+            );
+        }
+        let there = if self.online.is_empty() { allowed } else { &self.online };
+        format!(
+            "there is no core {wanted}, or it is switched off: this machine has {}",
+            cores(there)
+        )
+    }
+
     /// What makes numbers of that core weak.
     #[must_use]
     pub fn warnings(&self, core: usize) -> Vec<String> {
@@ -159,6 +176,11 @@ fn list(cores: &[usize]) -> String {
     text
 }
 
+/// The same in words.
+fn cores(numbers: &[usize]) -> String {
+    format!("{} {}", if numbers.len() == 1 { "core" } else { "the cores" }, list(numbers))
+}
+
 /// This machine.
 #[must_use]
 pub fn here() -> Cpus {
@@ -180,9 +202,10 @@ pub fn pin(wanted: Option<usize>) -> Result<usize> {
     // SAFETY: numbers below the size of a set are inside of it.
     let allowed = (0..most).filter(|core| unsafe { libc::CPU_ISSET(*core, &set) });
     let allowed: Vec<usize> = allowed.collect();
-    let core = here().choose(&allowed, wanted).ok_or_else(|| {
-        Error::other(format!("this process may use the cores {} only", list(&allowed)))
-    })?;
+    let here = here();
+    let core = here
+        .choose(&allowed, wanted)
+        .ok_or_else(|| Error::other(here.why_not(&allowed, wanted.unwrap_or_default())))?;
     // SAFETY: as above.
     let mut one: libc::cpu_set_t = unsafe { zeroed() };
     // SAFETY: the core is inside of the set.

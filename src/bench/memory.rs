@@ -29,14 +29,15 @@ pub(super) fn buffer(caller: &Caller<'_, State>, start: u32, length: u32) -> Res
 
 /// The same of a string.
 #[inline]
-fn text(caller: &Caller<'_, State>, start: u32) -> Result<*const u8> {
+pub(super) fn text(caller: &Caller<'_, State>, start: u32) -> Result<*const u8> {
     let memory = caller.data().memory.ok_or_else(|| format_err!("no memory"))?.data(caller);
     let bytes = memory.get(start as usize..).unwrap_or_default();
     memchr::memchr(0, bytes).ok_or_else(|| format_err!("unterminated"))?;
     Ok(bytes.as_ptr())
 }
 
-fn data() -> String {
+/// A string there.
+pub(super) fn data() -> String {
     format!("(data (i32.const {DATA_AT}) \"portcull\")")
 }
 

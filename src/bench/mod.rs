@@ -18,6 +18,7 @@ pub mod model;
 #[cfg_attr(not(all(target_arch = "x86_64", unix)), path = "near_absent.rs")]
 pub mod near;
 mod objects;
+mod overloads;
 pub mod own;
 pub mod plots;
 pub mod row;
@@ -36,6 +37,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows = scalars::rows();
     rows.extend(memory::rows());
     rows.extend(objects::rows());
+    rows.extend(overloads::rows());
     rows.extend(libraries::rows());
     rows
 }

@@ -102,6 +102,15 @@ pub struct Absent {
     pub why: String,
 }
 
+impl Absent {
+    /// The whole reason, on one line.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let lines = self.why.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// Machine code of one tier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Code {
@@ -201,6 +210,20 @@ impl Measured {
     #[must_use]
     pub fn interval(&self, name: &str) -> Option<Interval> {
         self.times(name).filter(|times| !times.is_empty()).map(Interval::of)
+    }
+
+    /// Why contenders are not there, each reason once, with the names of those that have it.
+    #[must_use]
+    pub fn reasons(&self) -> Vec<(Vec<&str>, String)> {
+        let mut reasons: Vec<(Vec<&str>, String)> = Vec::new();
+        for absent in &self.absent {
+            let why = absent.reason();
+            match reasons.iter_mut().find(|(_, known)| *known == why) {
+                Some((names, _)) => names.push(&absent.name),
+                None => reasons.push((vec![&absent.name], why)),
+            }
+        }
+        reasons
     }
 
     /// How many times as long it takes as another one, by rounds.

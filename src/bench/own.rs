@@ -4,15 +4,33 @@ use super::harness::Loop;
 use super::row::{Address, Grant, Guest, Row, c_loops, symbol};
 use crate::plan::WasmType;
 use crate::plan::abi::Abi;
-use crate::plan::compile::lower;
+use crate::plan::compile::{CompileError, lower};
 use crate::plan::layout::{DataModel, Target, extent_of};
 use crate::signature::{
-    Float, Integer, NoteKind, Param, Prototype, Scope, Type, TypeKind, parse_prototype,
+    Diagnostics, Float, Integer, NoteKind, Param, Prototype, Scope, Type, TypeKind, parse_prototype,
 };
 use std::ffi::c_void;
 use std::mem::transmute;
 use std::path::Path;
 use std::sync::Arc;
+use thiserror::Error;
+
+/// Why there is no row of a user's own.
+#[derive(Debug, Error)]
+pub enum Mistake {
+    /// The prototype has mistakes.
+    #[error("{0}")]
+    Prototype(Diagnostics),
+    /// Something else is wrong.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for Mistake {
+    fn from(what: String) -> Mistake {
+        Mistake::Other(what)
+    }
+}
 
 /// What pointers point at: so many bytes each, in pages of the guest's memory.
 const REGION: u32 = 1 << 20;
@@ -34,21 +52,26 @@ enum Argument {
 /// where `_` stands for one that is made up: 64 for what counts something, else 1, 0.5, and memory of zeros.
 ///
 /// # Errors
-/// When the prototype has mistakes, or has parameters for which nobody can make up an argument; and when
-/// arguments do not fit it.
-pub fn row(text: &str, library: &str, given: &[String]) -> Result<Row, String> {
+/// When the prototype has mistakes, or has parameters for which nobody can make up an argument; when
+/// arguments do not fit it; and when the library is not there, or has no such function.
+pub fn row(text: &str, library: &str, given: &[String]) -> Result<Row, Mistake> {
     let scope = Scope::default();
-    let prototype = parse_prototype(text, &scope).map_err(|mistakes| mistakes.to_string())?;
+    let prototype = parse_prototype(text, &scope).map_err(Mistake::Prototype)?;
     let lowered =
-        lower(&prototype, &scope, DataModel::Ilp32, None).map_err(|error| error.to_string())?;
+        lower(&prototype, &scope, DataModel::Ilp32, None).map_err(|error| match error {
+            CompileError::Prototype(list) => {
+                Mistake::Prototype(Diagnostics::new("prototype", text, list))
+            }
+            other => Mistake::Other(other.to_string()),
+        })?;
     let params = &prototype.function.params;
     if !given.is_empty() && given.len() != params.len() {
-        return Err(format!(
+        return Err(Mistake::Other(format!(
             "`--args` has {} values, and the function {} parameters: write one for each, `_` for those \
-             that are to be made up",
+             that are to be made up, and `\\,` for a comma in a text",
             given.len(),
             params.len()
-        ));
+        )));
     }
     let name = prototype.name.name.to_string();
     let mut arguments = Vec::new();
@@ -58,6 +81,7 @@ pub fn row(text: &str, library: &str, given: &[String]) -> Result<Row, String> {
         let made = argument(param, &prototype, &scope, given);
         arguments.push(made.map_err(|why| format!("parameter {shown} of `{name}`: {why}"))?);
     }
+    symbol(library, &name)?;
     let (file, path) = match library.contains('/') {
         true => {
             (Path::new(library).file_name().and_then(|name| name.to_str()).unwrap_or("own"), true)
@@ -120,17 +144,16 @@ fn argument(
     scope: &Scope,
     given: Option<&str>,
 ) -> Result<Argument, String> {
-    let wrong = |what: &str| format!("`{}` is no {what}", given.unwrap_or_default());
     match &param.ty.kind {
         TypeKind::Bool | TypeKind::Integer(_) | TypeKind::Enum(_) => {
             Ok(Argument::Integer(match given {
-                Some(text) => text.parse().map_err(|_| wrong("integer of 64 bits"))?,
+                Some(text) => integer(text, &param.ty, scope)?,
                 None if counts(param, prototype) => COUNT,
                 None => 1,
             }))
         }
-        TypeKind::Float(_) => Ok(Argument::Float(match given {
-            Some(text) => text.parse().map_err(|_| wrong("number"))?,
+        TypeKind::Float(float) => Ok(Argument::Float(match given {
+            Some(text) => number(text, *float)?,
             None => 0.5,
         })),
         TypeKind::Pointer(pointee) => {
@@ -145,12 +168,15 @@ fn argument(
                 return Err("objects cannot be made up; write a guest, and `profile` it".to_owned());
             }
             let text = given.unwrap_or("portcullis");
+            if text.len() >= REGION as usize || text.contains('\0') {
+                return Err(format!("a text has less than {REGION} bytes, none of them 0"));
+            }
             let is_text = matches!(
                 pointee.kind,
                 TypeKind::Integer(Integer::Char | Integer::SignedChar | Integer::UnsignedChar)
             );
             Ok(Argument::Region(match (is_text, given) {
-                (true, _) => text.bytes().take(REGION as usize - 1).collect(),
+                (true, _) => text.bytes().collect(),
                 (false, None) => Vec::new(),
                 (false, Some(_)) => return Err("only text can be given for a pointer".to_owned()),
             }))
@@ -158,6 +184,77 @@ fn argument(
         TypeKind::Record(_) => Ok(Argument::Region(Vec::new())),
         _ => Err("a value of this type cannot be made up".to_owned()),
     }
+}
+
+/// A number that the type has, on both sides: of `long` those that 4 bytes hold.
+fn integer(text: &str, ty: &Type, scope: &Scope) -> Result<i64, String> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text),
+    };
+    let value = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(digits) if !digits.starts_with(['+', '-']) => i128::from_str_radix(digits, 16),
+        Some(_) => "".parse(),
+        None if digits.starts_with(['+', '-']) => "".parse(),
+        None => digits.parse(),
+    };
+    let value = sign * value.map_err(|_| format!("`{text}` is no integer"))?;
+    let size = |target| extent_of(ty, scope, target).map(|extent| extent.size);
+    let guest = size(Target::Guest(DataModel::Ilp32)).map_err(|error| error.to_string())?;
+    let host = size(Target::Host(Abi::host_or_default())).map_err(|error| error.to_string())?;
+    let bits = 8 * guest.min(host).min(8);
+    let integer = match &ty.kind {
+        TypeKind::Integer(integer) => Some(*integer),
+        TypeKind::Enum(of) => Some(of.underlying),
+        _ => None,
+    };
+    let (low, high) = match integer {
+        None => (0, 1),
+        Some(integer) if is_unsigned(integer) => (0, (1_i128 << bits) - 1),
+        Some(_) => (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1),
+    };
+    if !(low..=high).contains(&value) {
+        let of = if guest < host { ", of which a guest has 4 bytes," } else { "" };
+        return Err(format!("`{text}` does not fit: `{ty}`{of} holds {low} to {high}"));
+    }
+    // The same 64 bits.
+    #[expect(clippy::cast_possible_truncation, reason = "between i64::MIN and u64::MAX")]
+    Ok(value as i64)
+}
+
+/// As all hosts that native calls are supported on have it, `char` has a sign.
+fn is_unsigned(integer: Integer) -> bool {
+    match integer {
+        Integer::UnsignedChar
+        | Integer::UnsignedShort
+        | Integer::UnsignedInt
+        | Integer::UnsignedLong
+        | Integer::UnsignedLongLong
+        | Integer::UnsignedInt128 => true,
+        Integer::Char
+        | Integer::SignedChar
+        | Integer::Short
+        | Integer::Int
+        | Integer::Long
+        | Integer::LongLong
+        | Integer::Int128 => false,
+    }
+}
+
+/// A number that the type has, or one that it rounds to.
+fn number(text: &str, float: Float) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    let is_named = text.trim_start_matches(['+', '-']).starts_with(['i', 'I']);
+    #[expect(clippy::cast_possible_truncation, reason = "to see whether it can be")]
+    let (name, most, is_too_large) = match float {
+        Float::Float => ("float", f64::from(f32::MAX), (value as f32).is_infinite()),
+        Float::Double => ("double", f64::MAX, value.is_infinite()),
+        Float::LongDouble => ("long double, given as a double,", f64::MAX, value.is_infinite()),
+    };
+    if is_too_large && !is_named {
+        return Err(format!("`{text}` does not fit: `{name}` holds {:e} to {most:e}", -most));
+    }
+    Ok(value)
 }
 
 /// Whether a bound of another parameter mentions this one.

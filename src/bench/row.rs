@@ -256,15 +256,28 @@ impl std::fmt::Debug for Row {
 /// The address of a symbol of a library of the system, which is never closed.
 ///
 /// # Errors
-/// When it is not there.
+/// When it is not there: what the dynamic linker says.
 pub fn symbol(library: &str, name: &str) -> Result<Address, String> {
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-    // SAFETY: libraries of the system that well-known interfaces name, whose constructors do no harm.
+    // SAFETY: libraries of the system that well-known interfaces name, or the user, whose constructors do no harm.
     let opened = unsafe { Library::open(Some(library), RTLD_NOW | RTLD_LOCAL) };
-    let opened = opened.map_err(|error| error.to_string())?;
+    let opened = opened.map_err(|error| {
+        format!("the library `{library}` cannot be loaded: {}", innermost(&error))
+    })?;
     // SAFETY: only its address is taken.
     let found = unsafe { opened.get::<*const c_void>(name) }.map(|symbol| symbol.into_raw());
-    let address = found.map_err(|error| error.to_string())?;
+    let address = found.map_err(|error| {
+        format!("the library `{library}` has no function `{name}`: {}", innermost(&error))
+    })?;
     std::mem::forget(opened);
     Ok(Address(address.cast_const()))
+}
+
+/// What the dynamic linker says, which is behind what the crate says.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }

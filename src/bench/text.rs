@@ -242,18 +242,31 @@ pub fn show(run: &Run) -> String {
             let _ = write!(text, "\n{}", grid.text());
         }
     }
-    let absent = run.rows.iter().filter(|row| row.listed).flat_map(|row| {
-        row.absent.iter().map(move |absent| (absent.name.as_str(), absent.why.as_str(), row))
-    });
-    let mut said = false;
-    for (name, why, row) in absent {
-        if !said {
-            text.push_str("\nNot possible\n");
-            said = true;
-        }
-        let _ = writeln!(text, "  {}, {name}: {}", row.title, why.lines().next().unwrap_or(why));
+    let absent = absent(run.listed());
+    if !absent.is_empty() {
+        let _ = write!(text, "\nNot possible\n{absent}");
     }
     text
+}
+
+/// A line a reason: `cos, C and wrap: the library cannot be loaded`.
+#[must_use]
+pub fn absent<'r>(rows: impl IntoIterator<Item = &'r Measured>) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for (names, why) in row.reasons() {
+            let _ = writeln!(text, "  {}, {}: {why}", row.title, listed(&names));
+        }
+    }
+    text
+}
+
+/// `one, another and a third`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [names @ .., last] if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+        names => names.concat(),
+    }
 }
 
 /// The raw data.

@@ -2,6 +2,7 @@
 //!
 //! What they mean (files read, interfaces parsed, directories opened) is in
 //! [`meant`](super::meant).
+use super::version;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use portcullis::plan::Limits;
@@ -42,7 +43,7 @@ Exit status:
 /// grants it: an annotated C header that says how long each buffer is and who owns what. Every
 /// pointer is checked against the guest's own memory before native code sees it.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, styles = STYLES, after_long_help = EXAMPLES)]
+#[command(name = "portcullis", version = version::short(), long_version = version::long(), styles = STYLES, after_long_help = EXAMPLES)]
 #[command(subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
 pub struct Typed {
     /// What to do.
@@ -315,15 +316,10 @@ pub struct Bench {
     pub library: Option<String>,
     /// Its arguments, one a parameter: numbers, text for strings, `_` for what is to be made up
     ///
-    /// What is made up: 64 for numbers that count something, else 1 and 0.5; strings; memory of zeros.
-    #[arg(
-        long,
-        value_name = "VALUES",
-        value_delimiter = ',',
-        requires = "prototype",
-        allow_hyphen_values = true
-    )]
-    pub args: Vec<String>,
+    /// They stand between commas; `\,` is one of a text. What is made up: 64 for numbers that count something, else 1
+    /// and 0.5; strings; memory of zeros.
+    #[arg(long, value_name = "VALUES", requires = "prototype", allow_hyphen_values = true)]
+    pub args: Option<String>,
     /// Write everything that was measured, raw data included, to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,

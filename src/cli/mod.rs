@@ -14,6 +14,8 @@
 //! page, table  what commands print
 //! output       files that they write
 //! report       how errors are told, and the exit status
+//! log          what the library tells, and how much of it is shown
+//! version      what `--version` says
 //! ```
 //!
 //! It is built on the public interface of the library and on nothing else. Nothing here decides
@@ -28,6 +30,7 @@ mod completions;
 mod explain;
 mod imports;
 mod invoke;
+mod log;
 mod meant;
 #[cfg(feature = "cranelift")]
 mod output;
@@ -38,11 +41,10 @@ mod report;
 mod run;
 mod similar;
 mod table;
+mod version;
 
 use args::{Command, Typed};
 use clap::Parser as _;
-use std::io::{self, IsTerminal as _};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 pub use report::{Failure, Status};
 
@@ -52,7 +54,7 @@ pub use report::{Failure, Status};
 /// What kept it from doing so. [`Failure`] knows how to tell it and with which status to exit.
 pub fn main() -> Result<Status, Failure> {
     let typed = Typed::parse();
-    tell(typed.verbose, typed.log.as_deref())?;
+    log::tell(typed.verbose, typed.log.as_deref())?;
     match typed.command {
         Command::Run(run) => run::run(&run),
         #[cfg(feature = "cranelift")]
@@ -66,32 +68,4 @@ pub fn main() -> Result<Status, Failure> {
         Command::Check(check) => check::check(&check),
         Command::Completions(completions) => completions::completions(&completions),
     }
-}
-
-/// Sends what the library tells to standard error.
-fn tell(verbose: u8, log: Option<&str>) -> Result<(), Failure> {
-    let wanted = match (verbose, log) {
-        (0, None) => return Ok(()),
-        (_, Some(log)) if log.parse::<LevelFilter>().is_ok() => format!("portcullis={log}"),
-        (_, Some(log)) => log.to_owned(),
-        (1, None) => "portcullis=debug".to_owned(),
-        (_, None) => "portcullis=trace".to_owned(),
-    };
-    let mut filter = EnvFilter::default().add_directive(LevelFilter::WARN.into());
-    for part in wanted.split(',').filter(|part| !part.is_empty()) {
-        filter = filter.add_directive(part.parse().map_err(|error| {
-            Failure::Usage(format!(
-                "`--log {part}`: {error}; write a level (error, warn, info, debug, trace), or \
-                 `portcullis::host=debug` for a part of the program"
-            ))
-        })?);
-    }
-    let colors = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(colors)
-        .without_time()
-        .init();
-    Ok(())
 }

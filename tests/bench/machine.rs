@@ -41,6 +41,21 @@ fn types_of_cores_are_told_apart_and_never_mixed() {
 }
 
 #[test]
+fn a_core_that_cannot_be_had_is_told_with_those_that_can() {
+    let cpus = machine("server");
+    assert_eq!(cpus.choose(&[0, 1, 2], Some(3)), None);
+    let why = cpus.why_not(&[0, 1, 2], 3);
+    assert_eq!(
+        why,
+        "there is no core 3, or it is switched off: this machine has the cores 0-2,4-7"
+    );
+    let why = cpus.why_not(&[2], 5);
+    assert!(why.starts_with("core 5 is there, but this process may use core 2 only"), "{why}");
+    let unknown = survey(Path::new("/nowhere")).why_not(&[0, 1], 9);
+    assert!(unknown.ends_with("this machine has the cores 0-1"), "{unknown}");
+}
+
+#[test]
 fn capacities_are_types_too() {
     let cpus = machine("arm-big-little");
     let types: Vec<_> = cpus.types.iter().map(|ty| (ty.name.as_str(), &ty.cores[..])).collect();

@@ -47,8 +47,6 @@ fn help_teaches_and_lists_what_ships() {
     let (out, _) = portcullis(&["run", "--help"]).with(0);
     let ships: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
     assert!(ships.iter().all(|name| out.contains(name)), "{out}");
-    let (out, _) = portcullis(&["--version"]).with(0);
-    assert_eq!(out, format!("portcullis {}\n", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
@@ -115,7 +113,9 @@ fn logs_are_told_by_level_and_part() {
         let made = err.lines().find(|line| line.contains("made machine code")).expect("it is told");
         assert!(made.contains("tier=\"cranelift\"") && made.contains(" us="), "{made}");
     }
-    run("loud=very=much", &[]).says(2, &["`--log loud=very=much`", "write a level"]);
+    run("loud=very=much", &[]).says(2, &["`--log loud=very=much`", "is no level"]);
+    run("debgu", &[]).says(2, &["`debgu` is no level, did you mean `debug`?", "info, debug"]);
+    run("info,portcullis::hots=debug", &[]).says(2, &["did you mean `portcullis::host`?"]);
     let denied = portcullis(&["--log", "info", "run", "guest-examples/cos/cos.wat"]);
     assert!(denied.err.contains("denied an import"), "{}", denied.err);
 }
@@ -127,4 +127,23 @@ fn verbose_tells_what_happens() {
     let (out, err) = portcullis(&run).with(0);
     assert_eq!(out, "1\n");
     assert!(err.contains("loaded a native library"), "{err}");
+}
+
+#[test]
+fn the_version_says_what_the_program_is_made_of() {
+    let (out, _) = portcullis(&["--version"]).with(0);
+    assert!(out.starts_with(concat!("portcullis ", env!("CARGO_PKG_VERSION"))), "{out}");
+    let line = |name: &str| {
+        let value = out.lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap_or_else(|| panic!("{name} is not in:\n{out}")).trim().to_owned()
+    };
+    let locked = include_str!("../../Cargo.lock");
+    let wasmtime = format!("name = \"wasmtime\"\nversion = \"{}\"", line("wasmtime:"));
+    assert!(locked.contains(&wasmtime), "{out}");
+    assert_eq!(line("compiler:") == "cranelift", cfg!(feature = "cranelift"), "{out}");
+    assert!(line("target:").starts_with(std::env::consts::ARCH), "{out}");
+    let commit = option_env!("PORTCULLIS_COMMIT").unwrap_or("not known");
+    assert!(line("commit:").starts_with(commit), "{out}");
+    let (short, _) = portcullis(&["-V"]).with(0);
+    assert_eq!(Some(short.trim_end()), out.lines().next());
 }
