@@ -7,9 +7,9 @@
 mod support;
 
 use portcullis::cranelift_backend::plain::plain_listing;
-use portcullis::cranelift_backend::{
-    Listing, Unsupported, direct_listing, listing, portable_listing,
-};
+use portcullis::cranelift_backend::{Listing, Unsupported, listing};
+#[cfg(feature = "cli")]
+use portcullis::cranelift_backend::{assembly, direct_listing, portable_listing};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::{Target, compile, compile_call};
 use portcullis::plan::handles::HandleType;
@@ -26,14 +26,14 @@ impl HandleTypes for OneType {
     }
 }
 
-fn trampolines_of(folder: &str, listing: fn(&Plan) -> Result<Listing, Unsupported>) -> usize {
-    listings_of(folder, true, listing)
+fn clif(listing: Listing) -> String {
+    listing.clif.unwrap_or_else(|| "none: by hand".to_owned())
 }
 
 fn listings_of(
     folder: &str,
     otherwise: bool,
-    listing: impl Fn(&Plan) -> Result<Listing, Unsupported>,
+    listing: impl Fn(&Plan) -> Result<String, Unsupported>,
 ) -> usize {
     golden(folder, |input| {
         let scope = Scope::default();
@@ -54,37 +54,45 @@ fn listings_of(
         };
         let plan = compile(&Arc::new(prototype), &target);
         let plan = plan.unwrap_or_else(|error| panic!("{input}: {error}"));
-        match listing(&plan) {
-            Ok(listing) => listing.clif,
-            Err(why) => format!("none: {why}"),
-        }
+        listing(&plan).unwrap_or_else(|why| format!("none: {why}"))
     })
+}
+
+/// What processors get to see.
+#[cfg(feature = "cli")]
+fn code(listing: &Listing, plan: &Plan) -> String {
+    assembly::text(&listing.code, plan, false).trim_end().to_owned()
 }
 
 #[test]
 fn trampolines() {
-    let count = trampolines_of("clif", listing);
+    let count = listings_of("clif", true, |plan| listing(plan).map(clif));
     assert!(count >= 20, "only {count} cases");
 }
 
 /// Where the guest's code enters trampolines by itself.
+#[cfg(feature = "cli")]
 #[test]
 fn direct_trampolines() {
-    let count = trampolines_of("clif_direct", direct_listing);
+    let count = listings_of("clif_direct", true, |plan| {
+        let listing = direct_listing(plan)?;
+        let by_hand = || format!("none, this is by hand:\n{}", code(&listing, plan));
+        Ok(listing.clif.clone().unwrap_or_else(by_hand))
+    });
     assert!(count >= 9, "only {count} cases");
 }
 
 /// What processors get to see, of both kinds of trampolines: a change in a lowering, in the compiler or in what is
 /// written by hand shows here.
+#[cfg(feature = "cli")]
 #[test]
 fn machine_code() {
-    let count = trampolines_of("machine_code", |plan| {
+    let count = listings_of("machine_code", true, |plan| {
         let code = |direct| match portable_listing(plan, direct) {
-            Ok(listing) => listing.assembly.trim_end().to_owned(),
+            Ok(listing) => code(&listing, plan),
             Err(why) => format!("none: {why}"),
         };
-        let both = format!("cranelift\n{}\ndirect\n{}", code(false), code(true));
-        Ok(Listing { clif: both, assembly: String::new() })
+        Ok(format!("cranelift\n{}\ndirect\n{}", code(false), code(true)))
     });
     assert!(count >= 6, "only {count} cases");
 }
@@ -92,16 +100,18 @@ fn machine_code() {
 /// What native code enters when it calls a guest's function.
 #[test]
 fn entries_of_closures() {
-    let count = listings_of("clif_callback", false, |plan| listing(&plan.callbacks[0].plan));
+    let count =
+        listings_of("clif_callback", false, |plan| listing(&plan.callbacks[0].plan).map(clif));
     assert!(count >= 5, "only {count} cases");
 }
 
 /// The same, as processors get to see it.
+#[cfg(feature = "cli")]
 #[test]
 fn machine_code_of_closures() {
     let count = listings_of("machine_code_callback", false, |plan| {
-        let Listing { assembly, .. } = portable_listing(&plan.callbacks[0].plan, false)?;
-        Ok(Listing { clif: assembly.trim_end().to_owned(), assembly: String::new() })
+        let plan = &plan.callbacks[0].plan;
+        Ok(code(&portable_listing(plan, false)?, plan))
     });
     assert!(count >= 2, "only {count} cases");
 }
@@ -115,7 +125,7 @@ fn calls_without_a_guest() {
         let plan = compile_call(&Arc::new(prototype), &scope, Abi::SysvX86_64);
         let plan = plan.unwrap_or_else(|error| panic!("{input}: {error}"));
         match plain_listing(&plan) {
-            Ok(listing) => listing.clif,
+            Ok(listing) => clif(listing),
             Err(why) => format!("none: {why}"),
         }
     });

@@ -73,10 +73,11 @@ impl Typed {
     }
 }
 
-/// Gives the code a place, behind the instruction that stubs jump to.
-fn place(
-    MadeCallback { machine: made, integers }: &MadeCallback,
-) -> Result<CodeMemory, Unsupported> {
+/// What stands in front of Cranelift's code: the closure, which is in r11, becomes the integer argument behind so many.
+///
+/// # Errors
+/// When there are more than arguments in registers.
+pub(super) fn head(integers: u8) -> Result<[u8; HEAD], Unsupported> {
     // `mov` of r11 to rdi, rsi, rdx, rcx, r8, r9.
     const MOVES: [[u8; 3]; MOST_INTEGERS as usize + 1] = [
         [0x4c, 0x89, 0xdf],
@@ -86,15 +87,21 @@ fn place(
         [0x4d, 0x89, 0xd8],
         [0x4d, 0x89, 0xd9],
     ];
-    let to_register = MOVES.get(usize::from(*integers)).ok_or(Unsupported::CallbackStack)?;
+    let to_register = MOVES.get(usize::from(integers)).ok_or(Unsupported::CallbackStack)?;
+    // endbr64, and a `nop` of nine bytes behind the `mov`.
+    let mut head = [0xf3, 0x0f, 0x1e, 0xfa, 0, 0, 0, 0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
+    head[4..7].copy_from_slice(to_register);
+    Ok(head)
+}
+
+/// Gives the code a place, behind the instruction that stubs jump to.
+fn place(
+    MadeCallback { machine: made, integers }: &MadeCallback,
+) -> Result<CodeMemory, Unsupported> {
+    let mut bytes = head(*integers)?.to_vec();
     if let Some(patch) = made.patches.first() {
         return Err(Unsupported::Patch { at: patch.at });
     }
-    // endbr64, and a `nop` of nine bytes behind the `mov`.
-    let mut bytes = vec![0xf3, 0x0f, 0x1e, 0xfa];
-    bytes.extend(to_register);
-    bytes.extend([0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]);
-    debug_assert_eq!(bytes.len(), HEAD);
     bytes.extend(&made.bytes);
     let code = CodeMemory::near(Near::Program, &bytes, made.align);
     let mut code = code.map_err(|error| Unsupported::Memory(error.to_string()))?;

@@ -135,6 +135,22 @@ impl Compiler {
         code
     }
 
+    /// As [`Compiler::finish`]; also from which byte on the code is of instructions with which number.
+    pub(super) fn finish_numbered(
+        &self,
+        function: Function,
+        outside: &[Outside],
+    ) -> Result<(Machine, Vec<(u32, u32)>), Unsupported> {
+        let mut workshop = self.workshop();
+        workshop.context.func = function;
+        let code = self.machine_code(&mut workshop.context, outside);
+        let compiled = workshop.context.compiled_code();
+        let ranges = compiled.map_or(&[][..], |compiled| compiled.buffer.get_srclocs_sorted());
+        let ranges = ranges.iter().map(|range| (range.start, range.loc.bits())).collect();
+        self.give_back(workshop);
+        Ok((code?, ranges))
+    }
+
     fn machine_code(
         &self,
         context: &mut Context,
@@ -159,21 +175,6 @@ impl Compiler {
             patches,
             table: Table::of(isa, unwind)?,
         })
-    }
-
-    /// The machine code of a plan as Cranelift writes it.
-    pub(super) fn assembly(&self, function: Function) -> Result<String, Unsupported> {
-        let mut workshop = self.workshop();
-        workshop.context.func = function;
-        workshop.context.set_disasm(true);
-        let compiled = workshop.context.compile(&*self.isa, &mut ControlPlane::default());
-        let text = match compiled {
-            Ok(compiled) => Ok(compiled.vcode.clone().unwrap_or_default()),
-            Err(error) => Err(codegen(&error.inner)),
-        };
-        workshop.context.set_disasm(false);
-        self.give_back(workshop);
-        text
     }
 }
 

@@ -16,6 +16,7 @@
 //!
 //! Registers that are written before the first argument moves (rax, r10, r11) carry no arguments in either
 //! convention. What is rare goes to *redo*, though it may be right: NULL, and what is empty and lies outside.
+use super::Part;
 use super::direct::places_of;
 use super::machine::Machine;
 use super::unwind::Table;
@@ -36,6 +37,8 @@ struct Call {
     arguments: Vec<Argument>,
     /// Bytes of C's arguments on the stack.
     stack: u32,
+    /// The call among the ops.
+    op: usize,
     /// There is a frame, because the guest has arguments on its stack: so many bytes of them are taken away.
     frame: Option<u16>,
 }
@@ -46,6 +49,8 @@ struct Argument {
     to: To,
     from: From,
     what: What,
+    /// What has decided it.
+    op: usize,
 }
 
 /// Where C has an argument.
@@ -97,10 +102,11 @@ enum Bytes {
     },
 }
 
-/// Code, and how it reads.
+/// Code, and what of it is for what.
 pub(super) struct Jump {
     pub machine: Machine,
-    pub text: String,
+    pub parts: Vec<(usize, Part)>,
+    pub labels: Vec<(usize, &'static str)>,
 }
 
 /// The trampoline of a plan that needs no more; `None` for all others, and for those that are declined.
@@ -113,7 +119,8 @@ pub(super) fn jump(plan: &Plan) -> Option<Jump> {
     let table = Table::by_hand(code.bytes.len(), &code.rows);
     let machine =
         Machine { bytes: code.bytes.into(), align: 64, patches: code.patches.into(), table };
-    Some(Jump { machine, text: code.text })
+    let labels = code.labels.iter().map(|(label, at)| (*at, label.name())).collect();
+    Some(Jump { machine, parts: code.parts, labels })
 }
 
 /// What is done for a plan.
@@ -142,7 +149,7 @@ fn call(plan: &Plan) -> Option<Call> {
     let places = places_of(&plan.lowering.params).ok()?;
     let mut arguments: Vec<Argument> = Vec::new();
     let (mut floats, mut handles) = (0, 0);
-    for op in before {
+    for (number, op) in before.iter().enumerate() {
         let (slot, to, what) = match *op {
             Op::Int32 { slot, to } | Op::ULong32 { slot, to } => {
                 (slot, to, What::Scalar(Move::Zero32))
@@ -187,7 +194,7 @@ fn call(plan: &Plan) -> Option<Call> {
         if !simple {
             return None;
         }
-        arguments.push(Argument { to, from, what });
+        arguments.push(Argument { to, from, what, op: number });
     }
     let frame = guest_stack(&plan.lowering.params, &places)?;
     // One register has the native pointer of a handle, arguments pass through it on their way to the stack, and
@@ -200,7 +207,7 @@ fn call(plan: &Plan) -> Option<Call> {
         return None;
     }
     arguments.sort_by_key(|argument| argument.to);
-    Some(Call { arguments, stack, frame })
+    Some(Call { arguments, stack, op: plan.call.into(), frame })
 }
 
 /// Where an op puts an integer.

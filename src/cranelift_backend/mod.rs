@@ -25,11 +25,15 @@ use code_memory::Code;
 use machine::Machine;
 use std::mem::transmute;
 
+#[cfg(all(feature = "cli", feature = "cranelift"))]
+pub mod assembly;
 pub mod callback;
 mod code_memory;
 #[cfg(feature = "cranelift")]
 mod compile;
 pub mod direct;
+#[cfg(feature = "cranelift")]
+mod emitted;
 mod helpers;
 #[cfg(feature = "cranelift")]
 mod jump;
@@ -55,6 +59,8 @@ mod unwind;
 
 pub use crate::plan::interpret::Status;
 pub(crate) use code_memory::{in_use as code_in_use, memory_file};
+#[cfg(feature = "cranelift")]
+pub use emitted::{Emitted, Part};
 #[cfg(feature = "cranelift")]
 pub use print::{Listing, direct_listing, listing, portable_listing};
 pub use stock::{Stock, StockError};

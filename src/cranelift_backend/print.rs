@@ -1,8 +1,10 @@
 //! CLIF and machine code to be read.
 use super::Unsupported;
+use super::callback;
 use super::compile::{Compiler, compiler};
+use super::emitted::{Emitted, Part, number};
 use super::jump::{Jump, jump};
-use super::lower::{NAMES, Notes, Way};
+use super::lower::{Lowered, NAMES, Notes, Way};
 use crate::plan::abi::Abi;
 use crate::plan::disassemble::describe_op;
 use crate::plan::{Kind, Plan};
@@ -14,10 +16,10 @@ use std::fmt::{self, Write};
 /// What a plan becomes.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    /// CLIF, with the ops that it was made of.
-    pub clif: String,
-    /// The code of this processor, as Cranelift writes it.
-    pub assembly: String,
+    /// CLIF, with the ops that it was made of; `None` where the code is written down instruction by instruction.
+    pub clif: Option<String>,
+    /// The machine code.
+    pub code: Emitted,
 }
 
 /// What a plan becomes.
@@ -53,8 +55,8 @@ pub fn portable_listing(plan: &Plan, direct: bool) -> Result<Listing, Unsupporte
 }
 
 fn by_hand(plan: &Plan) -> Option<Listing> {
-    let Jump { text, .. } = jump(plan)?;
-    Some(Listing { clif: format!("none, this is by hand:\n{text}"), assembly: text })
+    let Jump { machine, parts, labels } = jump(plan)?;
+    Some(Listing { clif: None, code: Emitted { labels, ..Emitted::new(&machine, parts) } })
 }
 
 pub(super) fn listing_of(plan: &Plan, way: Way) -> Result<Listing, Unsupported> {
@@ -62,31 +64,30 @@ pub(super) fn listing_of(plan: &Plan, way: Way) -> Result<Listing, Unsupported> 
 }
 
 fn listing_by(compiler: &Compiler, plan: &Plan, way: Way) -> Result<Listing, Unsupported> {
-    let lowered = compiler.lower(plan, way)?;
+    let mut lowered = compiler.lower(plan, way)?;
     let mut clif = String::new();
     let mut writer = Commented { plan, notes: &lowered.notes };
     // Writing to a string does not fail.
     let _ = decorate_function(&mut writer, &mut clif, &lowered.function);
-    let head = match plan.kind {
-        Kind::Callback => closure_to_argument(lowered.signature.integers),
-        Kind::Import | Kind::Call | Kind::Closure => String::new(),
-    };
-    let mut assembly = head + &compiler.assembly(lowered.function)?;
     for (number, what) in lowered.notes.outside.iter().enumerate().rev() {
         let name = format!("%{}", what.name());
         for known_as in [format!("u{NAMES}:{number}"), format!("userextname{number}")] {
             clif = clif.replace(&known_as, &name);
         }
-        assembly = assembly.replace(&format!("userextname{number}"), &name);
     }
-    Ok(Listing { clif, assembly })
-}
-
-/// What stands in front of an entry of closures, which a stub has jumped to.
-fn closure_to_argument(integers: u8) -> String {
-    let names = ["rdi", "rsi", "rdx", "rcx", "r8", "r9"];
-    let last = integers.checked_sub(1).and_then(|last| names.get(usize::from(last)));
-    last.map_or_else(String::new, |last| format!("  endbr64\n  movq %r11, %{last}\n"))
+    let parts = number(&mut lowered.function, &lowered.notes);
+    let Lowered { function, notes, signature, .. } = lowered;
+    let (machine, ranges) = compiler.finish_numbered(function, &notes.outside)?;
+    let part = |(start, number): (u32, u32)| Some((start as usize, *parts.get(number as usize)?));
+    let code = Emitted::new(&machine, ranges.into_iter().filter_map(part).collect());
+    let code = match plan.kind {
+        Kind::Callback => {
+            let head = callback::head(signature.integers.saturating_sub(1))?;
+            code.behind(&head, Part::Around("a stub of the closure's has jumped here"))
+        }
+        Kind::Import | Kind::Call | Kind::Closure => code,
+    };
+    Ok(Listing { clif: Some(clif), code })
 }
 
 struct Commented<'a> {

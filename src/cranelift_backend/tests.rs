@@ -12,6 +12,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 mod assisted;
+mod listings;
 mod wide;
 
 struct OneType;

@@ -344,7 +344,7 @@ impl Subject {
 /// guest's functions.
 #[cfg(feature = "cranelift")]
 fn trampoline(plan: &portcullis::plan::Plan, sections: &mut Vec<Section>) {
-    use portcullis::cranelift_backend::{direct_listing, listing};
+    use portcullis::cranelift_backend::{assembly, direct_listing, listing};
     let trampolines = [("cranelift", listing(plan)), ("direct", direct_listing(plan))];
     let entry = |(number, callback): (usize, &portcullis::plan::Callback)| {
         (format!("callback {number}"), listing(&callback.plan))
@@ -356,8 +356,10 @@ fn trampoline(plan: &portcullis::plan::Plan, sections: &mut Vec<Section>) {
         let code = format!("machine code, {what}");
         match listing {
             Ok(listing) => {
-                sections.push(Section::new(format!("CLIF, {what}"), listing.clif));
-                sections.push(Section::new(code, listing.assembly));
+                let by_hand = || "none: this code is written instruction by instruction".to_owned();
+                let clif = listing.clif.unwrap_or_else(by_hand);
+                sections.push(Section::new(format!("CLIF, {what}"), clif));
+                sections.push(Section::new(code, assembly::text(&listing.code, plan, false)));
             }
             Err(why) => sections.push(Section::new(code, format!("none: {why}"))),
         }

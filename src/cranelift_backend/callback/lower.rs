@@ -206,6 +206,8 @@ impl Lower<'_> {
                 vec![self.reply(fetch, slots)]
             }
         };
+        let next = u32::try_from(self.b.func.dfg.num_insts()).unwrap_or(u32::MAX);
+        self.notes.rest = Some((next, "done"));
         self.b.ins().return_(&result);
     }
 

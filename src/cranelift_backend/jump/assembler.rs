@@ -1,10 +1,10 @@
-//! The few instructions that direct trampolines by hand are made of, as bytes and as text.
+//! The few instructions that direct trampolines by hand are made of.
 //!
-//! Bytes are as Intel's manual numbers registers and opcodes; the text is what `objdump` would say. Jumps inside
-//! of the code are short where they reach, like any assembler's.
+//! Bytes are as Intel's manual numbers registers and opcodes. Jumps inside of the code are short where they reach, like
+//! any assembler's.
+use crate::cranelift_backend::Part;
 use crate::cranelift_backend::machine::{Outside, Patch};
 use crate::cranelift_backend::unwind::Row;
-use std::fmt::Write as _;
 
 /// A register, as instructions number it.
 pub(super) type Register = u8;
@@ -34,16 +34,16 @@ pub(super) enum Move {
 }
 
 impl Move {
-    /// Whether it writes 64 bits, its opcode, its name.
-    fn instruction(self) -> (bool, &'static [u8], &'static str) {
+    /// Whether it writes 64 bits, and its opcode.
+    fn instruction(self) -> (bool, &'static [u8]) {
         match self {
-            Move::Zero32 => (false, &[0x8b], "movl"),
-            Move::Sign32 => (true, &[0x63], "movslq"),
-            Move::Whole => (true, &[0x8b], "movq"),
-            Move::Zero16 => (false, &[0x0f, 0xb7], "movzwl"),
-            Move::Sign16 => (true, &[0x0f, 0xbf], "movswq"),
-            Move::Zero8 => (false, &[0x0f, 0xb6], "movzbl"),
-            Move::Sign8 => (true, &[0x0f, 0xbe], "movsbq"),
+            Move::Zero32 => (false, &[0x8b]),
+            Move::Sign32 => (true, &[0x63]),
+            Move::Whole => (true, &[0x8b]),
+            Move::Zero16 => (false, &[0x0f, 0xb7]),
+            Move::Sign16 => (true, &[0x0f, 0xbf]),
+            Move::Zero8 => (false, &[0x0f, 0xb6]),
+            Move::Sign8 => (true, &[0x0f, 0xbe]),
         }
     }
 }
@@ -73,7 +73,8 @@ pub(super) enum Label {
 }
 
 impl Label {
-    fn name(self) -> &'static str {
+    /// What readers see of it.
+    pub fn name(self) -> &'static str {
         match self {
             Label::Redo => "redo",
             Label::Ask => "ask",
@@ -95,15 +96,15 @@ pub(super) enum When {
 }
 
 impl When {
-    /// Condition as instructions number it, and its name.
-    fn condition(self) -> (Option<u8>, &'static str) {
+    /// The condition as instructions number it.
+    fn condition(self) -> Option<u8> {
         match self {
-            When::Always => (None, "jmp"),
-            When::Above => (Some(0x7), "ja"),
-            When::AboveOrEqual => (Some(0x3), "jae"),
-            When::Equal => (Some(0x4), "je"),
-            When::NotEqual => (Some(0x5), "jne"),
-            When::Negative => (Some(0x8), "js"),
+            When::Always => None,
+            When::Above => Some(0x7),
+            When::AboveOrEqual => Some(0x3),
+            When::Equal => Some(0x4),
+            When::NotEqual => Some(0x5),
+            When::Negative => Some(0x8),
         }
     }
 }
@@ -112,14 +113,15 @@ impl When {
 #[derive(Debug)]
 pub(super) struct Code {
     pub bytes: Vec<u8>,
-    pub text: String,
     pub patches: Vec<Patch>,
+    /// What the bytes from one on are for.
+    pub parts: Vec<(usize, Part)>,
     /// What is on the stack, from which byte on.
     pub rows: Vec<(usize, Row)>,
     /// Whether jumps are 8 bits wide.
     short: bool,
     jumps: Vec<(usize, Label)>,
-    labels: Vec<(Label, usize)>,
+    pub labels: Vec<(Label, usize)>,
 }
 
 impl Code {
@@ -130,8 +132,8 @@ impl Code {
             .find_map(|short| {
                 let mut code = Code {
                     bytes: Vec::new(),
-                    text: String::new(),
                     patches: Vec::new(),
+                    parts: Vec::new(),
                     rows: Vec::new(),
                     short,
                     jumps: Vec::new(),
@@ -159,9 +161,13 @@ impl Code {
         true
     }
 
-    pub(super) fn raw(&mut self, bytes: &[u8], text: &str) {
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
-        writeln!(self.text, "  {text}").expect("a string takes everything");
+    }
+
+    /// From here on instructions are for that.
+    pub(super) fn part(&mut self, part: Part) {
+        self.parts.push((self.bytes.len(), part));
     }
 
     /// From here on that is on the stack.
@@ -171,31 +177,27 @@ impl Code {
 
     pub(super) fn label(&mut self, label: Label) {
         self.labels.push((label, self.bytes.len()));
-        writeln!(self.text, "{}:", label.name()).expect("a string takes everything");
     }
 
     pub(super) fn jump(&mut self, when: When, to: Label) {
-        let (condition, name) = when.condition();
-        let text = format!("{name} {}", to.name());
-        match (condition, self.short) {
-            (None, true) => self.raw(&[0xeb, 0], &text),
-            (None, false) => self.raw(&[0xe9, 0, 0, 0, 0], &text),
-            (Some(condition), true) => self.raw(&[0x70 | condition, 0], &text),
-            (Some(condition), false) => self.raw(&[0x0f, 0x80 | condition, 0, 0, 0, 0], &text),
+        match (when.condition(), self.short) {
+            (None, true) => self.raw(&[0xeb, 0]),
+            (None, false) => self.raw(&[0xe9, 0, 0, 0, 0]),
+            (Some(condition), true) => self.raw(&[0x70 | condition, 0]),
+            (Some(condition), false) => self.raw(&[0x0f, 0x80 | condition, 0, 0, 0, 0]),
         }
         self.jumps.push((self.bytes.len(), to));
     }
 
     /// An instruction of `register` and the memory at `base` and an offset.
     pub(super) fn memory(&mut self, with: With, register: Register, base: Register, offset: usize) {
-        let (wide, opcode, name) = match with {
-            With::Load => (true, 0x8b, "movq"),
-            With::Add => (true, 0x03, "addq"),
-            With::Subtract => (true, 0x2b, "subq"),
-            With::Compare => (true, 0x3b, "cmpq"),
-            With::Compare32 => (false, 0x3b, "cmpl"),
+        let (wide, opcode) = match with {
+            With::Load => (true, 0x8b),
+            With::Add => (true, 0x03),
+            With::Subtract => (true, 0x2b),
+            With::Compare => (true, 0x3b),
+            With::Compare32 => (false, 0x3b),
         };
-        let text = format!("{name} {offset}({}), {}", name_of(base, true), name_of(register, wide));
         let offset = i32::try_from(offset).expect("structures are small");
         let mut bytes = prefix(wide, register, base);
         bytes.push(opcode);
@@ -205,38 +207,37 @@ impl Code {
             bytes.push(operands(0x80, register, base));
             bytes.extend(offset.to_le_bytes());
         }
-        self.raw(&bytes, &text);
+        self.raw(&bytes);
     }
 
     /// A jump to the address at `base` and an offset.
     pub(super) fn jump_through(&mut self, base: Register, offset: usize) {
         let near = i8::try_from(offset).expect("structures are small").cast_unsigned();
         let bytes = [0xff, operands(0x40, 4, base), near];
-        self.raw(&bytes, &format!("jmpq *{offset}({})", name_of(base, true)));
+        self.raw(&bytes);
     }
 
     /// `to` gets `from`.
     pub(super) fn widen(&mut self, how: Move, to: Register, from: Register) {
-        let (wide, opcode, name) = how.instruction();
+        let (wide, opcode) = how.instruction();
         let is_byte = matches!(how, Move::Zero8 | Move::Sign8);
         let mut bytes = prefix(wide, to, from);
         let means_it = !is_byte || has_low_byte(from) || !bytes.is_empty();
         assert!(means_it, "the instruction would mean another register");
         bytes.extend_from_slice(opcode);
         bytes.push(operands(0xc0, to, from));
-        let (from, to) = (name_of(from, how == Move::Whole), name_of(to, wide));
-        self.raw(&bytes, &format!("{name} {from}, {to}"));
+        self.raw(&bytes);
     }
 
     /// `to` gets what is so far above the frame pointer, as wide as the guest has stored it: a wider load would
     /// wait for the store to reach the cache.
     pub(super) fn widen_argument(&mut self, how: Move, to: Register, above: u32) {
-        let (wide, opcode, name) = how.instruction();
+        let (wide, opcode) = how.instruction();
         let mut bytes = prefix(wide, to, RBP);
         bytes.extend_from_slice(opcode);
         bytes.push(operands(0x80, to, RBP));
         bytes.extend(above.to_le_bytes());
-        self.raw(&bytes, &format!("{name} {above}(%rbp), {}", name_of(to, wide)));
+        self.raw(&bytes);
     }
 
     /// What is so far above the stack pointer gets `from`.
@@ -244,13 +245,13 @@ impl Code {
         let mut bytes = prefix(true, from, RSP);
         bytes.extend([0x89, 0x80 | (from & 7) << 3 | RSP, 0x24]);
         bytes.extend(above.to_le_bytes());
-        self.raw(&bytes, &format!("movq {}, {above}(%rsp)", name_of(from, true)));
+        self.raw(&bytes);
     }
 
     /// `to` plus `from`, 64 bits.
     pub(super) fn add(&mut self, to: Register, from: Register) {
         let bytes = [prefix(true, to, from), vec![0x03, operands(0xc0, to, from)]].concat();
-        self.raw(&bytes, &format!("addq {}, {}", name_of(from, true), name_of(to, true)));
+        self.raw(&bytes);
     }
 
     /// `to` plus a number, 64 bits.
@@ -258,7 +259,7 @@ impl Code {
         let mut bytes = prefix(true, 0, to);
         bytes.extend([0x81, operands(0xc0, 0, to)]);
         bytes.extend(number.to_le_bytes());
-        self.raw(&bytes, &format!("addq ${number}, {}", name_of(to, true)));
+        self.raw(&bytes);
     }
 
     /// `register` times a number, 64 bits.
@@ -266,8 +267,7 @@ impl Code {
         let mut bytes = prefix(true, register, register);
         bytes.extend([0x69, operands(0xc0, register, register)]);
         bytes.extend(number.to_le_bytes());
-        let name = name_of(register, true);
-        self.raw(&bytes, &format!("imulq ${number}, {name}, {name}"));
+        self.raw(&bytes);
     }
 
     /// The low 32 bits of a register and a number; the others are zero.
@@ -275,29 +275,28 @@ impl Code {
         let mut bytes = prefix(false, 0, register);
         bytes.extend([0x81, operands(0xc0, 4, register)]);
         bytes.extend(number.to_le_bytes());
-        self.raw(&bytes, &format!("andl ${number:#x}, {}", name_of(register, false)));
+        self.raw(&bytes);
     }
 
     /// A register, moved so many bits up.
     pub(super) fn shift_left(&mut self, register: Register, bits: u8) {
         let mut bytes = prefix(true, 0, register);
         bytes.extend([0xc1, operands(0xc0, 4, register), bits]);
-        self.raw(&bytes, &format!("shlq ${bits}, {}", name_of(register, true)));
+        self.raw(&bytes);
     }
 
     /// The stack pointer goes so far down.
     pub(super) fn make_room(&mut self, bytes: u32) {
         let mut code = vec![0x48, 0x81, 0xec];
         code.extend(bytes.to_le_bytes());
-        self.raw(&code, &format!("subq ${bytes}, %rsp"));
+        self.raw(&code);
     }
 
     /// What a register is: zero, negative.
     pub(super) fn test(&mut self, register: Register, wide: bool) {
         let mut bytes = prefix(wide, register, register);
         bytes.extend([0x85, operands(0xc0, register, register)]);
-        let (name, of) = (if wide { "testq" } else { "testl" }, name_of(register, wide));
-        self.raw(&bytes, &format!("{name} {of}, {of}"));
+        self.raw(&bytes);
     }
 
     /// Which of some low bits of a register are set.
@@ -305,7 +304,7 @@ impl Code {
         let mut bytes = prefix(false, 0, register);
         assert!(has_low_byte(register), "the instruction would mean another register");
         bytes.extend([0xf6, operands(0xc0, 0, register), bits]);
-        self.raw(&bytes, &format!("testb ${bits}, the low byte of {}", name_of(register, true)));
+        self.raw(&bytes);
     }
 
     /// `register` gets what is known when the code gets its place.
@@ -314,27 +313,26 @@ impl Code {
         self.patches.push(Patch { at, what });
         let mut bytes = prefix(true, 0, register);
         bytes.extend([0xb8 | register & 7, 0, 0, 0, 0, 0, 0, 0, 0]);
-        self.raw(&bytes, &format!("movabsq ${}, {}", what.name(), name_of(register, true)));
+        self.raw(&bytes);
     }
 
     /// `register` gets zero.
     pub(super) fn clear(&mut self, register: Register) {
         let mut bytes = prefix(false, register, register);
         bytes.extend([0x31, operands(0xc0, register, register)]);
-        let name = name_of(register, false);
-        self.raw(&bytes, &format!("xorl {name}, {name}"));
+        self.raw(&bytes);
     }
 
     pub(super) fn push(&mut self, register: Register) {
         let mut bytes = prefix(false, 0, register);
         bytes.push(0x50 | register & 7);
-        self.raw(&bytes, &format!("pushq {}", name_of(register, true)));
+        self.raw(&bytes);
     }
 
     pub(super) fn pop(&mut self, register: Register) {
         let mut bytes = prefix(false, 0, register);
         bytes.push(0x58 | register & 7);
-        self.raw(&bytes, &format!("popq {}", name_of(register, true)));
+        self.raw(&bytes);
     }
 }
 
@@ -354,22 +352,6 @@ fn operands(mode: u8, register: Register, base: Register) -> u8 {
 /// second bytes of the first four.
 fn has_low_byte(register: Register) -> bool {
     !(4..8).contains(&register)
-}
-
-fn name_of(register: Register, wide: bool) -> &'static str {
-    let (name, low) = match register {
-        RAX => ("%rax", "%eax"),
-        RCX => ("%rcx", "%ecx"),
-        RDX => ("%rdx", "%edx"),
-        RSI => ("%rsi", "%esi"),
-        RDI => ("%rdi", "%edi"),
-        R8 => ("%r8", "%r8d"),
-        R9 => ("%r9", "%r9d"),
-        R10 => ("%r10", "%r10d"),
-        R11 => ("%r11", "%r11d"),
-        _ => ("another", "another"),
-    };
-    if wide { name } else { low }
 }
 
 #[cfg(test)]
@@ -418,7 +400,7 @@ mod tests {
             Code::assemble(|code| {
                 code.label(Label::Ready);
                 code.jump(When::Above, Label::Redo);
-                (0..between).for_each(|_| code.raw(&[0x90], "nop"));
+                (0..between).for_each(|_| code.raw(&[0x90]));
                 code.jump(When::Always, Label::Ready);
                 code.label(Label::Redo);
             })

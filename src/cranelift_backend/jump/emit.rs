@@ -3,6 +3,7 @@ use super::assembler::{
     Code, Label, Move, R8, R9, R10, R11, RAX, RCX, RDI, RDX, RSI, Register, When, With,
 };
 use super::{Argument, Bytes, Call, From, Range, To, What};
+use crate::cranelift_backend::Part;
 use crate::cranelift_backend::direct::{Context, FuncRef, stack_limit, store_context};
 use crate::cranelift_backend::helpers::Helper;
 use crate::cranelift_backend::machine::Outside;
@@ -24,25 +25,31 @@ const BINDING: usize = offset_of!(Context, binding);
 pub(super) fn emit(call: &Call) -> Code {
     Code::assemble(|code| {
         let handle = call.arguments.iter().find_map(|argument| match *argument {
-            Argument { what: What::Handle { kind, null }, from, .. } => Some((kind, null, from)),
+            Argument { what: What::Handle { kind, null }, from, op, .. } => {
+                Some((kind, null, register(from)?, op))
+            }
             _ => None,
         });
-        let handle = handle.and_then(|(kind, null, from)| Some((kind, null, register(from)?)));
+        let op = |op| Part::Op { op, rare: None };
         let mut ranges = false;
+        code.part(Part::Around("gate: whether native code finds enough stack"));
         gate(code);
-        for Argument { what, from, .. } in &call.arguments {
+        for Argument { what, from, op: of, .. } in &call.arguments {
             if let (What::Range(range), Some(from)) = (what, register(*from)) {
+                code.part(op(*of));
                 inside(code, range, from);
                 ranges = true;
             }
         }
-        if let Some((kind, null, from)) = handle {
+        if let Some((kind, null, from, of)) = handle {
+            code.part(op(of));
             look(code, kind, null, from);
         }
+        code.part(op(call.op));
         if call.frame.is_some() {
-            code.raw(&[0x55], "pushq %rbp");
+            code.raw(&[0x55]); // push rbp
             code.row(Row::FramePushed);
-            code.raw(&[0x48, 0x89, 0xe5], "movq %rsp, %rbp");
+            code.raw(&[0x48, 0x89, 0xe5]); // mov rbp, rsp
             code.row(Row::Frame);
             if call.stack > 0 {
                 code.make_room(call.stack);
@@ -52,19 +59,25 @@ pub(super) fn emit(call: &Call) -> Code {
         if ranges {
             code.memory(With::Load, R10, RDI, BINDING + offset_of!(Binding, memory_base));
         }
-        call.arguments.iter().for_each(|argument| place(code, argument));
+        for argument in &call.arguments {
+            code.part(op(argument.op));
+            place(code, argument);
+        }
+        code.part(op(call.op));
         if let Some(popped) = call.frame {
-            code.raw(&[0xff, 0xd0], "callq *%rax");
-            code.raw(&[0xc9], "leave");
+            code.raw(&[0xff, 0xd0]); // call rax
+            code.raw(&[0xc9]); // leave
             code.row(Row::FrameGone);
             let [low, high] = popped.to_le_bytes();
-            code.raw(&[0xc2, low, high], &format!("retq ${popped}"));
+            code.raw(&[0xc2, low, high]); // ret, and so many bytes
         } else {
-            code.raw(&[0xff, 0xe0], "jmpq *%rax");
+            code.raw(&[0xff, 0xe0]); // jmp rax
         }
-        if let Some((kind, null, from)) = handle {
-            ask(code, kind, null, from);
+        if let Some((kind, null, from, op)) = handle {
+            code.part(Part::Op { op, rare: Some("the handle table is asked") });
+            ask(code, op, kind, null, from);
         }
+        code.part(Part::Around("redo: the interpreter makes the call"));
         code.label(Label::Redo);
         code.memory(With::Load, RAX, RDI, offset_of!(Context, redo));
         code.memory(With::Load, RDI, RAX, offset_of!(FuncRef, vmctx));
@@ -165,7 +178,7 @@ fn look(code: &mut Code, kind: u16, null: bool, from: Register) {
 }
 
 /// Out of line: what the table knows and an entry does not say.
-fn ask(code: &mut Code, kind: u16, null: bool, from: Register) {
+fn ask(code: &mut Code, op: usize, kind: u16, null: bool, from: Register) {
     code.label(Label::Ask);
     let mut pushed = 8;
     for register in KEPT {
@@ -174,7 +187,7 @@ fn ask(code: &mut Code, kind: u16, null: bool, from: Register) {
         code.row(Row::Pushed(pushed));
     }
     // The call of this code has pushed one word, this the seventh and eighth: aligned to 16 bytes.
-    code.raw(&[0x48, 0x83, 0xec, 8], "subq $8, %rsp");
+    code.raw(&[0x48, 0x83, 0xec, 8]); // sub rsp, 8
     code.row(Row::Pushed(pushed + 8));
     code.memory(With::Load, RDI, RDI, BINDING + offset_of!(Binding, store));
     code.widen(Move::Zero32, RSI, from);
@@ -182,8 +195,8 @@ fn ask(code: &mut Code, kind: u16, null: bool, from: Register) {
     const { assert!(Fate::Kept as u64 == 0, "the fourth argument") };
     code.clear(RCX);
     code.outside(RAX, Outside::Helper(Helper::EnterHandle));
-    code.raw(&[0xff, 0xd0], "callq *%rax");
-    code.raw(&[0x48, 0x83, 0xc4, 8], "addq $8, %rsp");
+    code.raw(&[0xff, 0xd0]); // call rax
+    code.raw(&[0x48, 0x83, 0xc4, 8]); // add rsp, 8
     code.row(Row::Pushed(pushed));
     for register in KEPT.into_iter().rev() {
         code.pop(register);
@@ -195,6 +208,7 @@ fn ask(code: &mut Code, kind: u16, null: bool, from: Register) {
     code.jump(When::NotEqual, Label::Ready);
     code.jump(When::Always, Label::Redo);
     if null {
+        code.part(Part::Op { op, rare: Some("NULL") });
         code.label(Label::Null);
         code.test(from, false);
         code.jump(When::NotEqual, Label::Redo);

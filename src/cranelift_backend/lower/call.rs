@@ -14,6 +14,8 @@ use cranelift_codegen::ir::{Block, Endianness, InstBuilder, MemFlagsData, Value,
 use std::mem::offset_of;
 
 const RECORD: usize = offset_of!(FrameHead, record);
+/// What is done where the work after the call is the interpreter's.
+const RESUME: &str = "resume: the interpreter does the work after the call";
 const ERRNO: usize = RECORD + offset_of!(CallRecord, errno);
 
 impl Lower<'_> {
@@ -267,13 +269,17 @@ impl Lower<'_> {
         if let Some(block) = self.resume {
             return block;
         }
-        let block = self.cold("resume: the interpreter does the work after the call");
+        let block = self.cold(RESUME);
         self.resume = Some(block);
         block
     }
 
     /// The end of the trampoline.
     pub(super) fn end(&mut self) -> Result<(), Unsupported> {
+        self.note_rest(match self.after {
+            After::None | After::Compiled => "done",
+            After::Interpreted => RESUME,
+        });
         match self.after {
             _ if self.jumped => {}
             After::None | After::Compiled => {

@@ -27,6 +27,12 @@ impl Lower<'_> {
         self.notes.ops.push((next, op));
     }
 
+    /// The instructions from here on belong to no op: that is what they do.
+    pub(super) fn note_rest(&mut self, what: &'static str) {
+        let next = u32::try_from(self.b.func.dfg.num_insts()).unwrap_or(u32::MAX);
+        self.notes.rest = Some((next, what));
+    }
+
     pub(super) fn constant(&mut self, value: u64) -> Value {
         self.b.ins().iconst(types::I64, value.cast_signed())
     }

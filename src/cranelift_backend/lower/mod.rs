@@ -85,6 +85,8 @@ pub(super) struct Notes {
     pub outside: Vec<Outside>,
     /// By number: what a block is for.
     pub blocks: Vec<(u32, &'static str)>,
+    /// The number of the first instruction that belongs to no op any more, and what it is for.
+    pub rest: Option<(u32, &'static str)>,
 }
 
 /// A plan on its way to CLIF.
