@@ -219,6 +219,12 @@ impl Permissions {
         self.tier.unwrap_or(Tier::Direct)
     }
 
+    /// Whether native code is watched.
+    #[cfg(feature = "cranelift")]
+    pub fn is_guarded(&self) -> bool {
+        self.guard
+    }
+
     #[expect(unsafe_code, reason = "whoever types --grant or --trust-signatures makes the promise")]
     fn builder(&self, engine: &Engine) -> Result<BridgeBuilder> {
         let mut builder = Bridge::builder(engine);

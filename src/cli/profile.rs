@@ -8,7 +8,7 @@ use super::{args, meant};
 use anyhow::{Context as _, Result};
 use portcullis::host::{ImportReport, ImportStatus, NativeImport, Recorded, Recording, Tier};
 use portcullis::plan::recorder::Sampling;
-use portcullis::profile::{Calibration, Profile, folded, text};
+use portcullis::profile::{Calibration, Profile, Ways, folded, text};
 use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -41,6 +41,7 @@ impl Watch {
 /// Where the profile goes.
 struct Outputs {
     guest: String,
+    ways: Ways,
     json: Option<Output>,
     folded: Option<Output>,
 }
@@ -50,11 +51,21 @@ pub fn profile(typed: &args::Profile) -> Result<Status, Failure> {
     let run = Run::meant(&typed.run)?;
     let outputs = Outputs {
         guest: run.guest_name(),
+        ways: Ways {
+            most: run.permissions().most().to_string(),
+            guarded: run.permissions().is_guarded(),
+            precompiled: run.is_precompiled(),
+        },
         json: Output::wanted(typed.json.as_deref())?,
         folded: Output::wanted(typed.folded.as_deref())?,
     };
     Output::all_differ(outputs.json.iter().chain(&outputs.folded))?;
-    let calibration = Calibration::measure()
+    // Who wants no faster tier hears what he would gain if he did.
+    let most = match run.permissions().most() {
+        Tier::Interpreter => Tier::Direct,
+        most => most,
+    };
+    let calibration = Calibration::measure(most)
         .map_err(from_wasmtime)
         .context("cannot find out what calls cost on this machine")?;
     let sampling = match typed.sample {
@@ -70,7 +81,7 @@ pub fn profile(typed: &args::Profile) -> Result<Status, Failure> {
         move || {
             let Some(outputs) = outputs.upgrade() else { return Ok(()) };
             let profile = Profile::new(&watch.recording.recorded(), &calibration);
-            outputs.show(profile.named(&outputs.guest))
+            outputs.show(outputs.named(profile))
         }
     });
     let run = Arc::new(run);
@@ -80,7 +91,7 @@ pub fn profile(typed: &args::Profile) -> Result<Status, Failure> {
     });
     // Without it the guest has not run.
     let Some(recorded) = watch.ended.get() else { return ended };
-    let mut profile = Profile::new(recorded, &calibration).named(&outputs.guest);
+    let mut profile = outputs.named(Profile::new(recorded, &calibration));
     // Of a guest that was compiled ahead of time the file says what makes its calls.
     if !run.is_precompiled() {
         match tiers(run.permissions(), run.guest()) {
@@ -98,6 +109,11 @@ pub fn profile(typed: &args::Profile) -> Result<Status, Failure> {
 }
 
 impl Outputs {
+    /// A profile of what these are of.
+    fn named(&self, profile: Profile) -> Profile {
+        profile.named(&self.guest).with(self.ways.clone())
+    }
+
     /// Prints the report on standard error, so that the guest's own output stays what it is, and writes files.
     fn show(&self, profile: Profile) -> Result<()> {
         complain(format_args!("\n{}", text::report(&profile).trim_end()));

@@ -199,6 +199,7 @@ impl<N> Finder<N> {
             None => call(),
             Some(recorder) => {
                 let import = recorder.import(&link.name, overload.library.clone());
+                import.known(true, !overload.plan.callbacks.is_empty());
                 recorder.call(&import, |_| call())
             }
         }

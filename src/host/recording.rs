@@ -30,6 +30,9 @@ struct Stores {
     /// The greatest of theirs.
     every: u64,
     every_callback: u64,
+    /// Of those that have ended: see [`Sums::still`].
+    waited: u64,
+    asked: u64,
     /// It is looked again when there are so many in `live`.
     look_at: usize,
 }
@@ -54,6 +57,8 @@ impl Stores {
             }
             self.every = self.every.max(store.every.get());
             self.every_callback = self.every_callback.max(store.every_callback.get());
+            self.waited += store.still.waited.get();
+            self.asked += store.still.asked.get();
             for account in store.accounts() {
                 let same = |one: &&mut Arc<Account>| {
                     one.name == account.name && one.library == account.library
@@ -76,6 +81,13 @@ impl Stores {
         let live = self.live.iter().flat_map(|store| store.accounts());
         self.ended.iter().cloned().chain(live).collect()
     }
+
+    /// How long threads have waited, and how long it took to find that out.
+    fn still(&self) -> (u64, u64) {
+        self.live.iter().fold((self.waited, self.asked), |(waited, asked), one| {
+            (waited + one.still.waited.get(), asked + one.still.asked.get())
+        })
+    }
 }
 
 /// A phase that has begun.
@@ -83,8 +95,8 @@ impl Stores {
 struct Begun {
     name: String,
     at: u64,
-    /// What outermost calls had taken by then, in ticks.
-    outermost: u64,
+    /// What is no part of phases by then, in ticks: outermost calls, waits, and asking for them.
+    others: u64,
 }
 
 /// Everything that was recorded, as it was at one moment. Times are in ticks.
@@ -98,6 +110,10 @@ pub struct Recorded {
     pub wall: u64,
     /// What the host said that it was doing; see [`Recording::phase`].
     pub phases: Vec<Phase>,
+    /// How long threads with a store were ready to run and had no core; it is in no phase and in no account.
+    pub waited: u64,
+    /// How long it took to find that out; likewise.
+    pub asked: u64,
     /// The imports of all stores.
     pub accounts: Vec<Arc<Account>>,
     /// The greatest number of calls of which one was timed.
@@ -113,7 +129,7 @@ pub struct Recorded {
 pub struct Phase {
     /// What the host calls it.
     pub name: String,
-    /// How long it took, in ticks, without the native calls that the guest made meanwhile. Where these are estimated
+    /// How long it took, in ticks, without the native calls that the guest made meanwhile and without waits. Where these are estimated
     /// from samples, what recording adds to those may make them more than all there is.
     pub ticks: i64,
 }
@@ -134,9 +150,9 @@ impl Recording {
 
     /// Says what the time from now on is used for, until the next phase begins.
     pub fn phase(&self, name: &str) {
-        let (at, outermost) = (self.inner.clock.now(), outermost(&self.accounts()));
+        let (at, others) = (self.inner.clock.now(), self.others());
         let mut phases = self.inner.phases.lock().unwrap_or_else(PoisonError::into_inner);
-        phases.push(Begun { name: name.to_owned(), at, outermost });
+        phases.push(Begun { name: name.to_owned(), at, others });
     }
 
     /// Everything so far. Any thread may ask, also while guests run.
@@ -144,20 +160,21 @@ impl Recording {
     pub fn recorded(&self) -> Recorded {
         let Inner { clock, start, stores, phases, .. } = &*self.inner;
         let now = clock.moment();
-        let accounts = self.accounts();
         let mut phases = phases.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Nothing is left out: what was done before is a part of the first phase.
         if let Some(first) = phases.first_mut() {
-            (first.at, first.outermost) = (start.ticks, 0);
+            (first.at, first.others) = (start.ticks, 0);
         }
-        let last = (now.ticks, outermost(&accounts));
-        let ends = phases.iter().skip(1).map(|next| (next.at, next.outermost)).chain([last]);
-        let phase = |(begun, (at, outermost)): (&Begun, (u64, u64))| {
-            let calls = outermost.saturating_sub(begun.outermost);
-            let took = at.saturating_sub(begun.at);
-            Phase { name: begun.name.clone(), ticks: took.cast_signed() - calls.cast_signed() }
-        };
         let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = stores.accounts();
+        let (waited, asked) = stores.still();
+        let last = (now.ticks, outermost(&accounts) + waited + asked);
+        let ends = phases.iter().skip(1).map(|next| (next.at, next.others)).chain([last]);
+        let phase = |(begun, (at, others)): (&Begun, (u64, u64))| {
+            let others = others.saturating_sub(begun.others);
+            let took = at.saturating_sub(begun.at);
+            Phase { name: begun.name.clone(), ticks: took.cast_signed() - others.cast_signed() }
+        };
         let running = stores.live.iter().filter_map(|store| store.running());
         let running = running.map(|(account, since)| {
             let known = (since != 0).then(|| now.ticks.saturating_sub(since));
@@ -177,13 +194,17 @@ impl Recording {
                 .iter()
                 .fold(stores.every_callback.max(1), |most, one| most.max(one.every_callback.get())),
             running: running.collect(),
+            waited,
+            asked,
             accounts,
         }
     }
 
-    fn accounts(&self) -> Vec<Arc<Account>> {
+    /// What is no part of phases.
+    fn others(&self) -> u64 {
         let stores = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        stores.accounts()
+        let (waited, asked) = stores.still();
+        outermost(&stores.accounts()) + waited + asked
     }
 
     /// A recorder for one more store.

@@ -21,6 +21,8 @@
 //! callbacks that timing them takes too long, only some of these are timed, and calls inside of the others are as those
 //! outside of all calls.
 //!
+//! While the thread waits for a core time stands still here (`waits`).
+//!
 //! Not here: what the clock itself costs and how ticks become nanoseconds (`profile`), which bytes a plan
 //! moves (`interpret::weigh`).
 use rustc_hash::FxBuildHasher;
@@ -34,13 +36,17 @@ mod clock;
 mod guest;
 mod noted;
 mod pace;
+mod waits;
 
 pub use account::{Account, Sum};
 pub use clock::{Clock, Moment};
 pub use guest::GuestCode;
 pub use noted::Noted;
+use noted::{Kept, Tally};
 use pace::Pace;
 pub use pace::Sampling;
+pub use waits::Still;
+use waits::Waits;
 
 /// What one store has recorded.
 #[derive(Debug)]
@@ -50,6 +56,8 @@ pub struct Sums {
     pub every: Sum,
     /// And, in timed calls, one callback in so many.
     pub every_callback: Sum,
+    /// Time in which its thread waited, since its first call; it is in no account.
+    pub still: Still,
     /// The number of the import that is being called, from 1 on, in the order of `accounts`; 0: none.
     running: Sum,
     /// Since when.
@@ -77,7 +85,10 @@ pub struct Recorder {
     clock: Clock,
     pace: Pace,
     sums: Arc<Sums>,
+    /// Calls that are timed, or that tell what they do.
     stack: RefCell<Vec<Frame>>,
+    tally: Tally,
+    waits: Waits,
     known: RefCell<HashMap<String, Import, FxBuildHasher>>,
 }
 
@@ -86,6 +97,16 @@ pub struct Recorder {
 pub struct Import {
     number: u64,
     account: Arc<Account>,
+}
+
+impl Import {
+    /// Says what is known of all its calls: whether they go the interpreter's usual way, and whether they are given guest
+    /// functions.
+    pub fn known(&self, usual: bool, takes_functions: bool) {
+        let Account { usual: is_usual, takes_functions: takes, .. } = &*self.account;
+        is_usual.set(is_usual.get() | u64::from(usual));
+        takes.set(takes.get() | u64::from(takes_functions));
+    }
 }
 
 /// A running call.
@@ -120,6 +141,8 @@ struct Frame {
     left: u64,
     gap: u64,
     sampled: guest::Sampled,
+    /// What was counted of the call around it.
+    outer: Kept,
 }
 
 impl Frame {
@@ -142,6 +165,7 @@ impl Recorder {
             accounts: Mutex::default(),
             every: Sum::of(every),
             every_callback: Sum::of(every),
+            still: Still::default(),
             running: Sum::default(),
             since: Sum::default(),
         };
@@ -150,6 +174,8 @@ impl Recorder {
             pace: Pace::new(sampling, began),
             sums: Arc::new(sums),
             stack: RefCell::default(),
+            tally: Tally::default(),
+            waits: Waits::new(clock),
             known: RefCell::default(),
         }
     }
@@ -192,8 +218,9 @@ impl Recorder {
         account.calls.add(1);
         let mut stack = self.stack.borrow_mut();
         let weight = self.turn(account);
-        let outermost = stack.is_empty();
-        let timed = weight != 0 || stack.last().is_some_and(Frame::times_calls);
+        let outermost = stack.is_empty() && !self.tally.is_on();
+        let outer = self.tally.take();
+        let timed = weight != 0 || !outer.is_on() && stack.last().is_some_and(Frame::times_calls);
         if timed {
             self.pace.calls.add(1);
             account.clocked.add(1);
@@ -201,13 +228,13 @@ impl Recorder {
         if outermost {
             account.outer_calls.add(1);
         }
-        stack.push(Frame { weight, timed, ..Frame::default() });
-        let start = if timed { self.clock.now() } else { 0 };
+        stack.push(Frame { weight, timed, outer, ..Frame::default() });
+        let start = if timed { self.now() } else { 0 };
         if let Some(frame) = stack.last_mut() {
             frame.start = start;
         }
         if outermost {
-            self.sums.since.set(start);
+            self.sums.since.set(if timed { self.waits.seen() } else { 0 });
             self.sums.running.set(import.number);
         }
         timed
@@ -234,7 +261,9 @@ impl Recorder {
     fn end(&self, account: &Account) {
         let mut stack = self.stack.borrow_mut();
         let Some(mut frame) = stack.pop() else { return };
-        let outermost = stack.is_empty();
+        let counted = frame.outer.is_on();
+        let outermost = stack.is_empty() && !counted;
+        self.tally.restore(frame.outer);
         if outermost {
             self.sums.running.set(0);
         }
@@ -245,8 +274,8 @@ impl Recorder {
         if !frame.timed {
             return;
         }
-        let span = self.clock.now().saturating_sub(frame.start);
-        if let Some(outer) = stack.last_mut().filter(|outer| !outer.muted) {
+        let span = self.now().saturating_sub(frame.start);
+        if let Some(outer) = stack.last_mut().filter(|outer| !outer.muted && !counted) {
             outer.nested += span;
             outer.inner += 1;
         }
@@ -259,7 +288,9 @@ impl Recorder {
         account.timed.add(1);
         account.weight.add(weight);
         account.entered.add(if frame.entered == 0 { 0 } else { weight });
-        account.native.add(weight * frame.native.saturating_sub(frame.inside));
+        // What callbacks took is estimated, if not all were timed: that may be more than there is, and less in the next
+        // call. Together it is right.
+        account.native.add(weight.wrapping_mul(frame.native.wrapping_sub(frame.inside)));
         account.marshalling.add(weight * marshalling);
         account.callback.add(weight * frame.callback);
         account.allocator.add(weight * frame.allocator);
@@ -285,17 +316,23 @@ impl Recorder {
     /// Native code begins to run for the innermost call.
     #[inline]
     pub fn enter_native(&self) {
+        if self.tally.is_on() {
+            return;
+        }
         if let Some(frame) = self.stack.borrow_mut().last_mut().filter(|frame| frame.timed) {
             frame.in_native = true;
-            frame.entered = self.clock.now().max(1);
+            frame.entered = self.now().max(1);
         }
     }
 
     /// It has returned.
     #[inline]
     pub fn leave_native(&self) {
+        if self.tally.is_on() {
+            return;
+        }
         if let Some(frame) = self.stack.borrow_mut().last_mut().filter(|frame| frame.timed) {
-            frame.native += self.clock.now().saturating_sub(frame.entered);
+            frame.native += self.now().saturating_sub(frame.entered);
             frame.in_native = false;
         }
     }
@@ -311,7 +348,9 @@ impl Recorder {
 
     /// The innermost call has moved so many bytes.
     pub fn bytes(&self, bytes: Bytes) {
-        if let Some(frame) = self.stack.borrow_mut().last_mut() {
+        if self.tally.is_on() {
+            self.tally.bytes(bytes);
+        } else if let Some(frame) = self.stack.borrow_mut().last_mut() {
             frame.bytes.add(bytes);
         }
     }

@@ -38,6 +38,7 @@ pub fn folded(profile: &Profile) -> String {
         }
     }
     line("profiling", profile.profiling);
+    line("waiting for a core", profile.waiting);
     text
 }
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! ```
-//! use portcullis::host::{Bridge, Natives, Recording};
+//! use portcullis::host::{Bridge, Natives, Recording, Tier};
 //! use portcullis::interfaces;
 //! use portcullis::profile::{Calibration, Profile};
 //! use wasmtime::{Engine, Linker, Module, Store};
@@ -17,7 +17,7 @@
 //! struct State { natives: Natives }
 //!
 //! # fn main() -> wasmtime::Result<()> {
-//! let calibration = Calibration::measure()?;
+//! let calibration = Calibration::measure(Tier::Direct)?;
 //! let recording = Recording::new(calibration.clock, calibration.sampling());
 //! recording.phase("start-up");
 //! let engine = Engine::default();
@@ -47,5 +47,5 @@ mod net;
 pub mod text;
 mod verdict;
 
-pub use calibrate::Calibration;
-pub use model::{Costs, Import, Part, Profile, Running};
+pub use calibrate::{Calibration, Probe};
+pub use model::{Costs, Import, Part, Profile, Running, SCHEMA, Ways};

@@ -2,19 +2,26 @@
 //!
 //! Not here: how the costs are taken off (`net`), and what is said of it all (`verdict`, `text`).
 use super::Calibration;
-use super::net::{Net, Ticks};
+use super::net::{self, Net, Ticks};
 use super::verdict;
 use crate::host::{Recorded, Tier};
 use serde::Serialize;
 use std::path::PathBuf;
 
+/// What [`Profile::schema`] says: `docs/profile.md` has its members.
+pub const SCHEMA: &str = "portcullis-profile/1";
+
 /// Where a guest's time went. All times are in nanoseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Profile {
+    /// Which members there are: [`SCHEMA`].
+    pub schema: &'static str,
     /// What was profiled; empty until somebody says so.
     pub guest: String,
     /// The tier whose figures these are: what made the calls.
     pub tier: String,
+    /// In which ways its calls could be made otherwise.
+    pub ways: Ways,
     /// The clock.
     pub clock: String,
     /// From the beginning of the recording to its end.
@@ -32,12 +39,31 @@ pub struct Profile {
     pub imports: Vec<Import>,
     /// What profiling itself took.
     pub profiling: f64,
+    /// How long the guest was ready to run and other programs had its core, as far as that was seen.
+    pub waiting: f64,
     /// Calls that had not returned.
     pub running: Vec<Running>,
     /// What was found out about costs before the guest ran.
     pub costs: Costs,
     /// What all this says.
     pub verdict: Vec<String>,
+}
+
+/// What bounds the ways in which a guest's calls are made when it is not profiled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ways {
+    /// The fastest tier that may be used.
+    pub most: String,
+    /// Native code is watched (`--guard`): nothing but the interpreter does that.
+    pub guarded: bool,
+    /// The guest was compiled ahead of time.
+    pub precompiled: bool,
+}
+
+impl Default for Ways {
+    fn default() -> Ways {
+        Ways { most: Tier::Direct.to_string(), guarded: false, precompiled: false }
+    }
 }
 
 /// A part of the time.
@@ -80,6 +106,8 @@ pub struct Import {
     pub copied: u64,
     /// Bytes that were put into another layout.
     pub transformed: u64,
+    /// Whether its calls are given guest functions.
+    pub takes_functions: bool,
     /// The fastest tier that could make its calls; `None` until somebody says so.
     pub fastest: Option<String>,
     /// Why no faster one.
@@ -106,9 +134,13 @@ pub struct Costs {
     pub callback: f64,
     pub timed: f64,
     pub counted: f64,
+    pub usual_timed: f64,
+    pub usual_counted: f64,
     pub guest: f64,
     pub guest_counted: f64,
     pub floor: f64,
+    pub floor_back: f64,
+    pub floor_callback: f64,
     pub floor_tier: String,
     pub spread: f64,
 }
@@ -132,16 +164,13 @@ impl Profile {
     #[must_use]
     pub fn new(recorded: &Recorded, calibration: &Calibration) -> Profile {
         let mut net = Net::default();
-        let (mut profiling, mut outside, mut error) = (0.0, 0.0, 0.0);
-        let mut imports = Vec::new();
-        for account in &recorded.accounts {
-            let Ticks { import, probes, guest, uncertain } =
-                Ticks::of(account, calibration, recorded.every, &mut net);
-            profiling += probes;
-            outside += guest;
-            error += uncertain;
-            imports.push(import);
-        }
+        let ticks = |account| Ticks::of(account, calibration, recorded.every, &mut net);
+        let mut all: Vec<Ticks> =
+            recorded.accounts.iter().map(|account| &**account).map(ticks).collect();
+        let sum = |of: fn(&Ticks) -> f64| -> f64 { all.iter().map(of).sum() };
+        let outside = sum(|one| one.guest);
+        let profiling = sum(|one| one.probes) + recorded.asked as f64;
+        let mut error = sum(|one| one.uncertain);
         let mut phases: Vec<Part> = recorded
             .phases
             .iter()
@@ -155,6 +184,16 @@ impl Profile {
         if let Some(last) = phases.last_mut() {
             last.time = net.of(last.time, outside);
         }
+        let others: f64 = phases.iter().map(|phase| phase.time).sum();
+        let calls: f64 = all.iter().map(|one| one.import.time()).sum();
+        let wall = recorded.wall as f64;
+        let excess = others + calls + profiling + recorded.waited as f64 - wall;
+        if excess > 0.0 {
+            let (rest, uncertain) = net::fit(&mut all, excess);
+            net.missing = rest;
+            error += uncertain;
+        }
+        let mut imports: Vec<Import> = all.into_iter().map(|one| one.import).collect();
         let tick = recorded.tick;
         let scale = |time: &mut f64| *time *= tick;
         imports.iter_mut().for_each(|one: &mut Import| {
@@ -172,7 +211,9 @@ impl Profile {
         });
         let mut profile = Profile {
             guest: String::new(),
+            schema: SCHEMA,
             tier: Tier::Interpreter.to_string(),
+            ways: Ways::default(),
             clock: recorded.clock.name().to_owned(),
             wall: recorded.wall as f64 * tick,
             error: (error + net.missing) * tick,
@@ -181,13 +222,15 @@ impl Profile {
             phases,
             imports,
             profiling: profiling * tick,
+            waiting: recorded.waited as f64 * tick,
             running: running.collect(),
             costs: Costs::new(calibration, tick),
             verdict: Vec::new(),
         };
         // Calls inside of other calls are estimated from samples of their own, which need not be those of the outer ones.
         if recorded.every > 1 || recorded.every_callback > 1 {
-            profile.error += (profile.sum() - profile.wall).abs();
+            let wrong = (profile.sum() - profile.wall).abs();
+            profile.error += (wrong - net.missing * tick).max(0.0);
         }
         profile.judge();
         profile
@@ -203,7 +246,7 @@ impl Profile {
     pub fn sum(&self) -> f64 {
         let phases: f64 = self.phases.iter().map(|phase| phase.time).sum();
         let imports: f64 = self.imports.iter().map(Import::time).sum();
-        phases + imports + self.profiling
+        phases + imports + self.profiling + self.waiting
     }
 
     /// How long it took until the guest ran.
@@ -213,15 +256,17 @@ impl Profile {
         self.phases.iter().take(before).map(|phase| phase.time).sum()
     }
 
-    /// The wall time without what profiling took.
+    /// The wall time without what profiling took, and without what other programs did meanwhile.
     #[must_use]
     pub fn net(&self) -> f64 {
-        self.wall - self.profiling
+        self.wall - self.profiling - self.waiting
     }
 
-    /// What a call that does nothing costs at least, for so many calls and callbacks.
+    /// What so many calls and callbacks cost in the fastest tier that do nothing.
     fn floor(&self, import: &Import) -> f64 {
-        import.calls as f64 * self.costs.floor
+        let Costs { floor, floor_back, floor_callback, .. } = self.costs;
+        let call = if import.takes_functions { floor_back.max(floor) } else { floor };
+        import.calls as f64 * call + import.callbacks as f64 * floor_callback
     }
 
     /// How much of the time a tier would save at most in which every call costs what one costs that does nothing.
@@ -234,6 +279,14 @@ impl Profile {
     #[must_use]
     pub fn to_save_of(&self, import: &Import) -> f64 {
         (import.calling() - self.floor(import)).max(0.0)
+    }
+
+    /// Says in which ways the calls could be made, and judges anew.
+    #[must_use]
+    pub fn with(mut self, ways: Ways) -> Profile {
+        self.ways = ways;
+        self.judge();
+        self
     }
 
     /// Says what was profiled.
@@ -264,23 +317,29 @@ fn merged(imports: Vec<Import>) -> Vec<Import> {
         known.checked += one.checked;
         known.copied += one.copied;
         known.transformed += one.transformed;
+        known.takes_functions |= one.takes_functions;
     }
     all
 }
 
 impl Costs {
     fn new(calibration: &Calibration, tick: f64) -> Costs {
+        let Calibration { short, usual, .. } = calibration;
         Costs {
             transition: calibration.transition * tick,
-            entry: calibration.entry * tick,
-            callback: calibration.callback * tick,
-            timed: calibration.timed * tick,
-            counted: calibration.counted * tick,
+            entry: short.entry * tick,
+            callback: (calibration.callback + calibration.into) * tick,
+            timed: short.timed * tick,
+            counted: short.counted * tick,
+            usual_timed: usual.timed * tick,
+            usual_counted: usual.counted * tick,
             guest: calibration.guest * tick,
             guest_counted: calibration.guest_counted * tick,
             floor: calibration.floor * tick,
+            floor_back: calibration.floor_back * tick,
+            floor_callback: calibration.floor_callback * tick,
             floor_tier: calibration.floor_tier.to_string(),
-            spread: calibration.spread * tick,
+            spread: short.spread.max(usual.spread) * tick,
         }
     }
 }

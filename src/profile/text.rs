@@ -93,6 +93,9 @@ fn parts(profile: &Profile) -> Columns {
         }
     }
     part("profiling itself", profile.profiling);
+    if profile.waiting > 0.0 {
+        part("waiting for a core that others had", profile.waiting);
+    }
     part("sum", profile.sum());
     parts
 }
@@ -199,18 +202,26 @@ fn how(profile: &Profile, text: &mut String) {
     }
     let _ = writeln!(
         text,
-        "{which}. Timing a call costs {}, only counting it {}, timing a callback {}.",
+        "{which}. Timing a call costs {}, only counting it {} ({} and {} where guest code may run in it); timing a callback \
+         {}, counting it {}.",
         time(costs.timed),
         time(costs.counted),
-        time(costs.guest)
+        time(costs.usual_timed),
+        time(costs.usual_counted),
+        time(costs.guest),
+        time(costs.guest_counted)
     );
     let _ = writeln!(
         text,
-        "A call that does nothing: {} from the guest and back, {} into native code and back; {} in all by the {} tier.",
+        "A call that does nothing: {} from the guest and back, {} into native code and back; a callback {}. By the {} tier: \
+         {} in all; {} if it is given a guest function, {} a callback.",
         time(costs.transition),
         time(costs.entry),
+        time(costs.callback),
+        costs.floor_tier,
         time(costs.floor),
-        costs.floor_tier
+        time(costs.floor_back),
+        time(costs.floor_callback)
     );
 }
 

@@ -43,10 +43,19 @@ pub(super) fn verdict(profile: &Profile) -> Vec<String> {
         said.push(parts.join("; "));
     }
     if start > net {
+        let advice = match profile.ways.precompiled {
+            true => "",
+            false => ": `portcullis compile` does most of that ahead of time",
+        };
+        let (start, net) = (time(start), time(net));
         said.push(format!(
-            "starting the guest took longer than running it, {} and {}: `portcullis compile` does most of that ahead of time",
-            time(start),
-            time(net)
+            "starting the guest took longer than running it, {start} and {net}{advice}"
+        ));
+    }
+    if profile.waiting / profile.wall > LITTLE {
+        said.push(format!(
+            "other programs had the core while the guest waited for it, {} of the wall time: that is in no other figure",
+            percent(profile.waiting / profile.wall)
         ));
     }
     if profile.imports.iter().all(|import| import.calls == 0) {
@@ -78,13 +87,27 @@ pub(super) fn verdict(profile: &Profile) -> Vec<String> {
     said
 }
 
+/// What a faster tier would save.
 fn saving(profile: &Profile, net: f64) -> String {
     let calling: f64 = profile.imports.iter().map(Import::calling).sum();
+    let making = format!("making the calls takes {}", percent(calling / net));
+    if profile.ways.guarded {
+        return format!(
+            "{making}, with what `--guard` looks at in each; it has the interpreter make them, and no tier is faster with it"
+        );
+    }
     let saved = profile.to_save();
     let at_most = if saved / net < 0.001 { "" } else { "at most " };
-    let faster = format!("a faster tier would save {at_most}{}", percent(saved / net));
+    let faster = match &*profile.ways.most {
+        "direct" => "a faster tier would save".to_owned(),
+        "interpreter" => {
+            "`--tier interpreter` allows no faster way; without it one would save".to_owned()
+        }
+        most => format!("a tier up to `--tier {most}` would save"),
+    };
+    let faster = format!("{faster} {at_most}{}", percent(saved / net));
     if calling / net < LITTLE {
-        return format!("making the calls takes {}: {faster}", percent(calling / net));
+        return format!("{making}: {faster}");
     }
     let most = profile
         .imports
@@ -93,20 +116,23 @@ fn saving(profile: &Profile, net: f64) -> String {
     let most = most.filter(|most| most.calls > 0);
     let calls = most.map_or(0, |most| most.calls);
     let most = most.map_or(String::new(), |most| {
-        let each = most.calling() / most.calls as f64;
+        let each = time(most.calling() / most.calls as f64);
+        let each = match most.callbacks {
+            0 => format!("{each} each"),
+            callbacks => format!("{each} each with {} callbacks", count(callbacks)),
+        };
         format!(
-            ", {} of that in {} ({} calls, {} each beside what native code does)",
+            ", {} of that in {} ({} calls, {each} beside what native code does)",
             percent(profile.to_save_of(most) / saved.max(f64::MIN_POSITIVE)),
             most.name,
-            count(most.calls),
-            time(each)
+            count(most.calls)
         )
     });
     let few = match calls {
         0..FEW => "; of so few calls that is mostly what first calls cost, in every tier",
         _ => "",
     };
-    format!("making the calls takes {}: {faster}{most}{few}", percent(calling / net))
+    format!("{making}: {faster}{most}{few}")
 }
 
 /// Bytes that are moved, if it is these.

@@ -26,7 +26,7 @@ fn sum(profile: &serde_json::Value) -> f64 {
     let parts = ["native", "marshalling", "transition", "called_back", "allocator"];
     let imports: f64 =
         list("imports").iter().flat_map(|one| parts.map(|part| number(one, part))).sum();
-    phases + imports + number(profile, "profiling")
+    phases + imports + number(profile, "profiling") + number(profile, "waiting")
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What is shown of a profile: the report, stacks, JSON and the verdict, of profiles that are made up.
 //!
 //! The report is compared with `tests/golden/profile/report.txt`; `BLESS=1` rewrites it.
-use portcullis::profile::{Costs, Import, Part, Profile, Running, folded, text};
+use portcullis::profile::{Costs, Import, Part, Profile, Running, SCHEMA, Ways, folded, text};
 use std::fs;
 use std::path::PathBuf;
 
@@ -14,9 +14,13 @@ fn costs() -> Costs {
         callback: 9.0,
         timed: 40.0,
         counted: 12.0,
+        usual_timed: 60.0,
+        usual_counted: 14.0,
         guest: 20.0,
         guest_counted: 4.0,
         floor: 3.0,
+        floor_back: 30.0,
+        floor_callback: 10.0,
         floor_tier: "direct".to_owned(),
         spread: 0.5,
     }
@@ -61,7 +65,9 @@ fn planted() -> Profile {
     let unused = Import { name: "sqlite3.sqlite3_errmsg".to_owned(), ..Import::default() };
     let mut profile = Profile {
         guest: "sqlite.wasm".to_owned(),
+        schema: SCHEMA,
         tier: "interpreter".to_owned(),
+        ways: Ways::default(),
         clock: "a planted clock".to_owned(),
         wall: 1000.0 * MS,
         error: 0.02 * MS,
@@ -74,6 +80,7 @@ fn planted() -> Profile {
         ],
         imports: vec![step, text, unused],
         profiling: 0.85 * MS,
+        waiting: 0.0,
         running: Vec::new(),
         costs: costs(),
         verdict: Vec::new(),
@@ -156,6 +163,119 @@ fn a_long_start_is_told_and_left_out() {
             "making the calls takes 0.4 %: a faster tier would save at most 0.4 %"
         ]
     );
+}
+
+#[test]
+fn who_has_compiled_a_guest_is_not_told_to() {
+    let mut profile = planted();
+    profile.phases[0].time = 5000.0 * MS;
+    profile.wall = 5988.0 * MS;
+    let ways = Ways { precompiled: true, ..Ways::default() };
+    let profile = profile.with(ways);
+    assert_eq!(
+        profile.verdict[1],
+        "starting the guest took longer than running it, 5.00 s and 985 ms"
+    );
+}
+
+#[test]
+fn what_is_to_be_gained_depends_on_what_is_allowed() {
+    let mut profile = planted();
+    profile.imports[0].marshalling = 300.0 * MS;
+    let said = |profile: &Profile, ways: Ways| {
+        let profile = profile.clone().with(ways);
+        profile.verdict.iter().find(|said| said.starts_with("making")).expect("it is said").clone()
+    };
+    let up_to = |most: &str| Ways { most: most.to_owned(), ..Ways::default() };
+    for (ways, expected) in [
+        (Ways::default(), ": a faster tier would save at most 31 %, "),
+        (up_to("template"), ": a tier up to `--tier template` would save at most 31 %, "),
+        (
+            up_to("interpreter"),
+            ": `--tier interpreter` allows no faster way; without it one would save at most 31 %, ",
+        ),
+    ] {
+        let said = said(&profile, ways);
+        assert!(said.contains(expected), "{said}");
+    }
+    let guarded = said(&profile, Ways { guarded: true, ..Ways::default() });
+    assert!(guarded.ends_with("no tier is faster with it"), "{guarded}");
+    assert!(!guarded.contains("save"), "{guarded}");
+}
+
+#[test]
+fn callbacks_cost_something_in_every_tier() {
+    let mut profile = planted();
+    let (calls, callbacks) = (1_000_000, 2_000_000);
+    let name = "libc.so.6.qsort".to_owned();
+    let sort = Import { name, calls, callbacks, marshalling: 200.0 * MS, ..Import::default() };
+    profile.imports = vec![Import { takes_functions: true, transition: 60.0 * MS, ..sort }];
+    // 30 ns of a call and 10 of a callback are left.
+    let saved = profile.to_save();
+    assert!((saved - (260.0 - 30.0 - 20.0) * MS).abs() < 1.0, "{saved}");
+    profile.phases = vec![part("the guest", 260.0 * MS)];
+    (profile.wall, profile.profiling) = (520.0 * MS, 0.0);
+    profile.judge();
+    assert_eq!(
+        profile.verdict[1],
+        "making the calls takes 50 %: a faster tier would save at most 40 %, 100 % of that in libc.so.6.qsort (1,000,000 \
+         calls, 260 ns each with 2,000,000 callbacks beside what native code does)"
+    );
+}
+
+#[test]
+fn waits_are_a_part_of_their_own() {
+    let mut profile = planted();
+    profile.waiting = 3000.0 * MS;
+    profile.wall += 3000.0 * MS;
+    profile.judge();
+    assert_eq!(profile.verdict[0], "99 % of the time is inside libsqlite3");
+    assert_eq!(
+        profile.verdict[1],
+        "other programs had the core while the guest waited for it, 75 % of the wall time: that is in no other figure"
+    );
+    assert!((profile.sum() - profile.wall).abs() <= profile.error);
+    assert!(text::report(&profile).contains("  waiting for a core that others had"));
+    assert!(folded::folded(&profile).contains("\nwaiting for a core 3000000000\n"));
+}
+
+/// The members of the file are those that the documentation has.
+#[test]
+fn documentation_has_every_member() {
+    let value = serde_json::to_value(planted()).expect("it is plain data");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/profile.md");
+    let docs = fs::read_to_string(path).expect("it is there");
+    let table: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).collect();
+    let object = |value: &serde_json::Value, path: &str| {
+        let members = value.as_object().unwrap_or_else(|| panic!("{path} is an object")).keys();
+        members.map(|member| format!("`{member}`")).collect::<Vec<_>>()
+    };
+    let row = |path: &str| {
+        let start = format!("| `{path}`");
+        let found = table.iter().find(|line| line.starts_with(&start));
+        *found.unwrap_or_else(|| panic!("{path} is not documented"))
+    };
+    assert_eq!(value["schema"], SCHEMA);
+    assert!(row("schema").contains(SCHEMA));
+    for member in object(&value, "") {
+        let first = |line: &&str| line.split('|').nth(1).is_some_and(|cell| cell.contains(&member));
+        assert!(table.iter().any(first), "{member} is not documented");
+    }
+    let mut running = planted();
+    running.running = vec![Running { name: "libc.so.6.sleep".to_owned(), time: None }];
+    let running = serde_json::to_value(running).expect("it is plain data");
+    for (path, value) in [
+        ("ways", &value["ways"]),
+        ("costs", &value["costs"]),
+        ("phases[]", &value["phases"][0]),
+        ("imports[]", &value["imports"][0]),
+        ("running[]", &running["running"][0]),
+    ] {
+        let row = row(path);
+        for member in object(value, path) {
+            assert!(row.contains(&member), "{member} of {path} is not documented");
+        }
+    }
 }
 
 #[test]

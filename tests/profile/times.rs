@@ -134,6 +134,67 @@ fn callbacks_of_one_call_are_sampled_too() {
     adds_up(&ran.profile);
 }
 
+/// Calls in callbacks of calls in callbacks, some of which are timed and some only counted, in every order.
+#[test]
+fn calls_that_are_only_counted_keep_apart_what_they_count() {
+    let often = NESTED.replace("(func (export \"run\")", "(func $once").replace(
+        "        (call $work (i64.const 6000))))",
+        "        (call $work (i64.const 6000)))",
+    ) + r#"(func (export "run") (local $n i32)
+            (local.set $n (i32.const 500))
+            (loop $more (call $once)
+                (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))"#;
+    for every in [1, 2, 3, 5, 16, 1 << 40] {
+        let ran = run(&often, Sampling::Every(every));
+        ran.ended.as_ref().expect("it ends well");
+        let (each, spend) = (ran.import("planted.each"), ran.import("planted.spend"));
+        assert_eq!((each.calls, each.callbacks), (500 * 4, 500 * (3 + 3 * 2)), "{every}");
+        assert_eq!((spend.calls, spend.callbacks), (500 * (1 + 3 * 2), 0), "{every}");
+        assert!(each.takes_functions && !spend.takes_functions);
+        let profile = &ran.profile;
+        let wrong = (profile.sum() - profile.wall).abs();
+        assert!(wrong <= profile.error + 1e-6, "{every}: {wrong} of {}", profile.error);
+        if every < 16 {
+            let near = |found: f64, right: f64| {
+                assert!((found / right - 1.0).abs() < 0.2, "{found} of {right}, one in {every}");
+            };
+            near(each.native, 500.0 * 63.0);
+            near(each.called_back, 500.0 * 126.0);
+            near(spend.native, 500.0 * 1300.0);
+        }
+    }
+}
+
+/// Calls of some callbacks each, which differ much: that of which a call is estimated too long is as often too short.
+#[test]
+fn estimates_of_callbacks_do_not_make_native_code_longer() {
+    let guest = NESTED
+        .replace(
+            "(call $work (i64.const 10))\n        (call $spend (i64.const 100))\n        (call $work (i64.const 1))",
+            "(call $work (select (i64.const 200) (i64.const 1) (i32.and (local.get 0) (i32.const 1))))",
+        )
+        .replace(
+            "(call $each (i32.const 3) (i32.const 2))",
+            "(loop $more (call $each (i32.const 6) (i32.const 1))
+                (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))",
+        )
+        .replace(
+            "(call $work (i64.const 5000))",
+            "(local $n i32) (local.set $n (i32.const 4000)) (call $work (i64.const 5000))",
+        );
+    let ran = run(&guest, Sampling::Every(3));
+    ran.ended.as_ref().expect("it ends well");
+    let each = ran.import("planted.each");
+    assert_eq!((each.calls, each.callbacks), (4000, 24_000));
+    let near = |found: f64, right: f64| {
+        assert!((found / right - 1.0).abs() < 0.1, "{found} of {right}");
+    };
+    near(each.native + each.called_back, 24_000.0 * 7.0 + 12_000.0 * 201.0);
+    let profile = &ran.profile;
+    let wrong = (profile.sum() - profile.wall).abs();
+    assert!(wrong <= profile.error + 1e-6, "{wrong} of {}", profile.error);
+}
+
 #[test]
 fn a_guest_that_traps_or_leaves_has_a_profile() {
     for (end, said) in [("(unreachable)", "unreachable"), ("(call $exit)", "the guest has left")] {

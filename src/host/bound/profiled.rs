@@ -1,7 +1,7 @@
 //! Calls of a store that is profiled: the interpreter makes them, and a recorder times them.
 //!
-//! They end as they would otherwise, with the same errors, and go the same ways. Those of the short way that are not
-//! timed are only noted: the recorder has no account of them alone.
+//! They end as they would otherwise, with the same errors, and go the same ways. Those that are not timed are only
+//! noted: the recorder has no account of them alone, and counts the guest code that they run and their bytes.
 use super::super::call::Host;
 use super::super::link::Overload;
 use super::{Bound, check_stack};
@@ -49,6 +49,7 @@ impl Bound {
             Some(true) => Way::Held,
             Some(false) | None => Way::Usual,
         };
+        import.known(way != Way::Short, !self.plan.callbacks.is_empty());
         Some(Recorded { import, scale: Scale::of(&self.plan), way })
     }
 
@@ -63,18 +64,41 @@ impl Bound {
         caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
-        if to.way == Way::Short
-            && self.settled.get()
-            && let Some(recorder) = &self.instance.store.block.recorder
+        if let Some(recorder) = &self.instance.store.block.recorder
             && stack::check(self.stack_reserve).is_ok()
+            && (self.settled.get() || to.way != Way::Short)
             && let Some(noted) = recorder.note(&to.import)
         {
             // SAFETY: the caller's promise.
-            unsafe { self.call_noted(to, noted, caller, slots)? };
-            return self.told_strays();
+            return unsafe {
+                match to.way {
+                    Way::Short => {
+                        self.call_noted(to, noted, caller, slots)?;
+                        self.told_strays()
+                    }
+                    Way::Held | Way::Usual => self.call_counted(to, noted, recorder, caller, slots),
+                }
+            };
         }
         // SAFETY: the caller's promise.
         unsafe { self.call_told(to, caller, slots) }
+    }
+
+    /// A call that is only counted, with the guest code that it runs.
+    ///
+    /// # Safety
+    /// As [`Bound::call`].
+    #[inline(never)]
+    unsafe fn call_counted<T: 'static>(
+        &self,
+        to: &Recorded,
+        noted: Noted<'_>,
+        recorder: &Recorder,
+        caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        // SAFETY: the caller's promise.
+        noted.counts(|| unsafe { self.call_its_way(to, None, recorder, caller, slots) })
     }
 
     /// A call of the short way that is only counted.
@@ -113,7 +137,7 @@ impl Bound {
     unsafe fn call_told<T: 'static>(
         &self,
         to: &Recorded,
-        mut caller: Caller<'_, T>,
+        caller: Caller<'_, T>,
         slots: &mut [MaybeUninit<ValRaw>],
     ) -> wasmtime::Result<()> {
         let Some(recorder) = &self.instance.store.block.recorder else {
@@ -122,25 +146,46 @@ impl Bound {
         };
         recorder.call(&to.import, |timed| {
             let clock = timed.then_some(&**recorder);
-            let record = Record { scale: &to.scale, clock, bytes: Bytes::default() };
-            // SAFETY: the caller's promise; the memory is settled where it must be, and there is stack.
-            unsafe {
-                if self.link.has_terms {
-                    self.ask(&mut caller, slots)?;
-                }
-                let ready = self.settled.get() && stack::check(self.stack_reserve).is_ok();
-                match (&self.overload.quick, to.way) {
-                    (Some(quick), Way::Short) if ready => {
-                        self.call_short(quick, record, recorder, caller, slots)?;
-                    }
-                    (Some(quick), Way::Held) if ready => {
-                        self.call_held_told(quick, record, recorder, caller, slots)?;
-                    }
-                    _ => self.call_in_frame(caller, slots)?,
-                }
-            }
-            self.told_strays()
+            // SAFETY: the caller's promise.
+            unsafe { self.call_its_way(to, clock, recorder, caller, slots) }
         })
+    }
+
+    /// The call itself, timed if there is a clock.
+    ///
+    /// # Safety
+    /// As [`Bound::call`].
+    #[inline(always)]
+    unsafe fn call_its_way<T: 'static>(
+        &self,
+        to: &Recorded,
+        clock: Option<&Recorder>,
+        recorder: &Recorder,
+        mut caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        let record = Record { scale: &to.scale, clock, bytes: Bytes::default() };
+        // SAFETY: the caller's promise; the memory is settled where it must be, and there is stack.
+        unsafe {
+            if self.link.has_terms {
+                self.ask(&mut caller, slots)?;
+            }
+            // Else it is not known yet which overload it will be.
+            if self.other_bindings.is_empty() {
+                recorder.weighs(&to.scale);
+            }
+            let ready = self.settled.get() && stack::check(self.stack_reserve).is_ok();
+            match (&self.overload.quick, to.way) {
+                (Some(quick), Way::Short) if ready => {
+                    self.call_short(quick, record, recorder, caller, slots)?;
+                }
+                (Some(quick), Way::Held) if ready => {
+                    self.call_held_told(quick, record, recorder, caller, slots)?;
+                }
+                _ => self.call_in_frame(caller, slots)?,
+            }
+        }
+        self.told_strays()
     }
 
     /// As [`Bound::call_quickly`].

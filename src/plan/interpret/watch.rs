@@ -15,6 +15,7 @@ use crate::plan::diagnose::subject_of;
 use crate::plan::frame::{CallRecord, FrameHead};
 use crate::plan::op::{At, Count, Direction, Op, Stub};
 use crate::plan::problem::{Problem, Subject, Unruly};
+use crate::plan::recorder::Bytes;
 use crate::signature::TypeKind;
 use std::mem::{MaybeUninit, offset_of};
 use std::ops::Range;
@@ -44,8 +45,13 @@ pub(super) unsafe fn enter(
             return watch.and_then(|watch| watch.end(plan, frame, guest_has_run()));
         };
         let space = Space::new(plan, binding, frame);
-        if plan.facts.memory {
-            recorder.bytes(weigh::before(&space, (*memory).as_deref()));
+        // Of this plan, if there is one: calls that guest code makes meanwhile have their own.
+        let scale = recorder.scale().as_ref();
+        let mut bytes = Bytes::default();
+        match scale {
+            Some(scale) => scale.before(&space, (*memory).as_deref(), &mut bytes),
+            None if plan.facts.memory => bytes = weigh::before(&space, (*memory).as_deref()),
+            None => {}
         }
         if matches!(stub, Stub::Data(_)) {
             enter_native(plan, binding, frame, stub);
@@ -54,9 +60,14 @@ pub(super) unsafe fn enter(
             enter_native(plan, binding, frame, stub);
             recorder.leave_native();
         }
-        if plan.facts.memory {
-            recorder.bytes(weigh::after(&space, (*memory).as_deref()));
+        match scale {
+            Some(scale) => scale.after(&space, (*memory).as_deref(), &mut bytes),
+            None if plan.facts.memory => {
+                bytes.add(weigh::after(&space, (*memory).as_deref()));
+            }
+            None => {}
         }
+        recorder.bytes(bytes);
         watch.and_then(|watch| watch.end(plan, frame, guest_has_run()))
     }
 }

@@ -31,6 +31,13 @@ impl Sum {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// The same of what may be less than nothing.
+    #[inline]
+    #[must_use]
+    pub fn signed(&self) -> i64 {
+        self.get().cast_signed()
+    }
+
     /// The same as a floating-point number.
     pub(super) fn float(&self) -> f64 {
         f64::from_bits(self.get())
@@ -44,6 +51,10 @@ pub struct Account {
     pub name: String,
     /// The file of the library; `None` when the embedder supplied the address.
     pub library: Option<PathBuf>,
+    /// Whether calls go the interpreter's usual way, and not its short one: 1 or 0.
+    pub usual: Sum,
+    /// Whether they are given guest functions: likewise.
+    pub takes_functions: Sum,
     /// Calls that have begun.
     pub calls: Sum,
     /// Those that were timed for their own sake.
@@ -66,7 +77,7 @@ pub struct Account {
     pub clocked_guest: Sum,
     /// Those in timed calls, each as often as its call counts.
     pub clocked_guest_weight: Sum,
-    /// In native code.
+    /// In native code: [signed](Sum::signed), because guest code that it runs is estimated.
     pub native: Sum,
     /// In checking, copying and handles.
     pub marshalling: Sum,
@@ -152,6 +163,8 @@ impl Account {
             squares,
             spans,
             stood_for,
+            usual,
+            takes_functions,
             calls,
             timed,
             weight,
@@ -177,6 +190,9 @@ impl Account {
             copied,
             transformed,
         } = other;
+        for (mine, other) in [(&self.usual, usual), (&self.takes_functions, takes_functions)] {
+            mine.set(mine.get() | other.get());
+        }
         for (mine, more) in [
             (&self.calls, calls),
             (&self.timed, timed),
@@ -260,7 +276,7 @@ mod tests {
         sum.absorb(&one);
         sum.absorb(&one);
         let (once, twice) = (numbers(&one), numbers(&sum));
-        assert!(once.len() == 29 && once.iter().filter(|(_, number)| *number > 0).count() == 24);
+        assert!(once.len() == 31 && once.iter().filter(|(_, number)| *number > 0).count() == 24);
         for ((name, number), (_, double)) in once.iter().zip(&twice) {
             assert_eq!(*double, 2 * number, "{name}");
         }
@@ -269,6 +285,10 @@ mod tests {
         sum.absorb(&one);
         sum.absorb(&one);
         assert_eq!((sum.squares.float(), sum.spans.float()), (3.0, 5.0));
+        one.usual.set(1);
+        sum.absorb(&one);
+        sum.absorb(&one);
+        assert_eq!((sum.usual.get(), sum.takes_functions.get()), (1, 0));
     }
 
     #[test]

@@ -14,6 +14,13 @@ pub enum Clock {
     System,
     /// For tests: whatever this says; a tick is a nanosecond.
     Planted(fn() -> u64),
+    /// The same of a machine on which threads wait for a core.
+    PlantedBusy {
+        /// The time.
+        now: fn() -> u64,
+        /// How long this thread has waited.
+        waited: fn() -> u64,
+    },
 }
 
 /// One moment, by this clock and by the system's.
@@ -40,7 +47,17 @@ impl Clock {
         match self {
             Clock::Counter => counter(),
             Clock::System => system(),
-            Clock::Planted(now) => now(),
+            Clock::Planted(now) | Clock::PlantedBusy { now, .. } => now(),
+        }
+    }
+
+    /// How long this thread was ready to run and had no core, in nanoseconds, since it began; `None` where nobody knows.
+    #[must_use]
+    pub fn waited(self) -> Option<u64> {
+        match self {
+            Clock::Counter | Clock::System => schedule(),
+            Clock::Planted(_) => None,
+            Clock::PlantedBusy { waited, .. } => Some(waited()),
         }
     }
 
@@ -57,7 +74,7 @@ impl Clock {
         match self {
             Clock::Counter => "the time-stamp counter (rdtsc, which is invariant here)",
             Clock::System => "clock_gettime (there is no invariant time-stamp counter)",
-            Clock::Planted(_) => "a planted clock",
+            Clock::Planted(_) | Clock::PlantedBusy { .. } => "a planted clock",
         }
     }
 }
@@ -80,6 +97,27 @@ fn system() -> u64 {
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let since = START.get_or_init(Instant::now).elapsed().as_nanos();
     u64::try_from(since).unwrap_or(u64::MAX)
+}
+
+/// The second number of `/proc/thread-self/schedstat`: "time spent waiting on a runqueue".
+#[cfg(target_os = "linux")]
+fn schedule() -> Option<u64> {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+    // The file that was opened is that of the thread which has opened it.
+    thread_local! {
+        static FILE: Option<File> = File::open("/proc/thread-self/schedstat").ok();
+    }
+    let mut bytes = [0; 80];
+    // Nobody asks while a thread ends.
+    let len = FILE.try_with(|file| file.as_ref()?.read_at(&mut bytes, 0).ok()).ok()??;
+    let text = std::str::from_utf8(bytes.get(..len)?).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn schedule() -> Option<u64> {
+    None
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -43,7 +43,16 @@ impl Recorder {
         result
     }
 
+    #[inline]
     fn begin_guest(&self, code: GuestCode) -> Begun {
+        if self.tally.is_on() {
+            self.tally.guest(code);
+            return Begun::Counted;
+        }
+        self.begin_told(code)
+    }
+
+    fn begin_told(&self, code: GuestCode) -> Begun {
         let mut stack = self.stack.borrow_mut();
         let Some(frame) = stack.last_mut() else { return Begun::Counted };
         match code {
@@ -71,10 +80,17 @@ impl Recorder {
         self.pace.guests.add(1);
         let (nested, inner) = (frame.nested, frame.inner);
         drop(stack);
-        Begun::Timed { start: self.clock.now(), weight, nested, inner }
+        Begun::Timed { start: self.now(), weight, nested, inner }
     }
 
+    #[inline]
     fn end_guest(&self, code: GuestCode, begun: Begun) {
+        if !matches!(begun, Begun::Counted) {
+            self.end_told(code, begun);
+        }
+    }
+
+    fn end_told(&self, code: GuestCode, begun: Begun) {
         let (start, weight, nested, inner) = match begun {
             Begun::Counted => return,
             Begun::Muted => {
@@ -85,7 +101,7 @@ impl Recorder {
             }
             Begun::Timed { start, weight, nested, inner } => (start, weight, nested, inner),
         };
-        let span = self.clock.now().saturating_sub(start);
+        let span = self.now().saturating_sub(start);
         let mut stack = self.stack.borrow_mut();
         let Some(frame) = stack.last_mut() else { return };
         let own = span.saturating_sub(frame.nested - nested);
