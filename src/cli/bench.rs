@@ -5,11 +5,12 @@ use super::page::{Page, complain};
 use super::report::{Failure, Status, WARNING};
 use super::similar::similar;
 use super::version::COMMIT;
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use portcullis::bench::model::Run;
 use portcullis::bench::own::Mistake;
 use portcullis::bench::{self, FULL, Options, QUICK, Row, html, own, text};
+use portcullis::interfaces;
 use std::fs;
 
 /// Measures, and says what was found.
@@ -120,6 +121,9 @@ fn own(prototype: &str, library: &str, args: Option<&str>) -> Result<Row> {
             .into_owned(),
         false => library.to_owned(),
     };
+    if let Some(file) = file_of(&library) {
+        bail!("`{library}` is the name of an interface: its library is `--library {file}`");
+    }
     own::row(prototype, &library, &args.map(values).unwrap_or_default()).map_err(|mistake| {
         match mistake {
             // Shown with its places.
@@ -127,6 +131,14 @@ fn own(prototype: &str, library: &str, args: Option<&str>) -> Result<Row> {
             Mistake::Other(what) => anyhow!("{what}"),
         }
     })
+}
+
+/// The library of a shipped interface that is named instead of it: `libm.so.6` for `libm`.
+fn file_of(typed: &str) -> Option<String> {
+    let shipped = interfaces::all();
+    let mut libraries = shipped.iter().flat_map(|(_, shipped)| &shipped.interface().libraries);
+    let found = libraries.find(|library| library.module.as_deref() == Some(typed))?;
+    (*found.file != *typed).then(|| found.file.to_string())
 }
 
 /// `1,text,_`: a value each, where `\,` is a comma.

@@ -1,25 +1,42 @@
 //! `compile`: a guest and its calls as machine code, in a file.
+use super::kind::Guest;
+use super::output::Output;
 use super::page::Page;
 use super::report::{Failure, Status, from_wasmtime};
+use super::run::{not_started, refused};
 use super::table::counted;
+use super::words::{in_options, shown};
 use super::{args, meant};
 use anyhow::Context as _;
+use portcullis::host::LinkError;
 use std::fs;
 
 /// Compiles a guest ahead of time and says what became of its imports.
 pub fn compile(typed: &args::Compile) -> Result<Status, Failure> {
     let permissions = meant::Permissions::read(&typed.permissions)?;
     let engine = meant::engine()?;
+    Guest::Module(
+        "`run --allow-precompiled` runs it as it is; to compile it again, name the .wasm or .wat file that it was \
+         made of",
+    )
+    .check(&typed.guest)?;
     let wasm = fs::read(&typed.guest)
         .with_context(|| format!("cannot read the guest {}", typed.guest.display()))?;
     let bridge = permissions.bridge(&engine)?;
-    let compiled = bridge
-        .precompile(&wasm)
-        .map_err(from_wasmtime)
-        .with_context(|| format!("cannot compile {}", typed.guest.display()))?;
+    let output = Output::open(&typed.output)?;
+    let compiled = match bridge.precompile(&wasm) {
+        Ok(compiled) => compiled,
+        Err(error) if error.is::<LinkError>() => {
+            let refused = refused(&bridge.describe(&meant::module(&engine, &typed.guest)?));
+            return Err(not_started(error, &typed.guest, refused));
+        }
+        Err(error) => {
+            let error = from_wasmtime(error);
+            return Err(error.context(format!("cannot compile {}", typed.guest.display())).into());
+        }
+    };
     let bytes = compiled.to_bytes().map_err(from_wasmtime)?;
-    fs::write(&typed.output, &bytes)
-        .with_context(|| format!("cannot write {}", typed.output.display()))?;
+    output.write_bytes(&bytes)?;
     let imports = compiled.imports();
     let direct = imports.iter().filter(|import| import.not_direct.is_none()).count();
     let none = imports.iter().filter(|one| one.declined.is_some() && one.not_direct.is_some());
@@ -37,7 +54,8 @@ pub fn compile(typed: &args::Compile) -> Result<Status, Failure> {
             (None, Some(why)) if direct > 0 => ("not direct", why),
             _ => continue,
         };
-        page.line(format_args!("  {}.{}: {what}: {why}", import.module, import.name));
+        let (module, name) = (shown(&import.module, 80), shown(&import.name, 80));
+        page.line(format_args!("  {module}.{name}: {what}: {}", in_options(why)));
     }
     page.show()?;
     Ok(Status::Good)

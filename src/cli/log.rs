@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// How much is told, the least first.
-const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// The parts of the library that tell something.
 const PARTS: [&str; 3] = ["portcullis", "portcullis::host", "portcullis::plan"];

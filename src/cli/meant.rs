@@ -1,5 +1,6 @@
 //! What arguments mean: files read, names resolved, an engine and a bridge built.
 use super::args;
+use super::kind::{self, Guest, NOT_ALLOWED};
 use super::page::complain;
 use super::report::{WARNING, from_wasmtime};
 use super::similar::similar;
@@ -11,6 +12,7 @@ use portcullis::signature::{Interface, parse_interface};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use wasmtime::{Config, Engine, Module};
 
 /// Stack of the thread that guests run on. Only what is used costs memory.
@@ -20,9 +22,23 @@ pub const STACK: usize = 256 << 20;
 /// left to native code, whose recursion nothing bounds: SQLite alone asks for 8.
 const WASM_STACK: usize = 64 << 20;
 
+/// How much a guest may use of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    pub timeout: Option<Duration>,
+    pub fuel: Option<u64>,
+}
+
 /// The engine that guests are compiled for.
 pub fn engine() -> Result<Engine> {
-    engine_of(Config::new())
+    engine_within(Bounds::default())
+}
+
+/// The same with such checks in the code of guests as these bounds need.
+fn engine_within(bounds: Bounds) -> Result<Engine> {
+    let mut config = Config::new();
+    config.epoch_interruption(bounds.timeout.is_some()).consume_fuel(bounds.fuel.is_some());
+    engine_of(config)
 }
 
 /// The engine that runs guests which were compiled ahead of time: where they are in their files.
@@ -41,15 +57,7 @@ fn engine_of(mut config: Config) -> Result<Engine> {
 
 /// Reads and compiles a guest, binary or text.
 pub fn module(engine: &Engine, path: &Path) -> Result<Module> {
-    // Of a file that is not there the compiler would not say what it was meant to be.
-    fs::metadata(path).with_context(|| format!("cannot read the guest {}", path.display()))?;
-    if Precompiled::is_one(path).unwrap_or(false) {
-        bail!(
-            "{} was compiled ahead of time: it is machine code, which `run` runs only with \
-             --allow-precompiled",
-            path.display()
-        );
-    }
+    Guest::Module(NOT_ALLOWED).check(path)?;
     compiled(engine, path)
 }
 
@@ -72,11 +80,13 @@ fn compiled(_: &Engine, path: &Path) -> Result<Module> {
 /// Opens a guest that was compiled ahead of time.
 #[expect(unsafe_code, reason = "whoever types --allow-precompiled vouches for the file")]
 pub fn precompiled(path: &Path) -> Result<Precompiled> {
+    Guest::Compiled.check(path)?;
     // SAFETY: the user says that the file may be run; `--help` says what that means.
     Ok(unsafe { Precompiled::open(path) }?)
 }
 
 /// An interface that the command line names.
+#[derive(Clone)]
 pub enum Source {
     /// A file.
     File {
@@ -97,6 +107,11 @@ impl Source {
             Err(error) => error,
         };
         let cannot = || format!("cannot read the interface {}", path.display());
+        if error.kind() == ErrorKind::InvalidData
+            && let Some(is) = kind::of_no_text(path)
+        {
+            bail!("`{}` is {is}, not an interface, which is an annotated C header", path.display());
+        }
         if error.kind() != ErrorKind::NotFound {
             return Err(error).with_context(cannot);
         }
@@ -126,6 +141,7 @@ impl Source {
 }
 
 /// What native code a guest may call.
+#[derive(Clone)]
 pub struct Permissions {
     grants: Vec<Source>,
     trusted: Vec<String>,
@@ -147,7 +163,9 @@ impl Permissions {
         }
         let mut limits = Limits::default();
         typed.limit.iter().try_for_each(|(name, value)| limits.set(name, *value))?;
-        let grants = typed.grant.iter().map(|path| Source::find(path)).collect::<Result<_>>()?;
+        let grants: Vec<Source> =
+            typed.grant.iter().map(|path| Source::find(path)).collect::<Result<_>>()?;
+        useless(&typed.library, &grants, &typed.trust_signatures);
         Ok(Permissions {
             grants,
             trusted: typed.trust_signatures.clone(),
@@ -177,7 +195,6 @@ impl Permissions {
     }
 
     /// The bridge that allows this and no more.
-    #[cfg(feature = "cranelift")]
     pub fn bridge(&self, engine: &Engine) -> Result<Bridge> {
         Ok(self.builder(engine)?.build()?)
     }
@@ -189,6 +206,7 @@ impl Permissions {
         &self,
         path: &Path,
         precompiled_too: bool,
+        bounds: Bounds,
         recording: Option<&Recording>,
     ) -> Result<(Bridge, Module)> {
         let record = |builder: BridgeBuilder| match recording {
@@ -196,15 +214,48 @@ impl Permissions {
             None => builder,
         };
         if !precompiled_too {
-            let engine = engine()?;
+            let engine = engine_within(bounds)?;
             let bridge = record(self.builder(&engine)?).build()?;
             return Ok((bridge, module(&engine, path)?));
+        }
+        if bounds != Bounds::default() {
+            bail!(
+                "the code of a guest that was compiled ahead of time has no checks for --timeout or --fuel"
+            );
         }
         let engine = engine_in_place()?;
         let guest = precompiled(path)?;
         let bridge = record(self.builder(&engine)?).make_code(false).precompiled(&guest).build()?;
         let module = bridge.load(&guest).map_err(from_wasmtime);
         Ok((bridge, module.with_context(|| format!("cannot run {}", path.display()))?))
+    }
+
+    /// A guest to look at, whatever is granted, and the bridge that it would call.
+    pub fn look(&self, path: &Path, precompiled_too: bool) -> Result<Looked> {
+        if !precompiled_too {
+            let engine = engine()?;
+            let module = module(&engine, path)?;
+            return Ok(Looked { bridge: self.bridge(&engine)?, module, compiled: None });
+        }
+        let engine = engine_in_place()?;
+        let guest = precompiled(path)?;
+        let bridge = self.builder(&engine)?.make_code(false).precompiled(&guest).build()?;
+        let module = guest.unlinked(&engine).map_err(from_wasmtime);
+        let module = module.with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(Looked { bridge, module, compiled: Some(guest) })
+    }
+
+    /// These and some more, each as it is typed: `--grant zlib`, `--trust-signatures libz.so.1`.
+    pub fn and(&self, options: &[&str]) -> Result<Permissions> {
+        let mut more = self.clone();
+        for option in options {
+            match option.split_once(' ') {
+                Some(("--grant", name)) => more.grants.push(Source::find(Path::new(name))?),
+                Some(("--trust-signatures", name)) => more.trusted.push(name.to_owned()),
+                _ => bail!("`{option}` grants nothing"),
+            }
+        }
+        Ok(more)
     }
 
     /// The same as [`Permissions::bridge`], with another tier.
@@ -251,6 +302,14 @@ impl Permissions {
     }
 }
 
+/// A guest that is looked at.
+pub struct Looked {
+    pub bridge: Bridge,
+    pub module: Module,
+    /// If it was compiled ahead of time.
+    pub compiled: Option<Precompiled>,
+}
+
 /// Paths are relative to the working directory here; the library wants them absolute.
 pub fn libraries(typed: &[(String, String)]) -> Result<Vec<(String, PathBuf)>> {
     let mut libraries = Vec::new();
@@ -260,6 +319,28 @@ pub fn libraries(typed: &[(String, String)]) -> Result<Vec<(String, PathBuf)>> {
         libraries.push((name.clone(), absolute));
     }
     Ok(libraries)
+}
+
+/// Warns of libraries that nothing names: a name that is misspelt would do nothing, and say nothing.
+fn useless(typed: &[(String, String)], grants: &[Source], trusted: &[String]) {
+    let mut names: Vec<String> = trusted.to_vec();
+    for source in grants {
+        // Its mistakes are told when it is granted.
+        let Ok(interface) = source.interface() else { return };
+        let libraries = interface.libraries.iter();
+        names.extend(libraries.flat_map(|library| {
+            let also = library.also.iter().map(|name| name.to_string());
+            std::iter::once(library.file.to_string()).chain(also)
+        }));
+    }
+    for (name, _) in typed.iter().filter(|(name, _)| !names.contains(name)) {
+        let near = similar(name, names.iter().map(String::as_str));
+        let near = near.first().map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        complain(format_args!(
+            "{WARNING}warning:{WARNING:#} `--library {name}=...` does nothing: no interface that is granted, and no \
+             --trust-signatures, names `{name}`{near}"
+        ));
+    }
 }
 
 /// `HOST` or `HOST::GUEST`: a directory and the name that the guest knows it by.

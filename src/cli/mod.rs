@@ -12,6 +12,8 @@
 //! check        an interface against library and header
 //! completions  scripts for shells
 //! page, table  what commands print
+//! words        the library's words in terms of options
+//! kind         what a file is that is no guest
 //! output       files that they write
 //! report       how errors are told, and the exit status
 //! log          what the library tells, and how much of it is shown
@@ -30,6 +32,7 @@ mod completions;
 mod explain;
 mod imports;
 mod invoke;
+mod kind;
 mod log;
 mod meant;
 #[cfg(feature = "cranelift")]
@@ -42,6 +45,7 @@ mod run;
 mod similar;
 mod table;
 mod version;
+mod words;
 
 use args::{Command, Typed};
 use clap::Parser as _;

@@ -55,12 +55,17 @@ impl Output {
 
     /// Writes it, in place of what was there.
     pub fn write(&self, text: &str) -> Result<()> {
+        self.write_bytes(text.as_bytes())
+    }
+
+    /// The same of what is no text.
+    pub fn write_bytes(&self, bytes: &[u8]) -> Result<()> {
         let write = || {
             // Pipes and devices have no length.
             if self.file.metadata()?.is_file() {
                 self.file.set_len(0)?;
             }
-            (&self.file).write_all(text.as_bytes())
+            (&self.file).write_all(bytes)
         };
         self.empty.store(false, Ordering::Relaxed);
         write().with_context(|| format!("cannot write {}", self.path.display()))

@@ -1,11 +1,13 @@
 //! How errors are told, and the status that the program exits with.
 use super::page::complain;
+use super::words::{in_options, shown};
 use anstyle::{AnsiColor, Style};
 use portcullis::host::{BuildError, LinkError, LinkProblem};
 use portcullis::signature::Diagnostics;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 use wasmtime::WasmBacktrace;
 
 /// The style of `error:`.
@@ -48,6 +50,8 @@ pub enum Failure {
     Start(anyhow::Error),
     /// The guest trapped: 134, which is what shells say of a process that aborted.
     Trap(wasmtime::Error),
+    /// The guest took longer than it may: 124, which is what timeout(1) says.
+    Late(wasmtime::Error, Duration),
 }
 
 impl From<anyhow::Error> for Failure {
@@ -67,6 +71,7 @@ impl Failure {
             }
             Failure::Start(error) => complain(Chain(error.as_ref())),
             Failure::Trap(error) => complain(trap(error)),
+            Failure::Late(error, most) => complain(late(error, *most)),
         }
     }
 
@@ -77,6 +82,7 @@ impl Failure {
             Failure::Usage(_) => 2,
             Failure::Start(_) => 1,
             Failure::Trap(_) => 134,
+            Failure::Late(..) => 124,
         })
     }
 }
@@ -98,7 +104,7 @@ impl fmt::Display for Chain<'_> {
             next = error.source();
             let (text, mistakes) = match mistakes(error) {
                 Some((text, mistakes)) => (text, Some(mistakes)),
-                None => (error.to_string(), None),
+                None => (in_options(&error.to_string()), None),
             };
             // Wrappers often repeat what they wrap.
             if !text.is_empty() && !said.contains(&text) {
@@ -164,6 +170,7 @@ fn trap(error: &wasmtime::Error) -> String {
         .chain()
         .map(ToString::to_string)
         .filter(|reason| Some(reason) != long_form.as_ref())
+        .map(|reason| in_options(&reason))
         .collect();
     if reasons.is_empty() {
         reasons.push(error.to_string());
@@ -173,6 +180,17 @@ fn trap(error: &wasmtime::Error) -> String {
         let _ = write!(text, "\n  {HEADING}because:{HEADING:#} {}", indented(reason));
     }
     if let Some(backtrace) = backtrace {
+        frames(&mut text, backtrace);
+    }
+    text
+}
+
+/// A guest that was stopped, and where it was.
+fn late(error: &wasmtime::Error, most: Duration) -> String {
+    let mut text = format!(
+        "{ERROR}error:{ERROR:#} the guest was stopped: it took longer than --timeout, {most:?}"
+    );
+    if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         frames(&mut text, backtrace);
     }
     text
@@ -188,7 +206,7 @@ fn frames(text: &mut String, backtrace: &WasmBacktrace) {
     let _ = write!(text, "\n  {HEADING}in the guest:{HEADING:#}");
     for (number, frame) in frames.iter().take(MOST).enumerate() {
         let name = match frame.func_name() {
-            Some(name) => name.escape_debug().to_string(),
+            Some(name) => shown(name, 120),
             None => format!("function {}", frame.func_index()),
         };
         let _ = write!(text, "\n    {number}: {name}");

@@ -2,7 +2,9 @@
 use super::page::Page;
 use super::profile::Watch;
 use super::report::{Failure, Status, from_wasmtime};
+use super::similar::similar;
 use super::table::counted;
+use super::words::shown;
 use super::{args, invoke, meant};
 use anyhow::{Context as _, anyhow};
 use portcullis::host::{ImportReport, ImportStatus, LinkError, Natives};
@@ -25,6 +27,7 @@ pub struct Run {
     directories: Vec<(PathBuf, String)>,
     variables: Vec<(String, String)>,
     precompiled: bool,
+    bounds: meant::Bounds,
 }
 
 /// What a store holds.
@@ -85,6 +88,7 @@ impl Run {
                 .collect::<Result<_, _>>()?,
             permissions: meant::Permissions::read(&typed.permissions)?,
             precompiled: typed.allow_precompiled,
+            bounds: meant::Bounds { timeout: typed.timeout, fuel: typed.fuel },
         })
     }
 
@@ -94,7 +98,8 @@ impl Run {
         phase("compiling the guest");
         let wasi = self.wasi()?;
         let recording = watch.map(Watch::recording);
-        let (bridge, module) = self.permissions.guest(&self.guest, self.precompiled, recording)?;
+        let (bridge, module) =
+            self.permissions.guest(&self.guest, self.precompiled, self.bounds, recording)?;
         phase("linking and starting it");
         let engine = bridge.engine().clone();
         // Before anything of the guest runs, its start function included.
@@ -102,6 +107,7 @@ impl Run {
         let export = export.transpose()?;
         let linker = linker(&engine)?;
         let mut store = store(&engine, wasi);
+        self.bound(&mut store)?;
         let instance = bridge
             .instantiate(&mut store, &linker, &module, |state| &mut state.natives)
             .map_err(|error| {
@@ -120,10 +126,33 @@ impl Run {
         match ended {
             Err(Failure::Trap(error)) => match error.downcast_ref::<I32Exit>() {
                 Some(exit) => Ok(Status::Guest(exit.0)),
-                None => Err(Failure::Trap(error)),
+                None => Err(match self.bounds.timeout.filter(|_| is_interrupted(&error)) {
+                    Some(most) => Failure::Late(error, most),
+                    None => Failure::Trap(error),
+                }),
             },
             other => other,
         }
+    }
+
+    /// Gives a guest its time and its fuel.
+    fn bound(&self, store: &mut Store<State>) -> Result<(), Failure> {
+        if let Some(fuel) = self.bounds.fuel {
+            store.set_fuel(fuel).map_err(from_wasmtime).context("cannot count fuel")?;
+        }
+        let Some(timeout) = self.bounds.timeout else { return Ok(()) };
+        store.set_epoch_deadline(1);
+        let engine = store.engine().clone();
+        let watch = move || {
+            thread::sleep(timeout);
+            engine.increment_epoch();
+        };
+        // Nobody waits for it: it ends with the program.
+        thread::Builder::new()
+            .name("timeout".to_owned())
+            .spawn(watch)
+            .context("cannot start a thread for --timeout")?;
+        Ok(())
     }
 
     /// The guest's file.
@@ -172,6 +201,11 @@ impl Run {
     }
 }
 
+/// Whether a guest's time was up.
+fn is_interrupted(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt))
+}
+
 /// A store for one guest.
 pub fn store(engine: &Engine, wasi: WasiP1Ctx) -> Store<State> {
     Store::new(engine, State { wasi, natives: Natives::default() })
@@ -187,7 +221,7 @@ pub fn linker(engine: &Engine) -> Result<Linker<State>, Failure> {
 }
 
 /// An error of instantiation: the start function may have run and trapped, or called `proc_exit`.
-fn not_started(error: wasmtime::Error, guest: &Path, refused: usize) -> Failure {
+pub fn not_started(error: wasmtime::Error, guest: &Path, refused: usize) -> Failure {
     let guest_ran = error.is::<I32Exit>()
         || error.is::<WasmBacktrace>()
         || error.is::<Trap>()
@@ -212,7 +246,7 @@ fn not_started(error: wasmtime::Error, guest: &Path, refused: usize) -> Failure 
 }
 
 /// How many imports are refused, of those that an interface could grant.
-fn refused(reports: &[ImportReport]) -> usize {
+pub fn refused(reports: &[ImportReport]) -> usize {
     let is_refused = |report: &&ImportReport| matches!(report.status, ImportStatus::Refused(_));
     reports.iter().filter(is_refused).count()
 }
@@ -302,6 +336,9 @@ fn parameters(ty: &FuncType, name: &str, args: &[String]) -> Result<Vec<Val>, Fa
     ty.params().zip(args).enumerate().map(parse).collect()
 }
 
+/// How much of a name is shown.
+const SHOWN: usize = 80;
+
 fn no_export(module: &Module, name: &str) -> Failure {
     let functions: Vec<&str> = module
         .exports()
@@ -311,8 +348,17 @@ fn no_export(module: &Module, name: &str) -> Failure {
     if functions.is_empty() {
         return Failure::Usage(format!("the guest exports no function `{name}`, and no other"));
     }
+    const MOST: usize = 20;
+    let near = similar(name, functions.iter().copied());
+    let near = near.first().map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+    let mut names: Vec<String> =
+        functions.iter().take(MOST).map(|name| shown(name, SHOWN)).collect();
+    if functions.len() > MOST {
+        names.push(format!("and {} more", functions.len() - MOST));
+    }
     Failure::Usage(format!(
-        "the guest exports no function `{name}`; it exports {}",
-        functions.iter().map(|name| name.escape_debug().to_string()).collect::<Vec<_>>().join(", ")
+        "the guest exports no function `{}`{near}; it exports {}",
+        shown(name, SHOWN),
+        names.join(", ")
     ))
 }

@@ -2,6 +2,10 @@
 
 /// The names that look most like `typed`, and those that begin with it, the nearest first.
 pub fn similar<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+    // Everything begins with nothing.
+    if typed.is_empty() {
+        return Vec::new();
+    }
     let near = 2.max(typed.len() / 4).min(typed.len() / 2);
     let distance = |name| strsim::damerau_levenshtein(typed, name);
     let mut found: Vec<(usize, &str)> = names
@@ -29,6 +33,6 @@ mod tests {
         assert_eq!(similar("libn", names), ["libc", "libm"]);
         assert!(similar("nosuch", names).is_empty());
         // Two letters of two would be anything.
-        assert!(similar("xy", names).is_empty());
+        assert!(similar("xy", names).is_empty() && similar("", names).is_empty());
     }
 }

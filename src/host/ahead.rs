@@ -311,6 +311,15 @@ impl Precompiled {
         &self.imports
     }
 
+    /// The module, to look at what it wants ([`Bridge::describe`]), whatever is granted. [`Bridge::load`] is for those
+    /// who run it.
+    ///
+    /// # Errors
+    /// When it was made by another wasmtime or for another engine.
+    pub fn unlinked(&self, engine: &Engine) -> wasmtime::Result<Module> {
+        self.module(engine)
+    }
+
     /// The trampolines.
     pub(super) fn stock(&self) -> &Stock {
         &self.stock

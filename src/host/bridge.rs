@@ -2,7 +2,7 @@
 use super::builder::BridgeBuilder;
 use super::denial;
 use super::direct;
-use super::error::{LinkError, LinkProblem};
+use super::error::{LinkError, LinkProblem, shorten};
 use super::grants::{Candidate, Grants, Meaning, Refusal};
 use super::hot::Jobs;
 use super::library::Libraries;
@@ -245,7 +245,8 @@ impl Shared {
         let (module, name) = (import.module(), import.name());
         let hint = denial::hint(module, name, &import.ty(), &self.grants);
         let problem = hint.map_or(LinkProblem::Unknown, |hint| LinkProblem::Denied { hint });
-        tracing::info!(module, name, %problem, "denied an import");
+        let (from, wanted) = (shorten(module, 200), shorten(name, 200));
+        tracing::info!(module = %from, name = %wanted, %problem, "denied an import");
         LinkError { module: module.to_owned(), name: name.to_owned(), problem }
     }
 

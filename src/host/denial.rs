@@ -3,6 +3,7 @@
 //! Only what helps is named: a shipped interface if it grants that very symbol, with how the guest
 //! must write the module if it wrote something else.
 use super::bridge::OWN_MODULE;
+use super::error::shorten;
 use super::grants::{Candidate, Grants, is_symbol};
 use super::library::{check_name, near};
 use crate::interfaces::{self, Shipped};
@@ -235,7 +236,7 @@ fn file_name(path: &str) -> &str {
 }
 
 fn escaped(text: &str) -> String {
-    text.chars().take(100).flat_map(char::escape_debug).collect()
+    shorten(text, 80)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub enum BuildError {
 
 /// Why a module cannot be linked.
 #[derive(Debug, Error)]
-#[error("import `{}` `{}`: {problem}", module.escape_debug(), shorten(name))]
+#[error("import `{}` `{}`: {problem}", shown(module), shown(name))]
 pub struct LinkError {
     /// Module of the import.
     pub module: String,
@@ -166,12 +166,15 @@ pub enum LinkProblem {
     InvalidPlan(String),
     /// A library cannot be loaded.
     #[error(
-        "the library `{library}` cannot be loaded{}\n  if it is elsewhere: `--library {library}=PATH`, or `BridgeBuilder::library`",
-        tried_text(tried, similar)
+        "the library `{library}` cannot be loaded{}\n  {}",
+        tried_text(tried, similar),
+        place_text(library, *is_given)
     )]
     LibraryNotFound {
         /// The name that was looked for.
         library: String,
+        /// It was looked for where [`BridgeBuilder::library`](super::BridgeBuilder::library) says, and nowhere else.
+        is_given: bool,
         /// The paths that were tried, each with what the dynamic linker said.
         tried: Vec<(PathBuf, String)>,
         /// Libraries with a similar name in the same directories.
@@ -269,14 +272,31 @@ fn elsewhere_text(definer: &Path, trusted: bool) -> String {
     }
 }
 
-/// Names are the guest's own text: no control characters, and not a megabyte of it.
-fn shorten(name: &str) -> String {
-    const MAX: usize = 200;
-    if name.chars().count() <= MAX {
+/// A name of an import.
+fn shown(name: &str) -> String {
+    shorten(name, 200)
+}
+
+/// Names are the guest's own text: no control characters, and not a megabyte of it. What is left out is in the middle.
+pub(super) fn shorten(name: &str, most: usize) -> String {
+    let count = name.chars().count();
+    if count <= most {
         return name.escape_debug().to_string();
     }
-    let head: String = name.chars().take(MAX).collect();
-    format!("{}...", head.escape_debug())
+    let head: String = name.chars().take(most - most / 4).collect();
+    let tail: String = name.chars().skip(count - most / 4).collect();
+    format!("{}...{}", head.escape_debug(), tail.escape_debug())
+}
+
+/// What helps against [`LinkProblem::LibraryNotFound`].
+fn place_text(library: &str, is_given: bool) -> String {
+    if is_given {
+        format!(
+            "this file was named for it: name another one, `--library {library}=PATH`, or `BridgeBuilder::library`, or none"
+        )
+    } else {
+        format!("if it is elsewhere: `--library {library}=PATH`, or `BridgeBuilder::library`")
+    }
 }
 
 fn tried_text(tried: &[(PathBuf, String)], similar: &[PathBuf]) -> String {
@@ -327,8 +347,10 @@ mod tests {
     #[test]
     fn hostile_names_are_shortened_and_escaped() {
         let name = format!("\u{1b}[31m{}", "x".repeat(1 << 20));
-        let error = LinkError { module: "m\n".into(), name, problem: LinkProblem::Unknown };
+        let module = format!("m\n{}end", "y".repeat(1 << 20));
+        let error = LinkError { module, name: name + "(int a)", problem: LinkProblem::Unknown };
         let text = error.to_string();
-        assert!(text.len() < 500 && !text.contains(['\u{1b}', '\n']), "{text}");
+        assert!(text.len() < 600 && !text.contains(['\u{1b}', '\n']), "{text}");
+        assert!(text.contains("yyend` `") && text.contains("xx(int a)`"), "{text}");
     }
 }

@@ -109,6 +109,11 @@ impl Hot {
         self.not_direct.is_none()
     }
 
+    /// After how many calls code is made.
+    pub(super) fn after(&self) -> u32 {
+        self.after
+    }
+
     /// What will become of it.
     pub(super) fn outlook(&self) -> String {
         let calls = self.after;

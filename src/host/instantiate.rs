@@ -119,6 +119,11 @@ impl Bridge {
                 None => theirs.next().expect("all were found").clone(),
             });
         }
+        tracing::trace!(
+            imports = imports.len(),
+            direct = direct.len(),
+            "bound the imports of an instance"
+        );
         Ok(Prepared { imports, owner, instance: Some(Arc::downgrade(&instance)), direct })
     }
 

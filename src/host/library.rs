@@ -150,7 +150,8 @@ impl Libraries {
     }
 
     fn load(&self, name: &str) -> Result<Arc<sys::Handle>, LinkProblem> {
-        let path = self.paths.get(name).map_or(Path::new(name), PathBuf::as_path);
+        let given = self.paths.get(name);
+        let path = given.map_or(Path::new(name), PathBuf::as_path);
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = loaded.get(path) {
             return Ok(Arc::clone(library));
@@ -162,21 +163,22 @@ impl Libraries {
                 loaded.insert(path.to_owned(), Arc::clone(&library));
                 Ok(library)
             }
-            Err(reason) => Err(not_loaded(path, reason)),
+            Err(reason) => Err(not_loaded(name, path, given.is_some(), reason)),
         }
     }
 }
 
 /// The error of a library that cannot be loaded, with every path that was tried.
-fn not_loaded(path: &Path, reason: String) -> LinkProblem {
+fn not_loaded(name: &str, path: &Path, is_given: bool, reason: String) -> LinkProblem {
     const MISSING: &str = "there is no such file";
-    let library = path.display().to_string();
+    let library = name.to_owned();
     if path.is_absolute() {
         let said = if path.exists() { reason } else { MISSING.to_owned() };
         let similar = path.parent().map(|at| similar_files(path, &[at.to_owned()]));
         let similar = similar.unwrap_or_default();
         return LinkProblem::LibraryNotFound {
             library,
+            is_given,
             tried: vec![(path.to_owned(), said)],
             similar,
         };
@@ -192,7 +194,7 @@ fn not_loaded(path: &Path, reason: String) -> LinkProblem {
         tried.push((path.to_owned(), reason));
     }
     let similar = similar_files(path, &directories);
-    LinkProblem::LibraryNotFound { library, tried, similar }
+    LinkProblem::LibraryNotFound { library, is_given, tried, similar }
 }
 
 /// Shared libraries in `directories` that may have been meant: `libz.so.1` for `libz.so`.

@@ -57,6 +57,8 @@ pub struct NativeImport {
     /// As long as there is no code for it, guests enter the interpreter by themselves, without a host function in
     /// between.
     pub straight: bool,
+    /// Code is made for it after so many calls, if that is possible, and takes them over.
+    pub when_hot: Option<u32>,
     /// Why by no faster tier; `None` when there is no faster one.
     pub why_no_faster: Option<String>,
 }
@@ -103,6 +105,7 @@ fn status_of(resolved: Resolved) -> ImportStatus {
                 library: overload.library.clone(),
                 tier: overload.choice.runner.tier(),
                 straight: overload.straight.is_some(),
+                when_hot: overload.choice.runner.when_hot(),
                 why_no_faster: overload.choice.why_no_faster(&overload.plan),
             });
             ImportStatus::Native(functions.collect())

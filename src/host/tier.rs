@@ -204,6 +204,16 @@ impl Runner {
         }
     }
 
+    /// After how many calls code is made, if it is not there yet and may be made then.
+    pub(super) fn when_hot(&self) -> Option<u32> {
+        match self {
+            Runner::Hot(hot) => hot.code().is_none().then(|| hot.after()),
+            Runner::Interpreter | Runner::Template(_) | Runner::Compiled(_) | Runner::Direct(_) => {
+                None
+            }
+        }
+    }
+
     pub(super) fn tier(&self) -> Tier {
         match self {
             Runner::Interpreter => Tier::Interpreter,

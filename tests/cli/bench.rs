@@ -84,6 +84,8 @@ fn what_cannot_be_measured_is_told() {
     run(command().args(nowhere))
         .says(1, &["error: the library `libnosuch.so.7` cannot be loaded: ", "No such file"]);
     // The library and the function are there, and a guest needs an allocator for it.
+    let module = ["bench", "--library", "libm", "--prototype", "double cos(double x)"];
+    run(command().args(module)).says(1, &["the name of an interface", "--library libm.so.6"]);
     // C's loop passes no structs, and the guest has no allocator for the text.
     let needy = "const char *strerror(struct { int number; } error)";
     let mut bench = command();

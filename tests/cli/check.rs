@@ -201,3 +201,19 @@ fn check_says_what_helps_and_a_missing_library_once() {
     assert!(lines.next().is_some_and(|line| line.contains("`puts`")), "{out}");
     assert_eq!(lines.next(), Some("    help: pass a pointer to the struct"), "{out}");
 }
+
+#[test]
+fn what_seems_to_lack_an_annotation_is_warned_of_and_can_be_meant() {
+    let text = "#pragma portcullis library \"libc.so.6\" module \"c\"\nstruct stream;\n\
+                int fclose(struct stream *stream);\nchar *getenv(const char *name);\n";
+    let folder = folder(&[("c.h", text)]);
+    let check =
+        |options: &[&str]| run(command().arg("check").arg(folder.path().join("c.h")).args(options));
+    let (out, _) = check(&[]).with(0);
+    assert!(out.contains("c.h:3: `fclose` seems to end the `struct stream`"), "{out}");
+    assert!(out.contains("c.h:4: `getenv` returns memory of the library"), "{out}");
+    assert!(out.contains("what is meant as it is: --intended fclose\n"), "{out}");
+    let (out, _) = check(&["--intended", "fclose", "--intended", "getenv"]).with(0);
+    assert!(!out.contains("warning") && !out.contains("--intended"), "{out}");
+    check(&["--intended", "fclos"]).says(2, &["has no such function, did you mean `fclose`?"]);
+}

@@ -277,3 +277,21 @@ fn vectors_and_wide_scalars_agree_by_what_they_are() {
         &["parameter 1 `i`: long here, __int128 in the header"],
     );
 }
+
+#[test]
+fn a_struct_that_differs_is_told_once_with_the_functions_that_use_it() {
+    let text = |field: &str| {
+        format!(
+            "struct part {{ {field} part; }};\nstruct s {{ int same; struct part inner; }};\n\
+             void f(const struct s *s);\nvoid g(int n, const struct s *t);\n\
+             void h(const struct s *u);\nvoid i(const struct part *p, int n);\nvoid j(int n);\n"
+        )
+    };
+    checked(&text("int"), &text("long"), |out| {
+        assert_eq!(out.matches("int here, long").count(), 1, "{out}");
+        assert!(out.contains("`f`\n    parameter 1 `s`, field `inner.part`: int here"), "{out}");
+        assert!(out.contains("differs: `g`, `h`: struct s differs, as told for `f`\n"), "{out}");
+        assert!(out.contains("differs: `i`: struct part differs, as told for `f`\n"), "{out}");
+        assert!(out.contains("1 agree, 4 differ"), "{out}");
+    });
+}

@@ -127,6 +127,9 @@ fn verbose_tells_what_happens() {
     let (out, err) = portcullis(&run).with(0);
     assert_eq!(out, "1\n");
     assert!(err.contains("loaded a native library"), "{err}");
+    assert!(!err.contains("bound the imports"), "{err}");
+    let detailed = portcullis(&[&["-vv"], &run[1..]].concat());
+    assert!(detailed.err.contains("bound the imports of an instance"), "{}", detailed.err);
 }
 
 #[test]
@@ -146,4 +149,32 @@ fn the_version_says_what_the_program_is_made_of() {
     assert!(line("commit:").starts_with(commit), "{out}");
     let (short, _) = portcullis(&["-V"]).with(0);
     assert_eq!(Some(short.trim_end()), out.lines().next());
+}
+
+#[test]
+fn shells_know_what_ships_and_what_can_be_limited() {
+    let folder = folder(&[("zlocal.h", "")]);
+    let (script, _) = portcullis(&["completions", "bash"]).with(0);
+    std::fs::write(folder.path().join("script"), script).expect("it can be written");
+    let complete = |words: &[&str]| {
+        let last = words.last().expect("words");
+        let line = format!(
+            "source ./script; COMP_WORDS=({}); COMP_CWORD={}; compopt() {{ :; }}; \
+             _portcullis portcullis {last} {}; echo \"${{COMPREPLY[@]}}\"",
+            words.join(" "),
+            words.len() - 1,
+            words[words.len() - 2]
+        );
+        let mut bash = std::process::Command::new("bash");
+        run(bash.args(["--norc", "-c", &line]).current_dir(folder.path())).with(0).0
+    };
+    assert_eq!(complete(&["portcullis", "run", "--grant", "zl"]), "zlib zlocal.h\n");
+    assert_eq!(complete(&["portcullis", "explain", "--grant", "sql"]), "sqlite3\n");
+    assert_eq!(complete(&["portcullis", "imports", "--limit", "dep"]), "depth=\n");
+    assert_eq!(complete(&["portcullis", "run", "--log", "de"]), "debug\n");
+    let (zsh, _) = portcullis(&["completions", "zsh"]).with(0);
+    assert!(zsh.contains(":FILE.h:_portcullis_grant'") && zsh.contains("_portcullis_grant() {"));
+    assert!(zsh.contains(":(handles= depth="), "{zsh}");
+    let (fish, _) = portcullis(&["completions", "fish"]).with(0);
+    assert!(fish.lines().any(|line| line.contains("-l grant") && line.contains(" sqlite3 ")));
 }

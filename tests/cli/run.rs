@@ -2,6 +2,7 @@
 use crate::native;
 use crate::support::*;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn a_ten_line_guest_calls_cos() {
@@ -295,4 +296,120 @@ fn limits_and_the_guard_are_options() {
         let (_, err) = with(&["--limit", wrong]).with(2);
         assert!(err.contains(said), "{err}");
     }
+}
+
+const ENDLESS: &str = r#"(module
+    (import "libm" "double cos(double)" (func $cos (param f64) (result f64)))
+    (func (export "_start") (loop $again (drop (call $cos (f64.const 1))) (br $again))))"#;
+
+#[test]
+fn a_guest_is_stopped_after_its_time() {
+    for tier in ["interpreter", "direct"] {
+        let options = ["--timeout", "50ms", "--grant", "libm", "--tier", tier];
+        let err =
+            guest(ENDLESS, &options).says(124, &["longer than --timeout, 50ms", "in the guest"]);
+        assert!(!err.contains("trapped"), "{err}");
+    }
+    // Who is done in time does not notice.
+    let quick = r#"(module (func (export "_start")))"#;
+    guest(quick, &["--timeout", "1h", "--fuel", "1000"]).with(0);
+    guest(quick, &["--timeout", "5 parsecs"]).says(2, &["no unit of time"]);
+}
+
+#[test]
+fn a_guest_is_stopped_when_its_fuel_is_used_up() {
+    guest(ENDLESS, &["--fuel", "100000", "--grant", "libm"])
+        .says(134, &["all fuel consumed", "in the guest"]);
+    // What the interface says of a call counts, too.
+    let folder = folder(&[
+        (
+            "dear.h",
+            "#pragma portcullis library \"libm.so.6\" module \"libm\"\ndouble cos(double x) __fuel(1000);\n",
+        ),
+        (
+            "once.wat",
+            r#"(module (import "libm" "cos" (func $cos (param f64) (result f64)))
+            (func (export "_start") (drop (call $cos (f64.const 1)))))"#,
+        ),
+    ]);
+    let with = |options: &[&str]| {
+        let mut once = command();
+        once.arg("run").args(options).arg("--grant").arg(folder.path().join("dear.h"));
+        run(once.arg(folder.path().join("once.wat")))
+    };
+    with(&["--fuel", "900"]).says(134, &["all fuel consumed"]);
+    with(&["--fuel", "1100"]).with(0);
+    with(&[]).with(0);
+}
+
+#[test]
+fn files_of_another_kind_are_told_with_what_they_are() {
+    let component = folder(&[("c.wat", "(component)"), ("empty.wasm", ""), ("h.h", "int f(int);")]);
+    let of = |name: &str| component.path().join(name);
+    std::fs::write(of("packed.gz"), b"\x1f\x8b\x08\0").expect("a file");
+    std::fs::write(of("component.wasm"), b"\0asm\x0d\0\x01\0").expect("a file");
+    let program = std::env::current_exe().expect("this test");
+    let mut commands = vec!["run", "imports"];
+    if cfg!(feature = "cranelift") {
+        commands.extend(["profile", "compile"]);
+    }
+    for name in commands {
+        let with = |path: &Path, says: &[&str]| {
+            let mut other = command();
+            other.arg(name);
+            if name == "compile" {
+                other.arg("-o").arg(of("output"));
+            }
+            run(other.arg(path)).says(1, says);
+        };
+        with(&program, &["is an ELF program or shared library, not a WebAssembly module"]);
+        with(&of("c.wat"), &["is a WebAssembly component", "build the guest as a module"]);
+        with(&of("component.wasm"), &["is a WebAssembly component"]);
+        with(&of("packed.gz"), &["is compressed (gzip)", "unpack it first"]);
+        with(&of("empty.wasm"), &["is empty"]);
+        with(component.path(), &["is a directory"]);
+        with(&of("nosuch.wasm"), &["cannot read the guest", "No such file"]);
+        with(&of("h.h"), &["h.h"]);
+        assert!(!of("output").exists(), "{name}");
+    }
+    for file in ["guest-examples/cos/cos.wat", "interfaces/zlib.h"] {
+        portcullis(&["explain", file]).says(1, &["is a file, and `explain` takes a prototype"]);
+    }
+    let mut check = command();
+    run(check.arg("check").arg(&program)).says(1, &["is an ELF program", "annotated C header"]);
+    let mut ready = command();
+    ready.args(["run", "--allow-precompiled"]);
+    run(ready.arg("guest-examples/cos/cos.wat")).says(1, &["leave --allow-precompiled out"]);
+}
+
+#[test]
+#[cfg(feature = "cranelift")]
+fn what_is_compiled_already_is_not_compiled_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [ready, again] = ["ready", "again"].map(|name| folder.path().join(name));
+    let mut compile = command();
+    compile.args(["compile", "--grant", "libm", "guest-examples/cos/cos.wat", "-o"]);
+    run(compile.arg(&ready)).with(0);
+    let mut twice = command();
+    twice.args(["compile", "--grant", "libm"]).arg(&ready).arg("-o").arg(&again);
+    run(&mut twice).says(1, &["was compiled ahead of time: `run --allow-precompiled` runs it"]);
+    assert!(!again.exists());
+    let mut bounded = command();
+    bounded.args(["run", "--allow-precompiled", "--fuel", "5", "--grant", "libm"]);
+    run(bounded.arg(&ready)).says(1, &["has no checks for --timeout or --fuel"]);
+}
+
+#[test]
+fn libraries_that_are_named_wrongly_are_told() {
+    let cos = ["run", "--grant", "libm", "--invoke", "cos_of"];
+    let with = |library: &str| {
+        let mut named = command();
+        named.args(cos).arg("--library").arg(library);
+        run(named.args(["guest-examples/cos/cos.wat", "0"]))
+    };
+    let err = with("libm.so.6=README.md").says(1, &["the library `libm.so.6` cannot be loaded"]);
+    assert!(err.contains("README.md: ") && err.contains("this file was named for it"), "{err}");
+    assert!(!err.contains("BridgeBuilder") && !err.contains("README.md=PATH"), "{err}");
+    let err = with("libm.so.5=README.md").says(0, &["`--library libm.so.5=...` does nothing"]);
+    assert!(err.contains("did you mean `libm.so.6`?"), "{err}");
 }

@@ -6,15 +6,15 @@
 //!
 //! The compiler compares structs and unions by their names alone, so that what is in them is judged
 //! in any case: see [`records`](super::records).
-use super::c_text::{tag, untagged_name};
 use super::class::Class;
 use super::header::Declared;
 use super::real::{Real, Records};
 use portcullis::plan::abi::Abi;
-use portcullis::plan::layout::{Scalar, Target, extent_of, scalar_of};
 use portcullis::signature::{Data, Prototype, RecordBody, Scope, Type, TypeKind, Variadic};
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// How a prototype compares with the real header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Verdict {
     Retyped(Vec<String>),
     /// Not the same ABI: where, and how.
     Differs(Vec<String>),
+    /// Only in records whose differences were told already.
+    AsTold(Vec<Repeat>),
     /// The header does not have the function.
     Undeclared,
 }
@@ -38,11 +40,43 @@ pub struct Side<'a> {
     pub scope: &'a Scope,
     /// Of the header.
     pub records: &'a Records,
+    /// What was told of records so far.
+    pub told: &'a Told,
+}
+
+/// A record whose differences were told for another function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// The record: `struct s`.
+    pub record: String,
+    /// The function for which they were told.
+    pub first: Arc<str>,
+}
+
+impl fmt::Display for Repeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} differs, as told for `{}`", self.record, self.first)
+    }
+}
+
+/// Records that differ, and the functions for which that was told.
+#[derive(Debug, Default)]
+pub struct Told(RefCell<HashMap<(*const RecordBody, usize), Arc<str>>>);
+
+impl Told {
+    /// The function for which it was told.
+    pub(super) fn of(&self, record: (*const RecordBody, usize)) -> Option<Arc<str>> {
+        self.0.borrow().get(&record).cloned()
+    }
+
+    pub(super) fn tell(&self, record: (*const RecordBody, usize), function: &Arc<str>) {
+        self.0.borrow_mut().entry(record).or_insert_with(|| Arc::clone(function));
+    }
 }
 
 /// Compares.
 pub fn compare(prototype: &Prototype, declared: &Declared, side: Side<'_>) -> Verdict {
-    let mut judge = Judge::new(side);
+    let mut judge = Judge::new(side, &prototype.name.name);
     let (signature, compatible) = match declared {
         Declared::No => return Verdict::Undeclared,
         // No data is a record, or leads to one that is complete here.
@@ -131,6 +165,8 @@ impl fmt::Display for At {
 /// Collects how one prototype differs from the real one.
 pub(super) struct Judge<'a> {
     pub(super) side: Side<'a>,
+    pub(super) function: &'a Arc<str>,
+    pub(super) repeats: Vec<Repeat>,
     retyped: Vec<String>,
     /// Whether one of those is about a field, which the compiler does not look at.
     retyped_fields: bool,
@@ -141,14 +177,24 @@ pub(super) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(side: Side<'a>) -> Judge<'a> {
-        let (retyped, differs) = (Vec::new(), Vec::new());
-        Judge { side, retyped, retyped_fields: false, differs, seen: HashSet::new() }
+    fn new(side: Side<'a>, function: &'a Arc<str>) -> Judge<'a> {
+        Judge {
+            side,
+            function,
+            repeats: Vec::new(),
+            retyped: Vec::new(),
+            retyped_fields: false,
+            differs: Vec::new(),
+            seen: HashSet::new(),
+        }
     }
 
-    fn verdict(self, compatible: bool) -> Verdict {
+    fn verdict(mut self, compatible: bool) -> Verdict {
         if !self.differs.is_empty() {
+            self.differs.extend(self.repeats.iter().map(Repeat::to_string));
             Verdict::Differs(self.differs)
+        } else if !self.repeats.is_empty() {
+            Verdict::AsTold(self.repeats)
         } else if compatible && !self.retyped_fields {
             Verdict::Agrees
         } else {
@@ -218,89 +264,6 @@ impl<'a> Judge<'a> {
     }
 }
 
-impl Side<'_> {
-    /// Whether two types are the same but for the spelling of integers of one size, and for what is
-    /// in structs and unions. At the outermost level qualifiers do not matter: the callee gets a
-    /// copy.
-    pub(super) fn same(self, ours: &Type, real: &Real, outermost: bool) -> bool {
-        let is_array = matches!(ours.kind, TypeKind::Array { .. });
-        if !outermost && !is_array && ours.quals.is_const != real.is_const() {
-            return false;
-        }
-        match (&ours.kind, real.bare()) {
-            (TypeKind::Pointer(ours), Real::Pointer(real)) => self.same(ours, real, false),
-            (TypeKind::Record(record), Real::Record { kind, tag: theirs, .. }) => {
-                record.kind == *kind
-                    && match (&record.tag, theirs) {
-                        (Some(_), Some(theirs)) => tag(record) == *theirs,
-                        (None, None) => untagged_name(ours, self.scope) == real.untagged_name(),
-                        _ => false,
-                    }
-            }
-            (TypeKind::Array { element, .. }, Real::Array { element: theirs, length }) => {
-                self.length(ours, element) == length.unwrap_or(0)
-                    && self.same(element, theirs, false)
-            }
-            (TypeKind::Vector { lane, bytes }, Real::Vector { lane: theirs, bytes: size }) => {
-                u64::from(*bytes) == *size && self.same(lane, theirs, true)
-            }
-            (TypeKind::Function(ours), Real::Function(real)) => {
-                ours.params.len() == real.params.len()
-                    && self.same(&ours.result, &real.result, true)
-                    && ours
-                        .params
-                        .iter()
-                        .zip(&real.params)
-                        .all(|(ours, real)| self.same(&ours.ty, real, true))
-            }
-            _ => match (Class::of_ours(ours, self.abi), Class::of_real(real, self.abi)) {
-                (Some(a), Some(b)) => {
-                    a == b && (scalar_of(ours) == Some(Scalar::Pointer)) == is_pointer(real)
-                }
-                _ => false,
-            },
-        }
-    }
-
-    /// The length of an array of ours; 0 where it is not known, as of a flexible array member.
-    fn length(self, array: &Type, element: &Type) -> u64 {
-        let size = |ty| extent_of(ty, self.scope, Target::Host(self.abi)).ok().map(|of| of.size);
-        size(array).zip(size(element)).and_then(|(all, one)| all.checked_div(one)).unwrap_or(0)
-    }
-
-    /// Whether both are pointers to objects of known but different sizes: the call would look
-    /// right, and the function would read or write past them. Bytes may stand for anything: their
-    /// number is what the annotations say. What is in structs and unions is judged for itself.
-    fn points_elsewhere(self, ours: &Type, real: &Real) -> bool {
-        let (TypeKind::Pointer(ours), Real::Pointer(real)) = (&ours.kind, real.bare()) else {
-            return false;
-        };
-        match (Class::of_ours(ours, self.abi), Class::of_real(real, self.abi)) {
-            (Some(Class::Void | Class::Integer { size: 1, .. }), _) | (_, Some(Class::Void)) => {
-                false
-            }
-            (Some(Class::Record(_)), _) | (_, Some(Class::Record(_))) => false,
-            // Two numbers in a row.
-            (Some(Class::Complex { size }), Some(Class::Float { size: part }))
-            | (Some(Class::Float { size: part }), Some(Class::Complex { size })) => {
-                size != 2 * part
-            }
-            (Some(here), Some(there)) => here != there || self.points_elsewhere(ours, real),
-            _ => match (&ours.kind, real.bare()) {
-                (TypeKind::Array { element, .. }, Real::Array { length, .. }) => {
-                    let here = self.length(ours, element);
-                    length.is_some_and(|there| here != 0 && here != there)
-                }
-                _ => false,
-            },
-        }
-    }
-}
-
-fn is_pointer(real: &Real) -> bool {
-    matches!(real.bare(), Real::Pointer(_))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::real::Signature;
@@ -322,8 +285,8 @@ mod tests {
     fn verdict(text: &str, result: Real, params: Vec<Real>, compatible: bool) -> Verdict {
         let prototype = parse_prototype(text, &Scope::default()).expect("correct");
         let signature = Signature { result, params, variadic: false, prototyped: true };
-        let (scope, records) = (Scope::default(), Records::default());
-        let side = Side { abi: Abi::SysvX86_64, scope: &scope, records: &records };
+        let (scope, records, told) = (Scope::default(), Records::default(), Told::default());
+        let side = Side { abi: Abi::SysvX86_64, scope: &scope, records: &records, told: &told };
         compare(&prototype, &Declared::As { signature, compatible }, side)
     }
 

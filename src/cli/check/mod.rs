@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! shapes     what annotations cannot make safe        warnings
+//! owners     what seems to lack an annotation         warnings
 //! (plans)    what cannot be called                    notes
 //! (host)     symbols of the library                   errors
 //! header     what the C compiler says of each function
 //! compare    and whether the prototype agrees with it errors
+//! same       and what is the same type
 //! records    and its structs and unions, field by field
 //! ```
 mod c_text;
@@ -13,8 +15,10 @@ mod class;
 mod compare;
 mod dwarf;
 mod header;
+mod owners;
 mod real;
 mod records;
+mod same;
 mod shapes;
 
 use super::args;
@@ -22,9 +26,10 @@ use super::explain::compile_for;
 use super::meant::{self, Source};
 use super::page::Page;
 use super::report::{ERROR, Failure, GOOD, HEADING, Status, WARNING};
+use super::similar::similar;
 use super::table::counted;
 use anstyle::Style;
-use compare::{Side, Verdict};
+use compare::{Repeat, Side, Told, Verdict};
 use portcullis::host::{freed_by, missing_symbols};
 use portcullis::plan::abi::Abi;
 use portcullis::plan::compile::CompileError;
@@ -37,8 +42,19 @@ use std::sync::Arc;
 pub fn check(typed: &args::Check) -> Result<Status, Failure> {
     let interface = Source::find(&typed.interface)?.interface()?;
     let libraries = meant::libraries(&typed.library)?;
+    for name in &typed.intended {
+        let functions = || interface.grants.iter().map(|grant| &*grant.prototype.name.name);
+        if !functions().any(|function| function == name) {
+            let near = similar(name, functions());
+            let near =
+                near.first().map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+            let message =
+                format!("`--intended {name}`: `{}` has no such function{near}", interface.name);
+            return Err(Failure::Usage(message));
+        }
+    }
     let mut report = Report { interface: &interface, page: Page::default(), wrong: 0 };
-    report.shapes();
+    report.shapes(&typed.intended);
     report.unsupported();
     report.symbols(&libraries)?;
     // The compiler takes its time and may fail.
@@ -59,11 +75,20 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn shapes(&mut self) {
+    fn shapes(&mut self, intended: &[String]) {
         let functions = counted(self.interface.grants.len(), "function");
         self.page.line(format_args!("{HEADING}{}{HEADING:#}: {functions}", self.interface.name));
-        for warning in shapes::warnings(self.interface) {
+        let mut warnings = shapes::warnings(self.interface);
+        warnings.extend(owners::warnings(self.interface));
+        warnings.sort_by_key(|warning| warning.span.start);
+        let told: Vec<_> =
+            warnings.iter().filter(|one| !intended.contains(&one.function)).collect();
+        for warning in &told {
             self.finding(WARNING, "warning", warning.span, &warning.message);
+        }
+        if let Some(first) = told.first() {
+            self.page
+                .line(format_args!("    what is meant as it is: --intended {}", first.function));
         }
     }
 
@@ -149,7 +174,10 @@ impl Report<'_> {
     /// Whether the prototypes are those of the real header.
     fn header(&mut self, answers: &header::Answers) {
         let abi = Abi::host_or_default();
-        let side = Side { abi, scope: &self.interface.scope, records: &answers.records };
+        let told = Told::default();
+        let side =
+            Side { abi, scope: &self.interface.scope, records: &answers.records, told: &told };
+        let mut repeated: Vec<(Repeat, Vec<String>)> = Vec::new();
         let (mut agree, mut retyped, mut differ, mut undeclared) = (0, 0, 0, 0);
         for (grant, declared) in self.interface.grants.iter().zip(&answers.declared) {
             let prototype = &grant.prototype;
@@ -166,6 +194,17 @@ impl Report<'_> {
                     differ += 1;
                     (ERROR, "differs", how)
                 }
+                Verdict::AsTold(repeats) => {
+                    differ += 1;
+                    let name = format!("`{}`", prototype.name);
+                    for repeat in repeats {
+                        match repeated.iter_mut().find(|(known, _)| *known == repeat) {
+                            Some((_, names)) => names.push(name.clone()),
+                            None => repeated.push((repeat, vec![name.clone()])),
+                        }
+                    }
+                    continue;
+                }
                 Verdict::Undeclared => {
                     undeclared += 1;
                     (ERROR, "not in the header", Vec::new())
@@ -174,6 +213,9 @@ impl Report<'_> {
             let name = format!("`{}`", prototype.name);
             self.finding(style, kind, prototype.name.span, &name);
             self.page.lines(4, &how.join("\n"));
+        }
+        for (repeat, names) in repeated {
+            self.page.line(format_args!("{ERROR}differs:{ERROR:#} {}: {repeat}", names.join(", ")));
         }
         self.wrong += differ + undeclared;
         let counts = [

@@ -4,7 +4,7 @@
 //! interface is a name and no more; one that is complete there is read and written by calls, so that
 //! every field must be where the header has it.
 use super::c_text::tag;
-use super::compare::{At, Judge, Use};
+use super::compare::{At, Judge, Repeat, Use};
 use super::real::{Body, Member};
 use portcullis::plan::layout::{Extent, Place, Target, record_on};
 use portcullis::signature::{Field, Record, RecordBody, Scope, Span};
@@ -23,10 +23,28 @@ impl Judge<'_> {
     pub(super) fn record(&mut self, at: &At, record: &Record, span: Span, id: usize) {
         let side = self.side;
         let Some(ours) = body_of(record, side.scope) else { return };
-        if !self.seen.insert((std::ptr::from_ref(ours), id)) {
+        let key = (std::ptr::from_ref(ours), id);
+        if !self.seen.insert(key) {
             return;
         }
         let name = tag(record);
+        if let Some(first) = side.told.of(key) {
+            let repeat = Repeat { record: name, first };
+            if !self.repeats.contains(&repeat) {
+                self.repeats.push(repeat);
+            }
+            return;
+        }
+        let before = self.differs.len();
+        self.contents(at, record, ours, span, id);
+        if self.differs.len() > before {
+            side.told.tell(key, self.function);
+        }
+    }
+
+    /// The same of one that was not compared before.
+    fn contents(&mut self, at: &At, record: &Record, ours: &'_ RecordBody, span: Span, id: usize) {
+        let (side, name) = (self.side, tag(record));
         let Some(real) = side.records.body(id) else {
             self.differs.push(format!("{at}: {name} is complete here, incomplete in the header"));
             return;

@@ -11,6 +11,8 @@ use std::sync::Arc;
 /// Something to think about before granting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
+    /// The function that it is about.
+    pub function: String,
     /// Where it stands in the interface.
     pub span: Span,
     /// What is dangerous, and why.
@@ -24,14 +26,14 @@ pub fn warnings(interface: &Interface) -> Vec<Warning> {
         of_prototype(&grant.prototype, &interface.scope, &mut list);
     }
     undestroyed(interface, &mut list);
-    list.sort_by_key(|warning| warning.span.start);
     list
 }
 
 fn of_prototype(prototype: &Prototype, scope: &Scope, list: &mut Vec<Warning>) {
     let name = &*prototype.name.name;
     let mut warn = |span: Span, message: String| {
-        list.push(Warning { span, message: format!("`{name}` {message}") });
+        let message = format!("`{name}` {message}");
+        list.push(Warning { function: name.to_owned(), span, message });
     };
     for param in &prototype.function.params {
         if let Some(function) = callback(&param.ty)
@@ -86,7 +88,7 @@ fn looks_like_an_allocator(function: &Function) -> bool {
         && function.params.iter().any(|param| matches!(param.ty.kind, TypeKind::Integer(_)))
 }
 
-fn pointed_record(ty: &Type) -> Option<&Record> {
+pub(super) fn pointed_record(ty: &Type) -> Option<&Record> {
     match &ty.pointee()?.kind {
         TypeKind::Record(record) => Some(record),
         _ => None,
@@ -179,6 +181,7 @@ fn undestroyed(interface: &Interface, list: &mut Vec<Warning>) {
             if interface.scope.drop_of(record).is_none() {
                 let ty = super::c_text::tag(record);
                 list.push(Warning {
+                    function: grant.prototype.name.to_string(),
                     span: param.span,
                     message: format!(
                         "nothing destroys a `{ty}` that the guest forgets: write `typedef {ty} \

@@ -7,7 +7,7 @@ use super::report::{ERROR, Failure, HEADING, Status};
 use super::similar::similar;
 use super::table::{Cell, Table};
 use super::{args, meant};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use drawing::Drawing;
 use portcullis::interfaces;
 use portcullis::plan::HandleTypes;
@@ -22,6 +22,7 @@ use portcullis::signature::{
 };
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A prototype and all that it is explained with.
@@ -93,6 +94,13 @@ impl Section {
 }
 
 fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
+    if typed.prototype.contains(['/', '.']) && Path::new(&typed.prototype).is_file() {
+        bail!(
+            "`{}` is a file, and `explain` takes a prototype, or the name of a function with --grant: `portcullis \
+             imports` looks at guests, `check` at interfaces",
+            typed.prototype
+        );
+    }
     let interfaces = typed
         .grant
         .iter()
