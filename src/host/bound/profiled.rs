@@ -172,7 +172,7 @@ impl Bound {
             }
             // Else it is not known yet which overload it will be.
             if self.other_bindings.is_empty() {
-                recorder.weighs(&to.scale);
+                recorder.weighs(&self.plan, &to.scale);
             }
             let ready = self.settled.get() && stack::check(self.stack_reserve).is_ok();
             match (&self.overload.quick, to.way) {

@@ -45,8 +45,8 @@ pub(super) unsafe fn enter(
             return watch.and_then(|watch| watch.end(plan, frame, guest_has_run()));
         };
         let space = Space::new(plan, binding, frame);
-        // Of this plan, if there is one: calls that guest code makes meanwhile have their own.
-        let scale = recorder.scale().as_ref();
+        // Calls that guest code makes meanwhile have their own.
+        let scale = recorder.scale(plan).as_ref();
         let mut bytes = Bytes::default();
         match scale {
             Some(scale) => scale.before(&space, (*memory).as_deref(), &mut bytes),

@@ -4,6 +4,7 @@
 //! its place until they are over. Nothing is allocated for it, and the clock is not read.
 use super::guest::GuestCode;
 use super::{Account, Bytes, End, Frame, Import, Recorder};
+use crate::plan::Plan;
 use crate::plan::interpret::weigh::Scale;
 use std::cell::Cell;
 use std::ptr;
@@ -17,7 +18,7 @@ pub(super) struct Tally {
     allocations: Cell<u64>,
     bytes: Cell<Bytes>,
     /// Of the innermost call, whether it is only counted or not.
-    scale: Cell<*const Scale>,
+    scale: Cell<OfPlan>,
 }
 
 /// A tally that another call's has taken the place of.
@@ -27,8 +28,13 @@ pub(super) struct Kept {
     callbacks: u64,
     allocations: u64,
     bytes: Bytes,
-    scale: *const Scale,
+    scale: OfPlan,
 }
+
+/// A scale, and the plan whose scale it is.
+type OfPlan = (*const Scale, *const Plan);
+/// None.
+const NO_SCALE: OfPlan = (ptr::null(), ptr::null());
 
 impl Default for Tally {
     fn default() -> Tally {
@@ -37,7 +43,7 @@ impl Default for Tally {
             callbacks: Cell::new(0),
             allocations: Cell::new(0),
             bytes: Cell::new(Bytes::default()),
-            scale: Cell::new(ptr::null()),
+            scale: Cell::new(NO_SCALE),
         }
     }
 }
@@ -69,7 +75,7 @@ impl Tally {
             callbacks: self.callbacks.replace(0),
             allocations: self.allocations.replace(0),
             bytes: self.bytes.replace(Bytes::default()),
-            scale: self.scale.replace(ptr::null()),
+            scale: self.scale.replace(NO_SCALE),
         }
     }
 
@@ -187,17 +193,18 @@ impl Drop for Counted<'_> {
 }
 
 impl Recorder {
-    /// The innermost call is one of a plan whose scale this is. It lives as long as the call.
+    /// The innermost call is one of that plan, whose scale this is. Both live as long as the call.
     #[inline]
-    pub fn weighs(&self, scale: &Scale) {
-        self.tally.scale.set(scale);
+    pub fn weighs(&self, plan: &Plan, scale: &Scale) {
+        self.tally.scale.set((scale, plan));
     }
 
-    /// That, if somebody has said so; else NULL.
+    /// The scale of a plan which the innermost call runs, if somebody has said it; else NULL.
     #[inline]
     #[must_use]
-    pub fn scale(&self) -> *const Scale {
-        self.tally.scale.get()
+    pub fn scale(&self, plan: &Plan) -> *const Scale {
+        let (scale, of) = self.tally.scale.get();
+        if ptr::eq(plan, of) { scale } else { ptr::null() }
     }
 }
 
