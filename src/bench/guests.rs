@@ -119,7 +119,12 @@ fn bridge_guest(
                     return Err(format!("{} runs it: {why}", other.tier));
                 }
             }
-            ImportStatus::Refused(error) => return Err(error.to_string()),
+            ImportStatus::Refused(error) => {
+                // How an embedder helps against it is not for here.
+                let why = error.problem.to_string();
+                let lines = why.lines().filter(|line| !line.contains("BridgeBuilder::library"));
+                return Err(lines.collect::<Vec<_>>().join("\n"));
+            }
             _ => return Err("it is not granted".to_owned()),
         }
     }

@@ -61,14 +61,19 @@ pub fn costs(run: &Run) -> Grid {
     let names = run.names();
     let mut heads = vec!["function".to_owned()];
     heads.extend(names.iter().map(|name| format!("{name}, ns")));
-    let cell = |row: &Measured, name: &str| {
-        row.interval(name).map_or(NOTHING.to_owned(), |found| digits(found.median))
+    let cell = |row: &Measured, name: &str| match (row.interval(name), row.spread(name)) {
+        (None, _) => NOTHING.to_owned(),
+        (Some(found), None) => digits(found.median),
+        (Some(found), Some(spread)) => {
+            format!("{} ±{:.0}%", digits(found.median), 50.0 * spread)
+        }
     };
     let line = |row: &Measured| {
         std::iter::once(row.title.clone()).chain(names.iter().map(|name| cell(row, name))).collect()
     };
     Grid {
-        title: "Nanoseconds a call, median".to_owned(),
+        title: "Nanoseconds a call, median ± half of the width of the middle half of all rounds"
+            .to_owned(),
         heads,
         rows: run.listed().map(line).collect(),
     }

@@ -7,7 +7,7 @@ use super::run::{not_started, refused};
 use super::table::counted;
 use super::words::{in_options, shown};
 use super::{args, meant};
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use portcullis::host::LinkError;
 use std::fs;
 
@@ -24,6 +24,13 @@ pub fn compile(typed: &args::Compile) -> Result<Status, Failure> {
         .with_context(|| format!("cannot read the guest {}", typed.guest.display()))?;
     let bridge = permissions.bridge(&engine)?;
     let output = Output::open(&typed.output)?;
+    if output.is_at(&typed.guest) {
+        return Err(anyhow!(
+            "{} is the guest itself, which would be overwritten: name another file",
+            typed.output.display()
+        )
+        .into());
+    }
     let compiled = match bridge.precompile(&wasm) {
         Ok(compiled) => compiled,
         Err(error) if error.is::<LinkError>() => {

@@ -53,6 +53,14 @@ impl Output {
         Ok(())
     }
 
+    /// Whether that is the same file.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let same = |here: &fs::Metadata, there: &fs::Metadata| {
+            (here.dev(), here.ino()) == (there.dev(), there.ino())
+        };
+        self.file.metadata().ok().zip(fs::metadata(path).ok()).is_some_and(|(h, t)| same(&h, &t))
+    }
+
     /// Writes it, in place of what was there.
     pub fn write(&self, text: &str) -> Result<()> {
         self.write_bytes(text.as_bytes())

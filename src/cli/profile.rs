@@ -4,6 +4,7 @@ use super::output::Output;
 use super::page::complain;
 use super::report::{Failure, Status, WARNING, from_wasmtime};
 use super::run::{Run, on_own_stack};
+use super::words::in_options;
 use super::{args, meant};
 use anyhow::{Context as _, Result};
 use portcullis::host::{ImportReport, ImportStatus, NativeImport, Recorded, Recording, Tier};
@@ -141,7 +142,7 @@ impl Fastest {
         let import = profile.imports.iter_mut().find(|import| import.name == self.function.name);
         if let Some(import) = import {
             import.fastest = Some(self.function.tier.to_string());
-            import.why_no_faster.clone_from(&self.function.why_no_faster);
+            import.why_no_faster = self.function.why_no_faster.as_deref().map(in_options);
             let compiled = self.function.tier >= Tier::Cranelift;
             import.compiling = self.compiling.filter(|_| compiled);
         }

@@ -117,7 +117,7 @@ impl Run {
         phase("the guest");
         let ended = instance.and_then(|instance| match &export {
             Some(export) => export.call(&mut store, instance),
-            None => start(&mut store, instance, &self.guest),
+            None => start(&mut store, instance, &self.guest, &module),
         });
         flush_native_streams();
         if !matches!(ended, Err(Failure::Start(_) | Failure::Usage(_))) {
@@ -252,12 +252,23 @@ pub fn refused(reports: &[ImportReport]) -> usize {
 }
 
 /// Runs a WASI program.
-fn start(store: &mut Store<State>, instance: Instance, guest: &Path) -> Result<Status, Failure> {
+fn start(
+    store: &mut Store<State>,
+    instance: Instance,
+    guest: &Path,
+    module: &Module,
+) -> Result<Status, Failure> {
     let Some(function) = instance.get_func(&mut *store, "_start") else {
-        return Err(Failure::Start(anyhow!(
-            "{} exports no `_start`, so it is not a program: name a function with `--invoke`",
-            guest.display()
-        )));
+        let guest = guest.display();
+        return Err(Failure::Start(match functions(module)[..] {
+            [] => anyhow!(
+                "{guest} exports no `_start`, so it is not a program, and no other function"
+            ),
+            ref functions => anyhow!(
+                "{guest} exports no `_start`, so it is not a program: name a function with `--invoke`; it exports {}",
+                some(functions)
+            ),
+        }));
     };
     let function = function
         .typed::<(), ()>(&*store)
@@ -336,29 +347,36 @@ fn parameters(ty: &FuncType, name: &str, args: &[String]) -> Result<Vec<Val>, Fa
     ty.params().zip(args).enumerate().map(parse).collect()
 }
 
+/// What it exports.
+fn functions(module: &Module) -> Vec<&str> {
+    let functions = module.exports().filter(|export| export.ty().func().is_some());
+    functions.map(|export| export.name()).collect()
+}
+
+/// Some names of many.
+fn some(names: &[&str]) -> String {
+    const MOST: usize = 20;
+    let mut some: Vec<String> = names.iter().take(MOST).map(|name| shown(name, SHOWN)).collect();
+    if names.len() > MOST {
+        some.push(format!("and {} more", names.len() - MOST));
+    }
+    some.join(", ")
+}
+
 /// How much of a name is shown.
 const SHOWN: usize = 80;
 
 fn no_export(module: &Module, name: &str) -> Failure {
-    let functions: Vec<&str> = module
-        .exports()
-        .filter(|export| export.ty().func().is_some())
-        .map(|export| export.name())
-        .collect();
+    let functions = functions(module);
     if functions.is_empty() {
         return Failure::Usage(format!("the guest exports no function `{name}`, and no other"));
     }
-    const MOST: usize = 20;
     let near = similar(name, functions.iter().copied());
-    let near = near.first().map_or(String::new(), |near| format!(", did you mean `{near}`?"));
-    let mut names: Vec<String> =
-        functions.iter().take(MOST).map(|name| shown(name, SHOWN)).collect();
-    if functions.len() > MOST {
-        names.push(format!("and {} more", functions.len() - MOST));
-    }
+    let near = near.first().map(|near| format!("; did you mean `{}`?", shown(near, SHOWN)));
     Failure::Usage(format!(
-        "the guest exports no function `{}`{near}; it exports {}",
+        "the guest exports no function `{}`; it exports {}{}",
         shown(name, SHOWN),
-        names.join(", ")
+        some(&functions),
+        near.unwrap_or_default()
     ))
 }

@@ -25,7 +25,8 @@ pub fn shown(text: &str, most: usize) -> String {
 }
 
 /// What the library says to programs that embed it, and what that is on the command line.
-const WORDS: [(&str, &str); 4] = [
+const WORDS: [(&str, &str); 5] = [
+    ("wasm trap: all fuel consumed by WebAssembly", "all fuel consumed: --fuel gives more"),
     (", or `BridgeBuilder::library`", ""),
     ("`max_tier` allows no faster one", "`--tier` allows no faster one"),
     ("`max_tier` does not allow it", "`--tier` does not allow it"),

@@ -14,7 +14,9 @@ fn tables_have_units_and_the_medians_of_raw_data() {
     let run = known();
     let costs = text::costs(&run);
     assert!(costs.heads[1..].iter().all(|head| head.ends_with(", ns")), "{:?}", costs.heads);
-    assert_eq!(costs.rows[0], ["int f(void)", "1.00", "6.00", "20.0", "3.00"]);
+    assert_eq!(costs.rows[0], ["int f(void)", "1.00 ±0%", "6.00 ±0%", "20.0 ±0%", "3.00 ±0%"]);
+    // 7, 8 and 9.
+    assert_eq!(costs.rows[1][2], "8.00 ±12%");
     let ratios = text::ratios(&run);
     assert_eq!(ratios.rows[1][3], "2.00 [2.00, 4.00]");
     let even = text::break_even(&run);

@@ -194,6 +194,18 @@ fn a_compiled_guest_is_looked_at_as_a_plain_one() {
 }
 
 #[test]
+fn a_library_that_is_not_there_is_to_be_named() {
+    let text = r#"(module (import "ns" "f" (func (param i32) (result i32))))"#;
+    let header = "#pragma portcullis library \"libnosuch.so.3\" module \"ns\"\nint f(int a);\n";
+    let folder = folder(&[("ns.h", header), ("ns.wat", text)]);
+    let mut look = command();
+    look.args(["imports", "--grant"]).arg(folder.path().join("ns.h"));
+    let (out, _) = run(look.arg(folder.path().join("ns.wat"))).with(1);
+    assert!(out.contains("denied  ") && out.contains("--library libnosuch.so.3=PATH\n"), "{out}");
+    assert!(out.contains("name its file: ") && !out.contains("no option helps"), "{out}");
+}
+
+#[test]
 fn hostile_names_are_short_wherever_they_are_told() {
     let (long, module) = ("y".repeat(100_000), "m".repeat(100_000));
     let text = format!(

@@ -394,6 +394,14 @@ fn what_is_compiled_already_is_not_compiled_again() {
     twice.args(["compile", "--grant", "libm"]).arg(&ready).arg("-o").arg(&again);
     run(&mut twice).says(1, &["was compiled ahead of time: `run --allow-precompiled` runs it"]);
     assert!(!again.exists());
+    let before = fs::read(&ready).expect("it was written");
+    let plain = folder.path().join("guest.wat");
+    fs::copy(root().join("guest-examples/cos/cos.wat"), &plain).expect("a copy");
+    let mut over = command();
+    over.args(["compile", "--grant", "libm"]).arg(&plain).arg("-o").arg(&plain);
+    run(&mut over).says(1, &["guest.wat is the guest itself"]);
+    assert_eq!(fs::read(&plain).ok(), fs::read(root().join("guest-examples/cos/cos.wat")).ok());
+    assert_eq!(fs::read(&ready).ok(), Some(before));
     let mut bounded = command();
     bounded.args(["run", "--allow-precompiled", "--fuel", "5", "--grant", "libm"]);
     run(bounded.arg(&ready)).says(1, &["has no checks for --timeout or --fuel"]);

@@ -1,6 +1,6 @@
 //! Commands that are given a guest.
 use super::Permissions;
-use super::values::duration;
+use super::values::{duration, number};
 use clap::{Args, ValueHint};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub struct Run {
     ///
     /// It traps, and the exit status is 134. Native code costs nothing but what the interface says, `__fuel(n)` a call;
     /// without this option that is not counted, either.
-    #[arg(long, value_name = "N", help_heading = "How much it may use")]
+    #[arg(long, value_name = "N", help_heading = "How much it may use", value_parser = number)]
     pub fuel: Option<u64>,
     /// Let the guest see this directory, under its own name or as GUEST
     ///

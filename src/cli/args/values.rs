@@ -20,6 +20,11 @@ pub fn limit(typed: &str) -> Result<(String, u64), String> {
     Ok((name.to_owned(), value))
 }
 
+/// A number, in decimal.
+pub fn number(typed: &str) -> Result<u64, String> {
+    typed.parse().map_err(|_| format!("`{typed}` is no number of 64 bits"))
+}
+
 /// `5`, `5s`, `500ms`, `2m`, `1h`, `1.5`: more than nothing.
 pub fn duration(typed: &str) -> Result<Duration, String> {
     let digits = typed.trim_end_matches(|c: char| c.is_ascii_alphabetic());

@@ -141,17 +141,26 @@ impl Wanted {
         if self.granted {
             let later = self.later.as_ref().zip(self.after_calls);
             let later = later.map(|(tier, calls)| format!("{tier} after {calls} calls"));
-            return [later, self.why_no_faster.clone()]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join("; ");
+            return match (later, &self.why_no_faster) {
+                (Some(later), Some(why)) => format!("{later}; no faster: {why}"),
+                (later, why) => later.or_else(|| why.clone()).unwrap_or_default(),
+            };
         }
         match &self.add {
             Some(flag) => format!("add {flag}"),
-            None => "no option helps: see below".to_owned(),
+            None => match self.denied.as_deref().and_then(library) {
+                Some(option) => format!("name its file: {option}"),
+                None => "no option helps: see below".to_owned(),
+            },
         }
     }
+}
+
+/// The option that names the file of a library which a granted interface names: `--library libz.so.1=PATH`.
+fn library(why: &str) -> Option<String> {
+    let is_granted = why.starts_with("the library ");
+    let option = why.split('`').find(|span| span.starts_with("--library "))?;
+    is_granted.then(|| shown(option, 80))
 }
 
 /// What is given away by the interfaces that grant something here, or would.
