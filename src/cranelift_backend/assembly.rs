@@ -112,7 +112,7 @@ pub fn text(code: &Emitted, plan: &Plan, with_bytes: bool) -> String {
             text.push_str(&format!("{label}:\n"));
         }
         let bytes = match with_bytes {
-            true => format!("{:<31}", hexadecimal(&line.bytes)),
+            true => format!("{:<34}", hexadecimal(&line.bytes)),
             false => String::new(),
         };
         let comment = line.comment.as_ref().map(|comment| format!("; {comment}"));

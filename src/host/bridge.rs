@@ -3,7 +3,7 @@ use super::builder::BridgeBuilder;
 use super::denial;
 use super::direct;
 use super::error::{LinkError, LinkProblem, shorten};
-use super::grants::{Candidate, Grants, Meaning, Refusal};
+use super::grants::{Candidate, Grants, Meaning, Refusal, by_memory};
 use super::hot::Jobs;
 use super::library::Libraries;
 use super::link::{self, CallerOf, Link, Overload, Request};
@@ -271,18 +271,8 @@ impl Shared {
                 false => Ok(None),
             };
         }
-        // A call works on one memory, so that grants for different ones never form one set.
-        let mut rest = candidates.as_slice();
-        let mut seen: Vec<Option<&str>> = Vec::new();
-        while let Some((first, others)) = rest.split_first() {
-            rest = others;
-            let memory = first.library().memory.as_deref();
-            if seen.contains(&memory) {
-                continue;
-            }
-            seen.push(memory);
-            let same = |one: &&Candidate<'_>| one.library().memory.as_deref() == memory;
-            let group: Vec<_> = candidates.iter().filter(same).copied().collect();
+        for group in by_memory(&candidates) {
+            let memory = group[0].library().memory.as_deref();
             let found = self.resolve_among(view, wanted, &group, memory)?;
             if found.is_some() {
                 return Ok(found);

@@ -230,6 +230,20 @@ impl Grants {
     }
 }
 
+/// Candidates in groups for one memory each, in the order of the first of a group. A call works on one memory, so that grants for
+/// different ones never form one set.
+pub(super) fn by_memory<'g>(candidates: &[Candidate<'g>]) -> Vec<Vec<Candidate<'g>>> {
+    let mut groups: Vec<Vec<Candidate<'g>>> = Vec::new();
+    for candidate in candidates {
+        let memory = &candidate.library().memory;
+        match groups.iter_mut().find(|group| group[0].library().memory == *memory) {
+            Some(group) => group.push(*candidate),
+            None => groups.push(vec![*candidate]),
+        }
+    }
+    groups
+}
+
 /// An import by plain symbol: everything that is granted for it.
 fn named<'g>(symbol: &Arc<str>, candidates: &[Candidate<'g>]) -> Result<Meaning<'g>, Refusal> {
     let chosen = candidates.iter().flat_map(|one| one.grants(symbol));

@@ -414,13 +414,19 @@ fn why_not_direct(
             "each call is asked for: the host hooks, pins or may revoke it, or it costs fuel"
         }
         CallerOf::Linker => "the functions of a linker belong to no instance",
-        CallerOf::Instance if !alone && !can_choose(&plan.lowering) => {
-            "one of several overloads, with a vector or a reference among its arguments"
-        }
-        CallerOf::Instance if plan.facts.memory && request.may_move => "the memory may move",
-        CallerOf::Instance => return shared.not_direct().map(|why| why.to_string()),
+        CallerOf::Instance => match not_direct_among(plan, alone) {
+            Some(why) => why,
+            None if plan.facts.memory && request.may_move => "the memory may move",
+            None => return shared.not_direct().map(|why| why.to_string()),
+        },
     };
     Some(why.to_owned())
+}
+
+/// Likewise, if it is because there are other overloads.
+pub(super) fn not_direct_among(plan: &Plan, alone: bool) -> Option<&'static str> {
+    (!alone && !can_choose(&plan.lowering))
+        .then_some("one of several overloads, with a vector or a reference among its arguments")
 }
 
 fn not_compiled(error: CompileError, source: &Source<'_>) -> LinkProblem {

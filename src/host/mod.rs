@@ -5,7 +5,7 @@
 //!               │ resolve
 //! module_view ──┼── grants    which granted prototype does an import mean
 //!               ├── link      plans and addresses for it      (library, overload, tier)
-//!               └── denial    or what would allow it
+//!               └── denial    or what would allow it        (outlook: the same without a guest, to be told)
 //! instantiate   one function an import and instance           (add_to_linker: one an import)
 //!               │ call
 //! call          stack, memory, then the plan is run           (stack, allocator, callbacks)
@@ -45,6 +45,8 @@ mod module_links;
 mod module_view;
 mod natives;
 mod not_direct;
+#[cfg(feature = "cli")]
+mod outlook;
 mod overload;
 mod plans;
 mod policy;
@@ -71,6 +73,8 @@ pub use grants::freed_by;
 pub use instantiate::Prepared;
 pub use natives::Natives;
 pub use not_direct::NotDirect;
+#[cfg(feature = "cli")]
+pub use outlook::{Condition, Import, Meant, Outlook, conditions, meaning_of, outlook, tell_apart};
 pub use policy::{Calling, Linking};
 pub use recording::{Phase, Recorded, Recording};
 pub use report::{ImportReport, ImportStatus, NativeImport};

@@ -45,6 +45,22 @@ pub(super) fn guards(plan: &Plan) -> Box<[Guard]> {
     plan.ops.iter().filter_map(|op| guard(plan, op)?.ok()).collect()
 }
 
+/// The ranges that a plan tests: of which parameter, and whether they choose an overload.
+#[cfg(feature = "cli")]
+pub(super) fn ranges(plan: &Plan) -> Vec<(u16, bool)> {
+    let range = |op: &Op| {
+        let late = guard(plan, op)?.err();
+        let param = match (late, op) {
+            (Some(late), _) => return Some((late.param, false)),
+            (None, Op::Range { param, .. }) => *param,
+            (None, Op::Require { of: Some(Ranged { param, .. }), .. }) => *param,
+            (None, _) => return None,
+        };
+        Some((param, true))
+    };
+    plan.ops.iter().filter_map(range).collect()
+}
+
 /// A range that cannot choose an overload: see the module.
 struct Late<'p> {
     /// The parameter that has it.

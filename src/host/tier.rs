@@ -95,6 +95,12 @@ impl Choice {
         self.not_direct.as_deref()
     }
 
+    /// Why there is no trampoline, if one was asked for.
+    #[cfg(feature = "cli")]
+    pub(super) fn declined(&self) -> Option<&str> {
+        self.declined.as_deref()
+    }
+
     /// The interpreter, which watches what native code does, or times it.
     pub(super) fn watched(why: &str) -> Choice {
         let why = Some(why.to_owned());

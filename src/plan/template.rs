@@ -292,7 +292,8 @@ impl Template {
             | Op::Room { .. } => Err(Unsupported::Aggregate),
             Op::Format { .. } => Err(Unsupported::Condition),
             Op::Native(_) | Op::Upcall(_) => Err(Unsupported::NoGuest),
-            Op::Deep(_) | Op::Callback(_) => Err(Unsupported::NoGuest),
+            Op::Deep(_) => Err(Unsupported::Aggregate),
+            Op::Callback(_) => Err(Unsupported::CallsBack),
             Op::Life(_) => Err(Unsupported::Handle),
             Op::Call { .. }
             | Op::Consume { .. }

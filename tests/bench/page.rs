@@ -105,6 +105,22 @@ fn drawings_of_explain_are_whole_too() {
     // A struct: two sides with three fields each. Registers: a byte a mark.
     is_whole(&plots[0], 8, 11);
     is_whole(&plots[1], 8 * 8, 20);
+    // Overloads: a page for all of them, with code in tables, on dark ground.
+    let file = folder.path().join("overloads.html");
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let set = ["explain", "--grant", "sqlite3", "sqlite3_bind_text", "--html"];
+    let output = explain.args(set).arg(&file).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = fs::read_to_string(file).expect("it was written");
+    let page = page.replace("</body>", &format!("{QUESTIONS}</body>"));
+    let (document, log) = opened(&browser, &page, true);
+    assert!(!log.contains("CONSOLE"), "{log}");
+    assert_eq!(said(&document, "ground"), "dark");
+    assert_eq!(
+        document.matches("<table class=\"code\">").count(),
+        5,
+        "the choice, and two codes each"
+    );
 }
 
 #[test]

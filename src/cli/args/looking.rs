@@ -1,34 +1,7 @@
 //! Commands that look at functions, interfaces and this program itself.
 use super::values::name_and_value;
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
 use std::path::PathBuf;
-
-/// Explain how a C function is called: types, layouts, wasm type, registers, plan.
-///
-/// Every mistake of the prototype is shown with its place and the way out.
-#[derive(Debug, Args)]
-#[command(after_long_help = "\
-Examples:
-  portcullis explain 'double cos(double x)'
-  portcullis explain --grant sqlite3 sqlite3_column_text
-  portcullis explain --html crc32.html --grant zlib crc32
-  portcullis explain --abi aapcs64 'void *memset(void *_Out_ __sized_by(n) s, int c, size_t n)'")]
-pub struct Explain {
-    /// A prototype, or the name of a function of a granted interface
-    pub prototype: String,
-    /// An interface whose types, constants and functions the prototype may mention
-    #[arg(long, value_name = "FILE.h", value_hint = ValueHint::FilePath)]
-    pub grant: Vec<PathBuf>,
-    /// The guest's data model
-    #[arg(long, default_value = "wasm32")]
-    pub model: Model,
-    /// The host's C ABI, `sysv` on x86-64 and `aapcs64` on 64-bit ARM; default: this machine's
-    #[arg(long)]
-    pub abi: Option<AbiName>,
-    /// Write the same, with drawings of registers, stack and structs, as a page that needs nothing but a browser
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub html: Option<PathBuf>,
-}
 
 /// Measure what calls cost: C, hand-written glue, and every tier, side by side.
 ///
@@ -83,24 +56,6 @@ pub struct Bench {
     /// Write a page with plots, which needs nothing but a browser
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
-}
-
-/// The data models of guests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Model {
-    /// 32-bit memory: `long` and pointers have 4 bytes.
-    Wasm32,
-    /// 64-bit memory: `long` and pointers have 8 bytes.
-    Wasm64,
-}
-
-/// The C ABIs of hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AbiName {
-    /// System V, x86-64.
-    Sysv,
-    /// 64-bit ARM.
-    Aapcs64,
 }
 
 /// Check an interface: its text, the library's symbols, and the real C header.

@@ -5,9 +5,11 @@
 //!
 //! ```text
 //! guests   run, profile, imports, compile: commands that are given a guest
-//! looking  explain, bench, check, completions
+//! explain  explain
+//! looking  bench, check, completions
 //! values   how values are written
 //! ```
+mod explain;
 mod guests;
 mod looking;
 mod values;
@@ -18,12 +20,13 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 use values::{limit, name_and_value};
 
+pub use explain::{AbiName, Explain, Model, Overload, Part};
 #[cfg(feature = "cranelift")]
 pub use guests::{Compile, Profile};
 pub use guests::{Imports, Run};
 #[cfg(feature = "cranelift")]
 pub use looking::Bench;
-pub use looking::{AbiName, Check, Completions, Explain, Model};
+pub use looking::{Check, Completions};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

@@ -26,7 +26,7 @@ pub struct Drawing {
 /// Letters that stand for values in text.
 const LETTERS: &[u8] = b"abcdefghijklmnopqstuvwxyzABCDEFGHIJKLMNOPQSTUVWXYZ";
 /// Colours that are told apart well, the first ones best.
-const COLORS: [usize; 8] = [8, 5, 7, 6, 1, 3, 2, 4];
+pub const COLORS: [usize; 8] = [8, 5, 7, 6, 1, 3, 2, 4];
 
 impl Drawing {
     /// Where everything of a call is.

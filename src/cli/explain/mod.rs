@@ -1,304 +1,202 @@
 //! `explain`: how a C function is called, stage by stage.
+//!
+//! ```text
+//! subject     what the command line names: grants, or a prototype     names   who would grant a name
+//! overloads   which of several a call gets
+//! types, drawing, code                                                 what is said of each
+//! section     a part of that       html   all of it as a page
+//! ```
+//!
+//! Nothing is decided here: what an import means, how overloads are chosen and what runs a plan says
+//! [`portcullis::host`], as it does when a guest is linked.
+mod code;
 mod drawing;
 mod html;
+mod names;
+mod overloads;
+mod section;
+mod subject;
+mod types;
 
+use super::args::{self, Overload, Part};
 use super::page::{Page, complain};
 use super::report::{ERROR, Failure, HEADING, Status};
-use super::similar::similar;
-use super::table::{Cell, Table};
-use super::{args, meant};
-use anyhow::{Context as _, Result, bail};
+use super::table::{filled, width};
+use anyhow::{Context as _, Result};
 use drawing::Drawing;
-use portcullis::interfaces;
-use portcullis::plan::HandleTypes;
+use portcullis::plan::Plan;
 use portcullis::plan::abi::{self, Abi};
-use portcullis::plan::compile::{self, CompileError, Target, lower};
+use portcullis::plan::compile::{CompileError, lower};
 use portcullis::plan::disassemble::disassemble;
-use portcullis::plan::handles::HandleType;
-use portcullis::plan::layout::{self, DataModel, extent_of};
-use portcullis::signature::{
-    Diagnostic, Diagnostics, Grant, Interface, Prototype, Record, RecordKind, Scope, Type,
-    TypeKind, agree, open_tail, parse_declaration, parse_prototype, with_example_tail, with_tail,
-};
-use std::cell::RefCell;
-use std::collections::HashSet;
-use std::path::Path;
+use portcullis::plan::layout::DataModel;
+use portcullis::signature::{Diagnostic, Diagnostics};
+use section::Section;
 use std::sync::Arc;
+use subject::{Set, Subject};
 
-/// A prototype and all that it is explained with.
-struct Subject {
-    prototype: Arc<Prototype>,
-    /// What the spans point into, and its name.
-    name: Arc<str>,
-    text: Arc<str>,
-    scope: Scope,
-    leaf: bool,
-    /// Other prototypes of the same library.
-    others: Vec<Arc<Prototype>>,
+pub use subject::compile_for;
+
+/// So many overloads are told one after the other if nobody says which.
+const FEW: usize = 4;
+
+/// For whom, and how.
+#[derive(Clone, Copy)]
+struct How {
+    model: DataModel,
+    abi: Abi,
+    /// Machine code with its bytes.
+    bytes: bool,
 }
 
-/// Explains a prototype, or every grant of a function that the command line names.
+/// Explains a prototype, or what interfaces grant by that name.
 pub fn explain(typed: &args::Explain) -> Result<Status, Failure> {
-    let model = match typed.model {
-        args::Model::Wasm32 => DataModel::Ilp32,
-        args::Model::Wasm64 => DataModel::Lp64,
+    let how = How {
+        model: match typed.model {
+            args::Model::Wasm32 => DataModel::Ilp32,
+            args::Model::Wasm64 => DataModel::Lp64,
+        },
+        abi: match typed.abi {
+            Some(args::AbiName::Sysv) => Abi::SysvX86_64,
+            Some(args::AbiName::Aapcs64) => Abi::Aapcs64,
+            None => Abi::host_or_default(),
+        },
+        bytes: typed.bytes,
     };
-    let abi = match typed.abi {
-        Some(args::AbiName::Sysv) => Abi::SysvX86_64,
-        Some(args::AbiName::Aapcs64) => Abi::Aapcs64,
-        None => Abi::host_or_default(),
-    };
-    let mut status = Status::Good;
-    let mut functions = Vec::new();
-    for (number, subject) in subjects(typed)?.iter().enumerate() {
-        let mut page = Page::default();
-        if number > 0 {
-            page.line("");
-        }
-        let (mut sections, error) = subject.explain(model, abi);
-        for (number, section) in sections.iter().enumerate() {
-            if number > 0 {
-                page.line("");
-            }
-            page.line(format_args!("{HEADING}{}{HEADING:#}", section.heading));
-            page.lines(2, section.text.trim_end_matches('\n'));
-        }
-        page.show()?;
-        if let Some(error) = error {
-            status = Status::Bad;
-            let told = subject.refused(error);
-            complain(&told);
-            sections.push(Section::new("error", told));
-        }
-        functions.push((subject.prototype.to_string(), sections));
+    let set = Set::find(typed)?;
+    let count = set.subjects.len();
+    if let Some(Overload::Number(number)) = typed.overload
+        && number > count
+    {
+        return Err(Failure::Usage(format!(
+            "`--overload {number}`: {} is granted {} here",
+            set.subjects[0].prototype.name,
+            if count == 1 { "once".to_owned() } else { format!("{count} times") }
+        )));
     }
+    let (told, errors) = how.tell(&set);
+    let shown = Shown::of(typed, count);
+    let mut page = Page::default();
+    shown.print(&told, &mut page);
+    page.show()?;
+    errors.iter().for_each(complain);
     if let Some(path) = &typed.html {
-        std::fs::write(path, html::page(&functions))
+        std::fs::write(path, html::page(&told))
             .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(status)
+    Ok(if errors.is_empty() { Status::Good } else { Status::Bad })
 }
 
-/// A part of what is said, for the terminal and for a page.
-struct Section {
-    heading: String,
-    text: String,
-    /// Drawings of the same, for pages.
-    drawings: Vec<String>,
+/// All that is told.
+struct Told {
+    remark: Option<String>,
+    /// How overloads are chosen, if there are several.
+    choice: Option<Section>,
+    functions: Vec<Function>,
 }
 
-impl Section {
-    fn new(heading: impl Into<String>, text: impl Into<String>) -> Section {
-        Section { heading: heading.into(), text: text.into(), drawings: Vec::new() }
-    }
+/// Of one function, or overload.
+struct Function {
+    /// `overload 1 of 2`, if there are several.
+    number: Option<String>,
+    prototype: String,
+    sections: Vec<Section>,
 }
 
-fn subjects(typed: &args::Explain) -> Result<Vec<Subject>> {
-    if typed.prototype.contains(['/', '.']) && Path::new(&typed.prototype).is_file() {
-        bail!(
-            "`{}` is a file, and `explain` takes a prototype, or the name of a function with --grant: `portcullis \
-             imports` looks at guests, `check` at interfaces",
-            typed.prototype
-        );
-    }
-    let interfaces = typed
-        .grant
-        .iter()
-        .map(|path| meant::Source::find(path)?.interface())
-        .collect::<Result<Vec<_>>>()?;
-    let granted: Vec<Subject> =
-        interfaces.iter().flat_map(|interface| named(interface, &typed.prototype)).collect();
-    if !granted.is_empty() {
-        return Ok(granted);
-    }
-    // As for a guest that imports it so: the types behind `...` are checked against the grant's format.
-    let own_tail = interfaces.iter().find_map(|one| with_own_tail(one, &typed.prototype));
-    if let Some(subject) = own_tail {
-        return Ok(vec![subject]);
-    }
-    unknown_name(&typed.prototype, &interfaces)?;
-    let scope = interfaces.first().map(|interface| interface.scope.clone()).unwrap_or_default();
-    let prototype = parse_prototype(&typed.prototype, &scope)?;
-    let calls_back = has_callback(&prototype);
-    let others = interfaces.first().map(prototypes).unwrap_or_default();
-    Ok(vec![Subject {
-        prototype: Arc::new(prototype),
-        name: "prototype".into(),
-        text: typed.prototype.as_str().into(),
-        scope,
-        leaf: !calls_back,
-        others,
-    }])
-}
-
-/// A name alone is that of a function which an interface grants; fails, because here none does.
-fn unknown_name(typed: &str, interfaces: &[Interface]) -> Result<()> {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if typed.is_empty()
-        || !typed.chars().all(is_name)
-        || typed.starts_with(|c: char| c.is_ascii_digit())
-    {
-        return Ok(());
-    }
-    let grants = |interface: &Interface| {
-        interface.grants.iter().any(|grant| *grant.prototype.name.name == *typed)
-    };
-    let shipped: Vec<String> = interfaces::all()
-        .iter()
-        .filter(|(_, shipped)| grants(shipped.interface()))
-        .map(|(file, _)| format!("`--grant {}`", file.strip_suffix(".h").unwrap_or(file)))
-        .collect();
-    let who: Vec<&str> = interfaces.iter().map(|interface| &*interface.name).collect();
-    let mut said = match &who[..] {
-        [] => format!("`{typed}` is a name, and no interface is given that grants it"),
-        [one] => format!("{one} does not grant `{typed}`"),
-        all => format!("none of {} grants `{typed}`", all.join(", ")),
-    };
-    let names = |interface: &'_ Interface| -> Vec<String> {
-        interface.grants.iter().map(|grant| grant.prototype.name.name.to_string()).collect()
-    };
-    let granted: Vec<String> = interfaces.iter().flat_map(names).collect();
-    let near = similar(typed, granted.iter().map(|name| &**name));
-    if !shipped.is_empty() {
-        said.push_str(&format!(": add {}", shipped.join(" or ")));
-    } else if !near.is_empty() {
-        let names: Vec<String> = near.iter().take(5).map(|name| format!("`{name}`")).collect();
-        said.push_str(&format!("; similar names that it grants: {}", names.join(", ")));
-    } else if let elsewhere = elsewhere(typed)
-        && !elsewhere.is_empty()
-    {
-        said.push_str(&format!("; did you mean {}?", elsewhere.join(" or ")));
-    } else if who.is_empty() {
-        said.push_str(
-            ": write its prototype, `double cos(double x)`, or add the interface with --grant",
-        );
-    } else {
-        said.push_str("; write its prototype to see how it would be called");
-    }
-    anyhow::bail!(said)
-}
-
-/// Functions of that name, more or less, which shipped interfaces grant.
-fn elsewhere(typed: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (file, shipped) in interfaces::all() {
-        let grants = shipped.interface().grants.iter();
-        let names: Vec<&str> = grants.map(|grant| &*grant.prototype.name.name).collect();
-        let flag = file.strip_suffix(".h").unwrap_or(file);
-        for name in similar(typed, names).into_iter().take(3) {
-            let distance = strsim::damerau_levenshtein(typed, name);
-            found.push((distance, format!("`{name}` (`--grant {flag}`)")));
+impl How {
+    /// Says everything, up to what is not supported; and the mistakes.
+    fn tell(self, set: &Set) -> (Told, Vec<String>) {
+        let count = set.subjects.len();
+        let plans: Vec<_> = set.subjects.iter().map(|one| one.plan(self.model, self.abi)).collect();
+        let made: Vec<Option<Arc<Plan>>> =
+            plans.iter().map(|plan| plan.as_ref().ok().cloned()).collect();
+        let mut errors = Vec::new();
+        let mut choice = overloads::section(&set.subjects, &made);
+        if let Some(mistake) = overloads::mistake(&set.subjects, &made) {
+            errors.push(mistake.colored());
+            choice.iter_mut().for_each(|choice| choice.text.push_str(&format!("\n{mistake}")));
         }
+        let mut functions = Vec::new();
+        for (number, (subject, plan)) in set.subjects.iter().zip(plans).enumerate() {
+            let mut sections = Vec::new();
+            let done = self.sections(subject, plan, count == 1, &mut sections);
+            if let Err(error) = done {
+                let told = subject.refused(error);
+                sections.push(Section::new(None, "error", "", told.clone()));
+                errors.push(told);
+            }
+            functions.push(Function {
+                number: (count > 1).then(|| overloads::title(number, count)),
+                prototype: subject.prototype.to_string(),
+                sections,
+            });
+        }
+        (Told { remark: set.remark.clone(), choice, functions }, errors)
     }
-    found.sort_unstable();
-    found.into_iter().take(3).map(|(_, said)| said).collect()
-}
 
-/// The grant of a function with a format, called as this prototype says.
-fn with_own_tail(interface: &Interface, text: &str) -> Option<Subject> {
-    let guest = parse_declaration(text, &interface.scope).ok()?;
-    let grant = interface.grants.iter().find(|grant| {
-        open_tail(&grant.prototype).is_some() && agree(&guest, &grant.prototype).is_ok()
-    })?;
-    let prototype = with_tail(&guest, &grant.prototype).ok()?;
-    Some(Subject { prototype, ..granted(interface, grant) })
-}
-
-/// The grants of that function.
-fn named(interface: &Interface, name: &str) -> Vec<Subject> {
-    let grants = interface.grants.iter().filter(|grant| *grant.prototype.name.name == *name);
-    grants.map(|grant| granted(interface, grant)).collect()
-}
-
-fn granted(interface: &Interface, grant: &Grant) -> Subject {
-    Subject {
-        // Where a format tells the types, there is something to show only with some.
-        prototype: Arc::new(with_example_tail(&grant.prototype)),
-        name: Arc::clone(&interface.name),
-        text: Arc::clone(&interface.text),
-        scope: interface.scope.clone(),
-        leaf: grant.leaf,
-        others: prototypes(interface),
-    }
-}
-
-fn prototypes(interface: &Interface) -> Vec<Arc<Prototype>> {
-    interface.grants.iter().map(|grant| Arc::clone(&grant.prototype)).collect()
-}
-
-fn has_callback(prototype: &Prototype) -> bool {
-    let is_function = |ty: &Type| {
-        ty.pointee().is_some_and(|pointee| matches!(pointee.kind, TypeKind::Function(_)))
-    };
-    prototype.function.params.iter().any(|param| is_function(&param.ty))
-}
-
-/// Numbers handle types by their tags: nothing but telling them apart is needed here.
-#[derive(Default)]
-pub struct Numbers {
-    known: RefCell<Vec<(RecordKind, Option<Arc<str>>)>>,
-}
-
-impl HandleTypes for Numbers {
-    fn number(&self, record: &Record) -> HandleType {
-        let key = (record.kind, record.tag.as_ref().map(|tag| Arc::clone(&tag.name)));
-        let mut known = self.known.borrow_mut();
-        let number = known.iter().position(|one| *one == key).unwrap_or_else(|| {
-            known.push(key);
-            known.len() - 1
-        });
-        HandleType(u32::try_from(number + 1).unwrap_or(u32::MAX))
+    fn sections(
+        self,
+        subject: &Subject,
+        plan: Result<Arc<Plan>, CompileError>,
+        alone: bool,
+        sections: &mut Vec<Section>,
+    ) -> Result<(), CompileError> {
+        let How { model, abi, bytes } = self;
+        let prototype = &subject.prototype;
+        let what = "What is granted: a C prototype, with annotations that say what C does not.";
+        sections.push(Section::new(None, "prototype", what, prototype.to_string()));
+        let types = types::section(subject, model, abi);
+        let lowering = match lower(prototype, &subject.scope, model, None) {
+            Ok(lowering) => lowering,
+            Err(error) => {
+                sections.push(types);
+                return Err(error);
+            }
+        };
+        sections.push(subject.import(&lowering.to_string()));
+        if subject.own_free {
+            return Ok(());
+        }
+        if let Ok(plan) = &plan {
+            sections.push(code::tiers(plan, abi, alone));
+        }
+        sections.push(types);
+        if let Ok(assignment) = abi::assign(&prototype.function, &subject.scope, abi) {
+            let text = abi::describe(&assignment, &prototype.function, abi);
+            let what = "Where the C ABI of this machine wants each argument, and has the result.";
+            sections.push(Section::new(Part::Registers, "assignment", what, text));
+            let drawing = Drawing::new(&assignment, &prototype.function, abi);
+            let what =
+                "The same as a picture: which bytes of which register or stack slot are whose.";
+            let heading = "registers and stack, a letter a byte";
+            let mut section = Section::new(Part::Registers, heading, what, drawing.text());
+            if !section.text.is_empty() {
+                section.drawings.push(drawing.svg());
+                sections.push(section.folded());
+            }
+        }
+        let plan = plan?;
+        let what = "The steps of a call. What stands before the call decodes and checks; it has no effect if a check fails. What \
+                    stands behind it checks what native code has left, and writes it back last of all.";
+        sections.push(Section::new(Part::Plan, "plan", what, disassemble(&plan, abi)));
+        sections.extend(code::sections(&plan, abi, bytes));
+        Ok(())
     }
 }
 
 impl Subject {
-    /// Says everything, up to what is not supported.
-    fn explain(&self, model: DataModel, abi: Abi) -> (Vec<Section>, Option<CompileError>) {
-        let mut sections = Vec::new();
-        let error = self.sections(model, abi, &mut sections).err();
-        (sections, error)
-    }
-
-    fn sections(
-        &self,
-        model: DataModel,
-        abi: Abi,
-        sections: &mut Vec<Section>,
-    ) -> Result<(), CompileError> {
-        let prototype = &self.prototype;
-        sections.push(Section::new("prototype", prototype.to_string()));
-        let mut types = Section::new("types", self.types(model, abi));
-        let sides = [layout::Target::Guest(model), layout::Target::Host(abi)];
-        let guest = match model {
-            DataModel::Ilp32 => "wasm32",
-            DataModel::Lp64 => "wasm64",
+    /// Who has it, and how a guest's module says that it wants it.
+    fn import(&self, ty: &str) -> Section {
+        let module = match &self.library {
+            Some(library) => library.module.as_deref().unwrap_or(&library.file),
+            None => "LIBRARY",
         };
-        for ty in records(prototype) {
-            if let Ok(text) = layout::describe(ty, &self.scope, abi) {
-                types.text.push('\n');
-                types.text.push_str(&text);
-            }
-            types.drawings.extend(drawing::beside(ty, &self.scope, sides, [guest, abi.name()]));
+        let ty = ty.strip_prefix("(func").map_or(ty, |rest| rest.strip_suffix(')').unwrap_or(rest));
+        let mut text = format!("(import \"{module}\" \"{}\" (func{ty}))\n", self.imported_as);
+        if let Some(library) = &self.library {
+            text.push_str(&format!("granted by {}, of {}\n", self.name, library.file));
         }
-        sections.push(types);
-        let lowering = lower(prototype, &self.scope, model, None)?;
-        sections.push(Section::new("wasm type", lowering.to_string()));
-        if let Ok(assignment) = abi::assign(&prototype.function, &self.scope, abi) {
-            let text = abi::describe(&assignment, &prototype.function, abi);
-            sections.push(Section::new("assignment", text));
-            let drawing = Drawing::new(&assignment, &prototype.function, abi);
-            let mut section = Section::new("registers and stack, a letter a byte", drawing.text());
-            if !section.text.is_empty() {
-                section.drawings.push(drawing.svg());
-                sections.push(section);
-            }
-        }
-        let plan = compile_for(prototype, &self.scope, self.leaf, model, abi, &self.others)?;
-        sections.push(Section::new("plan", disassemble(&plan, abi)));
-        if abi == Abi::SysvX86_64 {
-            trampoline(&plan, sections);
-        }
-        Ok(())
+        let what = "How a guest's module says, as text, that it wants the function.";
+        Section::new(Part::Import, "import", what, text)
     }
 
     fn refused(&self, error: CompileError) -> String {
@@ -311,132 +209,81 @@ impl Subject {
     fn mistakes(&self, list: Vec<Diagnostic>) -> Diagnostics {
         Diagnostics::new(Arc::clone(&self.name), Arc::clone(&self.text), list)
     }
-
-    /// A line a value: the result, each parameter, and what pointers point at.
-    fn types(&self, model: DataModel, abi: Abi) -> String {
-        let guest = match model {
-            DataModel::Ilp32 => "wasm32",
-            DataModel::Lp64 => "wasm64",
-        };
-        let mut table = Table::default();
-        let heads = ["", "type", guest, abi.name()];
-        table.row(heads.map(|head| Cell::styled(head, HEADING)));
-        for (number, param) in self.prototype.function.params.iter().enumerate() {
-            let name = match &param.name {
-                Some(name) => name.to_string(),
-                None => format!("({})", number + 1),
-            };
-            self.value(&name, &param.ty, model, abi, &mut table);
-        }
-        self.value("result", &self.prototype.function.result, model, abi, &mut table);
-        table.show(0)
-    }
-
-    fn value(&self, name: &str, ty: &Type, model: DataModel, abi: Abi, table: &mut Table) {
-        let size = |target| match extent_of(ty, &self.scope, target) {
-            Ok(extent) => bytes(extent.size),
-            Err(_) => String::new(),
-        };
-        let sizes = (size(layout::Target::Guest(model)), size(layout::Target::Host(abi)));
-        let spelled = ty.as_written().to_string();
-        table.row([name.into(), spelled.into(), sizes.0.into(), sizes.1.into()]);
-        if let Some(pointee) = ty.pointee()
-            && extent_of(pointee, &self.scope, layout::Target::Host(abi)).is_ok()
-        {
-            self.value(&format!("*{name}"), pointee, model, abi, table);
-        }
-    }
 }
 
-/// Shows what `--tier cranelift` and `--tier direct` make of a plan, and what native code enters when it calls the
-/// guest's functions.
-#[cfg(feature = "cranelift")]
-fn trampoline(plan: &portcullis::plan::Plan, sections: &mut Vec<Section>) {
-    use portcullis::cranelift_backend::{assembly, direct_listing, listing};
-    let trampolines = [("cranelift", listing(plan)), ("direct", direct_listing(plan))];
-    let entry = |(number, callback): (usize, &portcullis::plan::Callback)| {
-        (format!("callback {number}"), listing(&callback.plan))
-    };
-    let entries = plan.callbacks.iter().enumerate().map(entry);
-    for (what, listing) in
-        trampolines.map(|(tier, code)| (tier.to_owned(), code)).into_iter().chain(entries)
-    {
-        let code = format!("machine code, {what}");
-        match listing {
-            Ok(listing) => {
-                let by_hand = || "none: this code is written instruction by instruction".to_owned();
-                let clif = listing.clif.unwrap_or_else(by_hand);
-                sections.push(Section::new(format!("CLIF, {what}"), clif));
-                sections.push(Section::new(code, assembly::text(&listing.code, plan, false)));
+/// What is shown on a terminal.
+struct Shown {
+    parts: Vec<Part>,
+    /// The overload, if one is asked for.
+    only: Option<usize>,
+    /// Overloads are only listed.
+    listed: bool,
+    /// Code was left out, and nobody has said so.
+    short: bool,
+}
+
+impl Shown {
+    fn of(typed: &args::Explain, count: usize) -> Shown {
+        let only = match typed.overload {
+            Some(Overload::Number(number)) => Some(number - 1),
+            Some(Overload::All) | None => None,
+        };
+        let several = count > 1 && only.is_none();
+        let short = several && typed.show.is_empty();
+        let listed = count > FEW && typed.overload.is_none();
+        Shown { parts: typed.show.clone(), only, listed, short }
+    }
+
+    fn has(&self, part: Option<Part>) -> bool {
+        match part {
+            None => true,
+            Some(Part::Clif | Part::Asm) if self.short => false,
+            Some(part) => {
+                let parts = &self.parts;
+                parts.is_empty() || parts.contains(&part) || parts.contains(&Part::All)
             }
-            Err(why) => sections.push(Section::new(code, format!("none: {why}"))),
         }
     }
-}
 
-#[cfg(not(feature = "cranelift"))]
-fn trampoline(_: &portcullis::plan::Plan, _: &mut Vec<Section>) {}
-
-/// Compiles a plan to look at, not to run.
-pub fn compile_for(
-    prototype: &Arc<Prototype>,
-    scope: &Scope,
-    leaf: bool,
-    model: DataModel,
-    abi: Abi,
-    others: &[Arc<Prototype>],
-) -> Result<portcullis::plan::Plan, CompileError> {
-    let find = |name: &str| others.iter().find(|other| *other.name.name == *name).cloned();
-    let target = Target {
-        model,
-        abi,
-        leaf,
-        scope,
-        import: None,
-        handle_types: &Numbers::default(),
-        grants: &find,
-    };
-    compile::compile(prototype, &target)
-}
-
-/// The structs and unions with a body that a prototype mentions, once each.
-fn records(prototype: &Prototype) -> Vec<&Type> {
-    let function = &prototype.function;
-    let types = function.params.iter().map(|param| &param.ty).chain([&function.result]);
-    let mut seen = HashSet::new();
-    let innermost = types.map(|mut ty| {
-        while let Some(pointee) = ty.pointee() {
-            ty = pointee;
-        }
-        ty
-    });
-    innermost
-        .filter(|ty| matches!(&ty.kind, TypeKind::Record(record) if seen.insert(record)))
-        .collect()
-}
-
-fn bytes(size: u64) -> String {
-    if size == 1 { "1 byte".to_owned() } else { format!("{size} bytes") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn handle_types_are_told_apart_by_kind_and_tag() {
-        let scope = Scope::default();
-        let of = |text: &str| {
-            let prototype = parse_prototype(text, &scope).expect("correct");
-            let ty = prototype.function.params[0].ty.pointee().expect("a pointer").clone();
-            let TypeKind::Record(record) = ty.kind else { panic!("a record") };
-            record
+    fn print(&self, told: &Told, page: &mut Page) {
+        let mut first = true;
+        let mut section = |page: &mut Page, heading: &str, text: &str| {
+            if !std::mem::replace(&mut first, false) {
+                page.line("");
+            }
+            page.line(format_args!("{HEADING}{heading}{HEADING:#}"));
+            page.lines(2, text.trim_end_matches('\n'));
         };
-        let numbers = Numbers::default();
-        let (a, b, c) =
-            (of("void f(struct a *x)"), of("void f(struct b *x)"), of("void f(union a *x)"));
-        assert_eq!(numbers.number(&a), numbers.number(&a));
-        assert_ne!(numbers.number(&a), numbers.number(&b));
-        assert_ne!(numbers.number(&a), numbers.number(&c));
+        let wide = width().map_or(100, |width| width.saturating_sub(2));
+        if let Some(remark) = &told.remark {
+            section(page, "note", &filled(remark, Some(wide)));
+        }
+        if let Some(choice) = told.choice.as_ref().filter(|_| self.only.is_none()) {
+            section(page, &choice.heading, &choice.text);
+        }
+        if self.listed {
+            page.line("\n`--overload NUMBER` explains one of them, `--overload all` each.");
+            return;
+        }
+        for (number, function) in told.functions.iter().enumerate() {
+            if self.only.is_some_and(|only| only != number) {
+                continue;
+            }
+            for one in function.sections.iter().filter(|one| self.has(one.part)) {
+                // Mistakes are told on standard error.
+                if one.heading == "error" {
+                    continue;
+                }
+                match &function.number {
+                    Some(number) if one.heading == "prototype" => {
+                        section(page, &format!("prototype, {number}"), &one.text);
+                    }
+                    _ => section(page, &one.heading, &one.text),
+                }
+            }
+        }
+        if self.short {
+            page.line("\nCLIF and machine code: `--overload NUMBER`, or `--show all`.");
+        }
     }
 }
