@@ -95,7 +95,7 @@ impl Run {
     /// Runs it, under the eyes of `watch` if there is one.
     pub fn run(&self, watch: Option<&Watch>) -> Result<Status, Failure> {
         let phase = |name: &str| watch.iter().for_each(|watch| watch.phase(name));
-        phase("compiling the guest");
+        phase(if self.precompiled { "loading the guest" } else { "compiling the guest" });
         let wasi = self.wasi()?;
         let recording = watch.map(Watch::recording);
         let (bridge, module) =

@@ -93,7 +93,7 @@ fn saving(profile: &Profile, net: f64) -> String {
     let making = format!("making the calls takes {}", percent(calling / net));
     if profile.ways.guarded {
         return format!(
-            "{making}, with what `--guard` looks at in each; it has the interpreter make them, and no tier is faster with it"
+            "{making}, what `--guard` looks at included: only the interpreter does that, and no other tier could save anything"
         );
     }
     let saved = profile.to_save();
