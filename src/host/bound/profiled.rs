@@ -15,14 +15,16 @@ use crate::plan::recorder::{Bytes, GuestCode, Import, Noted, Recorder};
 use crate::plan::{Binding, Callback, Problem};
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use wasmtime::{Caller, ValRaw};
 
 /// What is known of an import whose calls are recorded.
 pub(in crate::host) struct Recorded {
     import: Import,
-    /// Of the plan of the short way.
+    /// Of the plan of the short way: the first overload's.
     scale: Scale,
+    /// Of the other overloads.
+    others: Box<[Scale]>,
     way: Way,
 }
 
@@ -50,7 +52,9 @@ impl Bound {
             Some(false) | None => Way::Usual,
         };
         import.known(way != Way::Short, !self.plan.callbacks.is_empty());
-        Some(Recorded { import, scale: Scale::of(&self.plan), way })
+        let (_, others) = self.link.overloads();
+        let others = others.iter().map(|one| Scale::of(&one.plan)).collect();
+        Some(Recorded { import, scale: Scale::of(&self.plan), others, way })
     }
 
     /// Calls the native function, and records it.
@@ -170,11 +174,12 @@ impl Bound {
             if self.link.has_terms {
                 self.ask(&mut caller, slots)?;
             }
-            // Else it is not known yet which overload it will be.
-            if self.other_bindings.is_empty() {
-                recorder.weighs(&self.plan, &to.scale);
-            }
             let ready = self.settled.get() && stack::check(self.stack_reserve).is_ok();
+            if !self.other_bindings.is_empty() {
+                self.call_overload(to, ready, clock, recorder, caller, slots)?;
+                return self.told_strays();
+            }
+            recorder.weighs(&self.plan, &to.scale);
             match (&self.overload.quick, to.way) {
                 (Some(quick), Way::Short) if ready => {
                     self.call_short(quick, record, recorder, caller, slots)?;
@@ -186,6 +191,52 @@ impl Bound {
             }
         }
         self.told_strays()
+    }
+
+    /// The call of an import with overloads, quickly if the one for these arguments can be.
+    ///
+    /// # Safety
+    /// As [`Bound::call`]; if it is `ready`, the memory is settled, and there is stack.
+    unsafe fn call_overload<T: 'static>(
+        &self,
+        to: &Recorded,
+        ready: bool,
+        clock: Option<&Recorder>,
+        recorder: &Recorder,
+        mut caller: Caller<'_, T>,
+        slots: &mut [MaybeUninit<ValRaw>],
+    ) -> wasmtime::Result<()> {
+        let at = slots.as_mut_ptr().cast::<GuestSlot>();
+        // SAFETY: the caller's promise.
+        let (overload, binding) = unsafe { self.choose(at)? };
+        let is_it = |other: &Binding| ptr::eq(other, binding);
+        let scale = match self.other_bindings.iter().position(is_it) {
+            None => &to.scale,
+            Some(other) => &to.others[other],
+        };
+        recorder.weighs(&overload.plan, scale);
+        if ready && let Some(quick) = overload.quick.as_ref().filter(|quick| !quick.is_held()) {
+            let mut record = Record { scale, clock, bytes: Bytes::default() };
+            // SAFETY: as in `Bound::call`; the scale is that of the plan.
+            let done = unsafe { quick.run_recorded(&overload.plan, binding, at, &mut record) };
+            match done {
+                Ok(()) => {
+                    recorder.bytes(record.bytes);
+                    return Ok(());
+                }
+                // Nothing has happened.
+                Err(Halt::Before | Halt::Stopped(_)) => {}
+                Err(Halt::After(left)) => {
+                    recorder.bytes(record.bytes);
+                    let mut host = Host::new(&mut caller, &self.link, &self.instance, None);
+                    // SAFETY: as in `go_on`.
+                    let done = unsafe { left.resume(&overload.plan, &mut host) };
+                    return done.map_err(|stop| host.raise(overload, binding, *stop));
+                }
+            }
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.call_in_frame(caller, slots) }
     }
 
     /// As [`Bound::call_quickly`].

@@ -99,7 +99,7 @@ impl Pace {
             if most.get() < MOST {
                 most.set(most.get() * 2);
             }
-        } else if spent.saturating_mul(4) < passed {
+        } else if spent.saturating_mul(2) < passed {
             for one in [every, every_callback] {
                 one.set((one.get() / 2).max(1));
             }
