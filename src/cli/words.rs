@@ -25,7 +25,11 @@ pub fn shown(text: &str, most: usize) -> String {
 }
 
 /// What the library says to programs that embed it, and what that is on the command line.
-const WORDS: [(&str, &str); 5] = [
+const WORDS: [(&str, &str); 6] = [
+    (
+        "unknown: no interface names such a module, and the linker does not define it",
+        "nobody has it: neither WASI nor a granted interface",
+    ),
     ("wasm trap: all fuel consumed by WebAssembly", "all fuel consumed: --fuel gives more"),
     (", or `BridgeBuilder::library`", ""),
     ("`max_tier` allows no faster one", "`--tier` allows no faster one"),

@@ -78,6 +78,7 @@ fn what_cannot_be_measured_is_told() {
         .says(2, &["no function has `no_such_function`"]);
     run(command().args(["bench", "ints0", "bufer"]))
         .says(2, &["no function has `bufer`", "did you mean `buffer`?"]);
+    run(command().args(["bench", "--core", "fast"])).says(2, &["`fast` is no number of a core"]);
     run(command().args(["bench", "--core", "4000", "ints0"]))
         .says(1, &["cannot measure on that core", "there is no core 4000"]);
     let nowhere = ["bench", "--library", "libnosuch.so.7", "--prototype", "int f(int a)"];

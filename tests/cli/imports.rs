@@ -206,6 +206,31 @@ fn a_library_that_is_not_there_is_to_be_named() {
 }
 
 #[test]
+fn imports_of_wasi_must_be_as_wasi_has_them() {
+    let text = r#"(module
+        (import "wasi_snapshot_preview1" "fd_write" (func (param i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+        (import "wasi_snapshot_preview1" "fd_wriet" (func (param i32)))
+        (import "wasi_unstable" "fd_write" (func (param i32)))
+        (import "env" "memory" (memory 1))
+        (func (export "_start")))"#;
+    let folder = folder(&[("w.wat", text)]);
+    let path = folder.path().join("w.wat");
+    let (out, _) = run(command().arg("imports").arg(&path)).with(1);
+    for said in [
+        "WASI has it as (func (param i32 i32 i32 i32) (result i32)), and the guest wants (func (param i32))",
+        "WASI preview 1 has nothing of that name",
+        "this is a WASI older than preview 1",
+        "nobody has it: neither WASI nor a granted interface",
+        "4 imports of 5 are denied",
+    ] {
+        assert!(out.contains(said), "{said} is not in:\n{out}");
+    }
+    let memory = r#"(module (import "env" "memory" (memory 1)) (func (export "_start")))"#;
+    guest(memory, &[]).says(1, &["nobody has it: neither WASI nor a granted interface"]);
+}
+
+#[test]
 fn hostile_names_are_short_wherever_they_are_told() {
     let (long, module) = ("y".repeat(100_000), "m".repeat(100_000));
     let text = format!(

@@ -1,4 +1,6 @@
 //! Commands that look at functions, interfaces and this program itself.
+#[cfg(feature = "cranelift")]
+use super::values::core;
 use super::values::name_and_value;
 use clap::{Args, ValueHint};
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ pub struct Bench {
     #[arg(long)]
     pub quick: bool,
     /// Measure on this core; default: the last one of the fastest type
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = core)]
     pub core: Option<usize>,
     /// Say which functions there are, and measure nothing
     #[arg(long)]

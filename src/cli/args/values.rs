@@ -25,6 +25,12 @@ pub fn number(typed: &str) -> Result<u64, String> {
     typed.parse().map_err(|_| format!("`{typed}` is no number of 64 bits"))
 }
 
+/// The number of a core.
+#[cfg(feature = "cranelift")]
+pub fn core(typed: &str) -> Result<usize, String> {
+    typed.parse().map_err(|_| format!("`{typed}` is no number of a core: they count from 0"))
+}
+
 /// `5`, `5s`, `500ms`, `2m`, `1h`, `1.5`: more than nothing.
 pub fn duration(typed: &str) -> Result<Duration, String> {
     let digits = typed.trim_end_matches(|c: char| c.is_ascii_alphabetic());

@@ -3,22 +3,24 @@
 //! ```text
 //! later     which tier calls will take once there is code for them
 //! ways_out  which options would have an import granted: they are tried
+//! wasi      what WASI has
 //! show      the table
 //! ```
 mod later;
 mod show;
+mod wasi;
 mod ways_out;
 
 use super::page::Page;
 use super::report::{Failure, Status, from_wasmtime};
 use super::table::width;
 use super::words::{in_options, shown};
-use super::{args, meant, run};
+use super::{args, meant};
 use anyhow::Context as _;
 use portcullis::host::{ImportReport, ImportStatus, NativeImport};
 use portcullis::interfaces;
 use serde::Serialize;
-use wasmtime::{Engine, Module};
+use wasi::Wasi;
 
 /// The name of the shape of `--json`.
 const SCHEMA: &str = "portcullis-imports/1";
@@ -62,13 +64,10 @@ pub fn imports(typed: &args::Imports) -> Result<Status, Failure> {
     let permissions = meant::Permissions::read(&typed.permissions)?;
     let looked = permissions.look(&typed.guest, typed.allow_precompiled)?;
     let (bridge, module) = (&looked.bridge, &looked.module);
-    let linked_elsewhere = Elsewhere::of(bridge.engine(), module)?;
+    let wasi = wasi::of(bridge.engine(), module)?;
     let reports = bridge.describe(module);
-    let mut wanted: Vec<Wanted> = reports
-        .iter()
-        .enumerate()
-        .map(|(number, report)| Wanted::of(report, linked_elsewhere.has(number)))
-        .collect();
+    let mut wanted: Vec<Wanted> =
+        reports.iter().zip(&wasi).map(|(report, wasi)| Wanted::of(report, wasi)).collect();
     later::tell(&permissions, &looked, &reports, &mut wanted)?;
     ways_out::find(&permissions, &looked, &mut wanted);
     let are_granted = wanted.iter().all(|one| one.granted);
@@ -93,7 +92,7 @@ pub fn imports(typed: &args::Imports) -> Result<Status, Failure> {
 }
 
 impl Wanted {
-    fn of(report: &ImportReport, elsewhere: bool) -> Wanted {
+    fn of(report: &ImportReport, wasi: &Wasi) -> Wanted {
         let mut wanted = Wanted {
             module: report.module.clone(),
             name: report.name.clone(),
@@ -119,9 +118,11 @@ impl Wanted {
             }
             ImportStatus::GuestFree => wanted.from = Some("the guest's own free".to_owned()),
             ImportStatus::Bridge => wanted.from = Some("the bridge".to_owned()),
-            _ if elsewhere => wanted.from = Some("WASI".to_owned()),
             ImportStatus::Refused(error) => wanted.deny(error.problem.to_string()),
-            _ => wanted.deny("nobody has it: neither WASI nor a granted interface".to_owned()),
+            _ => match wasi {
+                Wasi::Has => wanted.from = Some("WASI".to_owned()),
+                Wasi::Not(why) => wanted.deny(why.clone()),
+            },
         }
         wanted
     }
@@ -201,27 +202,6 @@ fn paragraph(text: &str, words: &str) -> Option<String> {
     let first = first.trim_start_matches([':', '.']).trim();
     let all: Vec<&str> = std::iter::once(first).chain(rest).collect();
     Some(all.join(" ").trim_end_matches(':').to_owned())
-}
-
-/// The imports that WASI has.
-struct Elsewhere {
-    known: Vec<bool>,
-}
-
-impl Elsewhere {
-    fn of(engine: &Engine, module: &Module) -> Result<Elsewhere, Failure> {
-        let linker = run::linker(engine)?;
-        let mut store = run::store(engine, wasmtime_wasi::WasiCtxBuilder::new().build_p1());
-        let known = module
-            .imports()
-            .map(|import| linker.get_by_import(&mut store, &import).is_some())
-            .collect();
-        Ok(Elsewhere { known })
-    }
-
-    fn has(&self, number: usize) -> bool {
-        self.known.get(number).copied().unwrap_or(false)
-    }
 }
 
 /// What is to say of each grant of an overloaded function, once if it is the same.
