@@ -195,6 +195,7 @@ impl Permissions {
     }
 
     /// The bridge that allows this and no more.
+    #[cfg(feature = "cranelift")]
     pub fn bridge(&self, engine: &Engine) -> Result<Bridge> {
         Ok(self.builder(engine)?.build()?)
     }
@@ -235,7 +236,7 @@ impl Permissions {
         if !precompiled_too {
             let engine = engine()?;
             let module = module(&engine, path)?;
-            return Ok(Looked { bridge: self.bridge(&engine)?, module, compiled: None });
+            return Ok(Looked { bridge: self.builder(&engine)?.build()?, module, compiled: None });
         }
         let engine = engine_in_place()?;
         let guest = precompiled(path)?;
@@ -243,6 +244,16 @@ impl Permissions {
         let module = guest.unlinked(&engine).map_err(from_wasmtime);
         let module = module.with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Looked { bridge, module, compiled: Some(guest) })
+    }
+
+    /// The bridge that a guest which is looked at would call with these.
+    pub fn bridge_of(&self, looked: &Looked) -> Result<Bridge> {
+        let builder = self.builder(looked.bridge.engine())?;
+        Ok(match &looked.compiled {
+            None => builder,
+            Some(guest) => builder.make_code(false).precompiled(guest),
+        }
+        .build()?)
     }
 
     /// These and some more, each as it is typed: `--grant zlib`, `--trust-signatures libz.so.1`.

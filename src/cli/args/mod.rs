@@ -73,9 +73,9 @@ pub struct Typed {
     pub verbose: u8,
     /// The same by level, or for parts of the program: `debug`, `portcullis::host=trace`, several with commas
     ///
-    /// info: what is denied, trusted, or not done as asked (no direct calls). debug: what each import is linked to, with
-    /// its tier and why no faster one; libraries that are loaded; machine code that is made, with its time; when an import
-    /// changes over to it; calls that fail.
+    /// Levels are off, error, warn, info, debug and trace. info: what is denied, trusted, or not done as asked (no direct
+    /// calls). debug: what each import is linked to, with its tier and why no faster one; libraries that are loaded;
+    /// machine code that is made, with its time; when an import changes over to it; calls that fail. trace: instances.
     #[arg(long, global = true, value_name = "LEVEL", conflicts_with = "verbose")]
     pub log: Option<String>,
 }

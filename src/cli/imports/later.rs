@@ -27,6 +27,10 @@ pub fn tell(
     reports: &[ImportReport],
     wanted: &mut [Wanted],
 ) -> Result<(), Failure> {
+    // `run` makes no code of what was compiled ahead of time, and this may be where none can be made.
+    if looked.compiled.is_some() {
+        return Ok(());
+    }
     let is_hot = |report: &ImportReport| when_hot(report).is_some();
     if !reports.iter().any(is_hot) {
         return Ok(());

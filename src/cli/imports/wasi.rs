@@ -1,7 +1,7 @@
 //! What WASI has of a guest's imports.
 use super::super::report::Failure;
 use super::super::run;
-use wasmtime::{Engine, ExternType, Module};
+use wasmtime::{Engine, ExternType, FuncType, Module};
 
 /// What WASI says of one import.
 pub enum Wasi {
@@ -23,6 +23,7 @@ pub fn of(engine: &Engine, module: &Module) -> Result<Vec<Wasi>, Failure> {
                 if theirs.matches(&ours) {
                     return Wasi::Has;
                 }
+                let (theirs, ours) = (text(&theirs), text(&ours));
                 Wasi::Not(format!("WASI has it as {theirs}, and the guest wants {ours}"))
             }
             (Some(_), _, _) => Wasi::Not("WASI has it, as something else".to_owned()),
@@ -39,4 +40,11 @@ pub fn of(engine: &Engine, module: &Module) -> Result<Vec<Wasi>, Failure> {
         }
     };
     Ok(module.imports().map(say).collect())
+}
+
+/// As an import has it: `(func (param i32))`.
+fn text(ty: &FuncType) -> String {
+    let text = ty.to_string();
+    let bare = text.strip_prefix("(type ").and_then(|text| text.strip_suffix(')'));
+    bare.map(str::to_owned).unwrap_or(text)
 }

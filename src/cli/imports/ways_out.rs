@@ -5,7 +5,7 @@
 use super::super::meant::{Looked, Permissions};
 use super::super::words::in_options;
 use super::Wanted;
-use portcullis::host::{Bridge, ImportReport, ImportStatus};
+use portcullis::host::{ImportReport, ImportStatus};
 
 /// Between options that are needed together.
 const AND: &str = " --";
@@ -86,8 +86,7 @@ fn with(
         return None;
     }
     let more = permissions.and(&options).ok()?;
-    let bridge: Bridge = more.bridge(looked.bridge.engine()).ok()?;
-    Some(bridge.describe(&looked.module))
+    Some(more.bridge_of(looked).ok()?.describe(&looked.module))
 }
 
 /// The option that a reason names as the way out: `--grant zlib`. None when what it names, which is the guest's word,
