@@ -232,18 +232,20 @@ fn registers_are_drawn_byte_by_byte() {
 fn pages_have_drawings_of_registers_and_structs() {
     let files = folder(&[]);
     let path = files.path().join("page.html");
-    let text = "int since(const struct stamp { long sec; int nsec; void *p; unsigned b : 3; } *s, const char *t)";
+    let text = "int since(const struct stamp { long sec; int nsec; void *p; unsigned b : 3; const char *q; } *s, const char *t)";
     let _ = run(command().args(["explain", text, "--html"]).arg(&path));
     let page = std::fs::read_to_string(&path).expect("it was written");
     for part in [
         "<h2>registers and stack, a letter a byte</h2>",
         "<title>rdi, byte 0: s</title>",
-        "stamp: the guest&#39;s 16 bytes beside the host&#39;s 32",
+        "stamp: the guest&#39;s 20 bytes beside the host&#39;s 40",
         "+0 sec, 4 B",
         "+0 sec, 8 B",
         "sign-extended",
         "the same bytes",
-        "checked, made an address",
+        // As the plan does it.
+        "set by native code only",
+        "copied, with what it points at",
         "at 12, bits 0..3",
         "const char *t",
         "<p>How a guest&#39;s module says, as text, that it wants the function.</p>",

@@ -1,8 +1,10 @@
 //! Drawings of a call: which register or stack slot holds which byte of which argument, and a struct of the guest's
 //! beside the host's.
 use portcullis::bench::svg::{Svg, as_f64};
+use portcullis::plan::Plan;
 use portcullis::plan::abi::{Abi, Assignment, Location, Role};
 use portcullis::plan::layout::{Place, Target, record_on, scalar_of};
+use portcullis::plan::shape::{Shape, Target as Leads};
 use portcullis::signature::{Function, Record, RecordKind, Scope, Type, TypeKind};
 use std::sync::Arc;
 
@@ -193,13 +195,26 @@ struct Member {
 }
 
 /// A struct of the guest's beside the host's: each field, and what becomes of it on the way; `None` for what has no layout.
-pub fn beside(ty: &Type, scope: &Scope, sides: [Target; 2], names: [&str; 2]) -> Option<String> {
+/// What becomes of pointers is the plan's to say.
+pub fn beside(
+    ty: &Type,
+    scope: &Scope,
+    plan: Option<&Plan>,
+    sides: [Target; 2],
+    names: [&str; 2],
+) -> Option<String> {
     let TypeKind::Record(record) = &ty.kind else { return None };
     let sizes = sides
         .map(|side| record_on(record, ty.span, scope, side).ok().map(|(extent, _)| extent.size));
     let [Some(guest), Some(host)] = sizes else { return None };
     let mut members = Vec::new();
     collect(record, ty, scope, sides, [0, 0], &mut members)?;
+    for shape in plan.iter().flat_map(|plan| &plan.shapes) {
+        let size = (u64::from(shape.guest_size), u64::from(shape.host_size));
+        if size == (guest, host) && ty.as_written().to_string().ends_with(&*shape.name) {
+            led(shape, &mut members);
+        }
+    }
     let most = guest.max(host).max(1);
     if members.is_empty() || most > 4096 {
         return None;
@@ -279,13 +294,33 @@ fn collect(
     Some(())
 }
 
+/// What becomes of the pointers in data that is copied.
+fn led(shape: &Shape, members: &mut [Member]) {
+    for link in &shape.links {
+        let is_it = |member: &&mut Member| {
+            (member.guest.offset, member.host.offset) == (link.guest.into(), link.host.into())
+        };
+        let way = match link.target {
+            Leads::Data(_) => "copied, with what it points at",
+            Leads::Bytes { .. } => "checked, made an address",
+            Leads::Handle { .. } => "a handle, made its object's address",
+            Leads::Function { .. } => "a function, made a closure",
+            Leads::Cookie { .. } => "a cookie",
+            Leads::Native => "set by native code only",
+        };
+        if let Some(member) = members.iter_mut().find(is_it) {
+            way.clone_into(&mut member.way);
+        }
+    }
+}
+
 /// What becomes of a field on its way to native code.
 fn way(ty: &Type, guest: &Place, host: &Place) -> String {
     if guest.bits.is_some() || host.bits.is_some() {
         return "bits".to_owned();
     }
     if ty.pointee().is_some() {
-        return "checked, made an address".to_owned();
+        return "a pointer".to_owned();
     }
     match scalar_of(ty) {
         _ if guest.size == host.size => "the same bytes".to_owned(),

@@ -19,10 +19,10 @@ mod subject;
 mod types;
 
 use super::args::{self, Overload, Part};
+use super::output::Output;
 use super::page::{Page, complain};
 use super::report::{ERROR, Failure, HEADING, Status};
 use super::table::{filled, width};
-use anyhow::{Context as _, Result};
 use drawing::Drawing;
 use portcullis::plan::Plan;
 use portcullis::plan::abi::{self, Abi};
@@ -62,6 +62,7 @@ pub fn explain(typed: &args::Explain) -> Result<Status, Failure> {
         },
         bytes: typed.bytes,
     };
+    let file = Output::wanted(typed.html.as_deref())?;
     let set = Set::find(typed)?;
     let count = set.subjects.len();
     if let Some(Overload::Number(number)) = typed.overload
@@ -79,9 +80,8 @@ pub fn explain(typed: &args::Explain) -> Result<Status, Failure> {
     shown.print(&told, &mut page);
     page.show()?;
     errors.iter().for_each(complain);
-    if let Some(path) = &typed.html {
-        std::fs::write(path, html::page(&told))
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    if let Some(file) = file {
+        file.write(&html::page(&told))?;
     }
     Ok(if errors.is_empty() { Status::Good } else { Status::Bad })
 }
@@ -144,7 +144,7 @@ impl How {
         let prototype = &subject.prototype;
         let what = "What is granted: a C prototype, with annotations that say what C does not.";
         sections.push(Section::new(None, "prototype", what, prototype.to_string()));
-        let types = types::section(subject, model, abi);
+        let types = types::section(subject, plan.as_deref().ok(), model, abi);
         let lowering = match lower(prototype, &subject.scope, model, None) {
             Ok(lowering) => lowering,
             Err(error) => {

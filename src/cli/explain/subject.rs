@@ -1,5 +1,6 @@
 //! What is explained: what interfaces grant by that name, or a prototype as it was typed.
 use super::names::unknown_name;
+use crate::cli::words::in_options;
 use crate::cli::{args, meant};
 use anyhow::{Result, bail};
 use portcullis::host::{Import, LinkProblem, Meant, meaning_of};
@@ -85,7 +86,7 @@ impl Set {
             Err(problem) => {
                 let hint = "this is what a guest is told that imports it so; without --grant the \
                             prototype is explained as it is";
-                Err(anyhow::anyhow!("{problem}\n\n{hint}"))
+                bail!("{}\n\n{hint}", in_options(&problem.to_string()))
             }
         }
     }

@@ -5,13 +5,14 @@ use super::subject::Subject;
 use crate::cli::args::Part;
 use crate::cli::report::HEADING;
 use crate::cli::table::{Cell, Table};
+use portcullis::plan::Plan;
 use portcullis::plan::abi::Abi;
 use portcullis::plan::layout::{self, DataModel, extent_of};
 use portcullis::signature::{Prototype, Type, TypeKind};
 use std::collections::HashSet;
 
 /// Types, and structs side by side.
-pub fn section(subject: &Subject, model: DataModel, abi: Abi) -> Section {
+pub fn section(subject: &Subject, plan: Option<&Plan>, model: DataModel, abi: Abi) -> Section {
     let about = "How large each type is in the guest and here: what differs is converted. Structs field by field.";
     let mut section = Section::new(Part::Types, "types", about, subject.types(model, abi));
     let sides = [layout::Target::Guest(model), layout::Target::Host(abi)];
@@ -21,7 +22,7 @@ pub fn section(subject: &Subject, model: DataModel, abi: Abi) -> Section {
             section.text.push_str(&text);
         }
         let names = [guest(model), abi.name()];
-        section.drawings.extend(drawing::beside(ty, &subject.scope, sides, names));
+        section.drawings.extend(drawing::beside(ty, &subject.scope, plan, sides, names));
     }
     section
 }
