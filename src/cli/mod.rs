@@ -35,7 +35,7 @@ mod invoke;
 mod kind;
 mod log;
 mod meant;
-#[cfg(feature = "cranelift")]
+#[cfg_attr(not(feature = "cranelift"), expect(dead_code, reason = "only `explain` writes files"))]
 mod output;
 mod page;
 #[cfg_attr(not(feature = "cranelift"), path = "profile_absent.rs")]
