@@ -45,7 +45,10 @@ fn guests_print_what_they_print_otherwise_and_the_sums_add_up() {
         let (out, err) = run(&mut profile).with(0);
         assert_eq!(out, plain, "{guest:?}");
         assert!(err.contains("The sum is the wall time"), "{err}");
-        assert!(err.contains("a faster tier would save"), "{err}");
+        // Which of them depends on how busy the machine is.
+        let verdicts =
+            ["a faster tier would save", "What takes how much cannot be said of this run"];
+        assert!(verdicts.iter().any(|verdict| err.contains(verdict)), "{err}");
         let text = fs::read_to_string(&json).expect("it was written");
         let value: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
         let (wall, error) = (value["wall"].as_f64(), value["error"].as_f64());
@@ -61,7 +64,14 @@ fn guests_print_what_they_print_otherwise_and_the_sums_add_up() {
             let (stack, weight) = line.rsplit_once(' ').expect("a weight");
             assert!(!stack.is_empty() && weight.parse::<u64>().is_ok(), "{line}");
         }
-        assert!(folded.contains(";native ") && folded.contains(";marshalling "), "{folded}");
+        for import in imports {
+            let name = import["name"].as_str().expect("a name").replace(';', "_");
+            for part in ["native", "marshalling"] {
+                let time = import[part].as_f64().expect("a number").round();
+                let line = format!(";{name};{part} {time}\n");
+                assert!(time < 1.0 || folded.contains(&line), "{line}{folded}");
+            }
+        }
     }
 }
 
