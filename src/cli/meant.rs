@@ -334,22 +334,41 @@ pub fn libraries(typed: &[(String, String)]) -> Result<Vec<(String, PathBuf)>> {
 
 /// Warns of libraries that nothing names: a name that is misspelt would do nothing, and say nothing.
 fn useless(typed: &[(String, String)], grants: &[Source], trusted: &[String]) {
+    if let Some(names) = named(grants, trusted) {
+        warn_of_useless(
+            typed,
+            &names,
+            "no interface that is granted, and no --trust-signatures, names",
+        );
+    }
+}
+
+/// The libraries that these name, if they can be read: mistakes are told when an interface is granted.
+fn named(grants: &[Source], trusted: &[String]) -> Option<Vec<String>> {
     let mut names: Vec<String> = trusted.to_vec();
     for source in grants {
-        // Its mistakes are told when it is granted.
-        let Ok(interface) = source.interface() else { return };
-        let libraries = interface.libraries.iter();
-        names.extend(libraries.flat_map(|library| {
-            let also = library.also.iter().map(|name| name.to_string());
-            std::iter::once(library.file.to_string()).chain(also)
-        }));
+        names.extend(library_names(&source.interface().ok()?));
     }
+    Some(names)
+}
+
+/// What an interface names, and `--library` may say where it is.
+pub fn library_names(interface: &Interface) -> Vec<String> {
+    let libraries = interface.libraries.iter();
+    let all = libraries.flat_map(|library| {
+        let also = library.also.iter().map(|name| name.to_string());
+        std::iter::once(library.file.to_string()).chain(also)
+    });
+    all.collect()
+}
+
+/// Warns of each that is not among these names: `nobody` names it.
+pub fn warn_of_useless(typed: &[(String, String)], names: &[String], nobody: &str) {
     for (name, _) in typed.iter().filter(|(name, _)| !names.contains(name)) {
         let near = similar(name, names.iter().map(String::as_str));
         let near = near.first().map_or(String::new(), |near| format!("; did you mean `{near}`?"));
         complain(format_args!(
-            "{WARNING}warning:{WARNING:#} `--library {name}=...` does nothing: no interface that is granted, and no \
-             --trust-signatures, names `{name}`{near}"
+            "{WARNING}warning:{WARNING:#} `--library {name}=...` does nothing: {nobody} `{name}`{near}"
         ));
     }
 }

@@ -175,14 +175,45 @@ fn trap(error: &wasmtime::Error) -> String {
     if reasons.is_empty() {
         reasons.push(error.to_string());
     }
-    let _ = write!(text, "{ERROR}error:{ERROR:#} the guest trapped: {}", reasons[0]);
-    for reason in &reasons[1..] {
+    // What did not return is told behind what happened there.
+    let is_around = |reason: &String| reason.ends_with(DID_NOT_RETURN);
+    let around = reasons.iter().take(reasons.len() - 1).take_while(|one| is_around(one)).count();
+    let _ = write!(text, "{ERROR}error:{ERROR:#} the guest trapped: {}", reasons[around]);
+    for reason in &reasons[around + 1..] {
         let _ = write!(text, "\n  {HEADING}because:{HEADING:#} {}", indented(reason));
+    }
+    for reason in folded(reasons[..around].iter().rev()) {
+        let _ = write!(text, "\n  {HEADING}so that:{HEADING:#} {}", indented(&reason));
     }
     if let Some(backtrace) = backtrace {
         frames(&mut text, backtrace);
     }
     text
+}
+
+/// How the library ends what it says of guest functions that native code has called.
+const DID_NOT_RETURN: &str = " did not return";
+
+/// Equal ones that follow each other as one, and of many others the first.
+fn folded<'r>(reasons: impl Iterator<Item = &'r String>) -> Vec<String> {
+    const MOST: usize = 8;
+    let mut runs: Vec<(&String, usize)> = Vec::new();
+    for reason in reasons {
+        match runs.last_mut() {
+            Some((last, count)) if *last == reason => *count += 1,
+            _ => runs.push((reason, 1)),
+        }
+    }
+    let more = runs.len().saturating_sub(MOST);
+    let told = |(reason, count): &(&String, usize)| match count - 1 {
+        0 => (*reason).clone(),
+        more => format!("{reason} (and the same {more} times more, around it)"),
+    };
+    let mut all: Vec<String> = runs.iter().take(MOST).map(told).collect();
+    if more > 0 {
+        all.push(format!("and {more} more, around them"));
+    }
+    all
 }
 
 /// A guest that was stopped, and where it was.
@@ -233,6 +264,21 @@ mod tests {
         for (status, code) in [(0, 0), (7, 7), (-1, 255), (256, 0)] {
             assert_eq!(ExitCode::from(Status::Guest(status)), ExitCode::from(code));
         }
+    }
+
+    #[test]
+    fn equal_reasons_that_follow_each_other_are_one() {
+        let all = |list: &[&str]| {
+            let list: Vec<String> = list.iter().map(ToString::to_string).collect();
+            folded(list.iter())
+        };
+        assert_eq!(
+            all(&["a", "a", "a", "b", "a"]),
+            ["a (and the same 2 times more, around it)", "b", "a"]
+        );
+        let other = ["a", "b"].repeat(20);
+        let told = all(&other);
+        assert_eq!((told.len(), &*told[8]), (9, "and 32 more, around them"));
     }
 
     #[test]

@@ -25,17 +25,20 @@ pub fn shown(text: &str, most: usize) -> String {
 }
 
 /// What the library says to programs that embed it, and what that is on the command line.
-const WORDS: [(&str, &str); 6] = [
+const WORDS: [(&str, &str); 7] = [
     (
         "unknown: no interface names such a module, and the linker does not define it",
         "nobody has it: neither WASI nor a granted interface",
     ),
-    ("wasm trap: all fuel consumed by WebAssembly", "all fuel consumed: --fuel gives more"),
+    ("wasm trap: all fuel consumed by WebAssembly", FUEL),
+    ("all fuel consumed by WebAssembly", FUEL),
     (", or `BridgeBuilder::library`", ""),
     ("`max_tier` allows no faster one", "`--tier` allows no faster one"),
     ("`max_tier` does not allow it", "`--tier` does not allow it"),
     ("give the bridge a lower `max_tier`", "choose a lower `--tier`"),
 ];
+
+const FUEL: &str = "all fuel consumed: --fuel gives more";
 
 /// A message of the library in terms of options.
 pub fn in_options(text: &str) -> String {

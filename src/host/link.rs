@@ -373,9 +373,10 @@ fn overload(
     tracing::debug!(
         module = request.module,
         symbol = %source.prototype.name,
-        library = ?found.library,
+        library = found.library.as_ref().map(|path| display(path.display())),
         tier = %choice.runner.tier(),
-        why_no_faster = choice.why_no_faster(&plan),
+        later = choice.later(),
+        why_no_faster = choice.why_not_later(&plan),
         "linked a native function"
     );
     let guards = guards(&plan);

@@ -74,7 +74,11 @@ pub use instantiate::Prepared;
 pub use natives::Natives;
 pub use not_direct::NotDirect;
 #[cfg(feature = "cli")]
-pub use outlook::{Condition, Import, Meant, Outlook, conditions, meaning_of, outlook, tell_apart};
+pub use outlook::{
+    Condition, Import, Meant, Outlook, conditions, meaning_of, outlook, overlaps, tell_apart,
+};
+#[cfg(feature = "cli")]
+pub use overload::overlap::{Intervals, Overlap};
 pub use policy::{Calling, Linking};
 pub use recording::{Phase, Recorded, Recording};
 pub use report::{ImportReport, ImportStatus, NativeImport};

@@ -10,7 +10,7 @@ use super::error::LinkProblem;
 use super::grants::{Chosen, Grants, Meaning, Refusal, by_memory};
 use super::hot::{CALLS, Job as _, Jobs};
 use super::link::not_direct_among;
-use super::overload;
+use super::overload::{self, overlap::Overlap};
 use super::tier::{Choice, Runner, Tier};
 use super::trampolines::Trampolines;
 use crate::cranelift_backend::Stock;
@@ -137,6 +137,12 @@ pub fn conditions(plan: &Plan) -> Vec<Condition> {
 /// Why they are not linked, and the position of the one that is to blame.
 pub fn tell_apart(plans: &[&Plan]) -> Result<(), (usize, Box<Diagnostic>)> {
     overload::tell_apart(plans)
+}
+
+/// Where several of these overloads, which have one wasm type, suit the same arguments.
+#[must_use]
+pub fn overlaps(plans: &[&Plan]) -> Vec<Overlap> {
+    overload::overlap::overlaps(plans)
 }
 
 /// What runs a plan on this machine.

@@ -6,6 +6,9 @@
 //! what the prototype replaces (`__value`) is not there yet. A range that looks at such a thing is
 //! *late*: it restricts its overload, but cannot choose it. A set in which it would have to is
 //! refused when it is linked. The plan that is chosen checks its ranges again.
+#[cfg(feature = "cli")]
+pub(super) mod overlap;
+
 use crate::plan::Plan;
 use crate::plan::expression::{Environment, EvaluationError, Expression, Step, evaluate};
 use crate::plan::frame::GuestSlot;

@@ -112,6 +112,19 @@ impl Choice {
         }
     }
 
+    /// What becomes of calls after some of them; `None` when that is known already.
+    pub(super) fn later(&self) -> Option<String> {
+        match &self.runner {
+            Runner::Hot(hot) if hot.code().is_none() => Some(hot.outlook()),
+            _ => None,
+        }
+    }
+
+    /// As [`Choice::why_no_faster`], but nothing of what comes [later](Choice::later).
+    pub(super) fn why_not_later(&self, plan: &Plan) -> Option<String> {
+        if self.later().is_some() { None } else { self.why_no_faster(plan) }
+    }
+
     /// Why no faster tier runs this plan; `None` when there is no faster one.
     pub(super) fn why_no_faster(&self, plan: &Plan) -> Option<String> {
         match (&self.runner, &self.declined) {

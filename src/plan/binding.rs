@@ -205,19 +205,48 @@ pub enum NoLimit {
 }
 
 impl Limits {
-    /// What errors and [`Limits::set`] call them.
-    pub const NAMES: [&str; 10] = [
-        "handles",
-        "depth",
-        "copied_bytes",
-        "stack_reserve",
-        "loans",
-        "static_copies",
-        "captured_bytes",
-        "captures",
-        "callbacks",
-        "prototype_bytes",
+    /// What errors and [`Limits::set`] call them, and what each counts.
+    pub const MEANINGS: [(&str, &str); 10] = [
+        ("handles", "native objects that a store has at one time"),
+        ("depth", "how deep guest and native code may call each other"),
+        ("copied_bytes", "bytes that one call may copy out of the guest or into it"),
+        ("stack_reserve", "bytes of stack that must be left when native code is entered"),
+        ("loans", "guest copies that handles lend at one time"),
+        ("static_copies", "constants of libraries that an instance may have copies of"),
+        ("captured_bytes", "bytes of data that native code keeps after calls"),
+        ("captures", "handles that other handles keep at one time"),
+        ("callbacks", "guest functions that native code was given, about half a KiB each"),
+        ("prototype_bytes", "bytes of an import's name, which may be a prototype; at most 65536"),
     ];
+
+    /// What errors and [`Limits::set`] call them.
+    pub const NAMES: [&str; 10] = {
+        let mut names = [""; 10];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Limits::MEANINGS[at].0;
+            at += 1;
+        }
+        names
+    };
+
+    /// The limit of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<u64> {
+        Some(match name {
+            "copied_bytes" => self.copied_bytes,
+            "stack_reserve" => self.stack_reserve,
+            "captured_bytes" => self.captured_bytes,
+            "handles" => self.handles.into(),
+            "depth" => self.depth.into(),
+            "loans" => self.loans.into(),
+            "static_copies" => self.static_copies.into(),
+            "captures" => self.captures.into(),
+            "callbacks" => self.callbacks.into(),
+            "prototype_bytes" => self.prototype_bytes.into(),
+            _ => return None,
+        })
+    }
 
     /// Sets the limit of that name: for command lines and configuration files.
     ///
@@ -361,6 +390,7 @@ mod tests {
         for (value, name) in (3..).zip(Limits::NAMES) {
             let mut limits = Limits::default();
             limits.set(name, value).expect("it is known");
+            assert_eq!(limits.get(name), Some(value));
             let shown = format!("{limits:?}");
             assert!(shown.contains(&format!("{name}: {value}")), "{shown}");
         }

@@ -1,5 +1,5 @@
 //! Guests that leave from inside a callback.
-use super::support::{command, folder, path_text, run};
+use super::support::{command, folder, guest, path_text, run};
 use crate::native;
 
 const SOURCE: &str = r#"
@@ -41,4 +41,24 @@ fn leaving_in_a_callback_ends_the_call_first() {
     guest.arg(format!("--library=libeach.so={}", path_text(&library)));
     let (out, err) = run(guest.arg(folder.path().join("guest.wat"))).with(7);
     assert_eq!(out, "guest\nguest\nC ends\n", "{err}");
+}
+
+/// What happened first is told first, and what is around it not once for each level.
+#[test]
+fn a_trap_deep_in_callbacks_is_short() {
+    let text = r#"(module
+        (import "libc" "qsort" (func $qsort (param i32 i32 i32 i32)))
+        (memory (export "memory") 1)
+        (table (export "__indirect_function_table") 2 funcref)
+        (elem (i32.const 1) func $compare)
+        (func $compare (param i32 i32) (result i32) (call $sort) (i32.const 0))
+        (func $sort (export "_start")
+            (call $qsort (i32.const 64) (i32.const 2) (i32.const 4) (i32.const 1))))"#;
+    let options = ["--grant", "libc", "--limit", "depth=40"];
+    let err = guest(text, &options).says(134, &["the limit `depth` of 40", "the same "]);
+    let lines: Vec<&str> = err.lines().collect();
+    assert!(lines[0].contains("the guest trapped: ") && lines[0].contains("depth"), "{err}");
+    let around = lines.iter().filter(|line| line.contains("a callback did not return"));
+    assert_eq!(around.count(), 1, "{err}");
+    assert!(lines.len() < 30, "{err}");
 }

@@ -217,3 +217,67 @@ fn what_seems_to_lack_an_annotation_is_warned_of_and_can_be_meant() {
     assert!(!out.contains("warning") && !out.contains("--intended"), "{out}");
     check(&["--intended", "fclos"]).says(2, &["has no such function, did you mean `fclose`?"]);
 }
+
+#[test]
+fn overloads_that_share_arguments_are_warned_of() {
+    let text = "#pragma portcullis library \"libc.so.6\" module \"c\"\n\
+                int setopt(int __range(1, 5) what, long n);\n\
+                int setopt(int __range(5, 9) what, const char *s);\n\
+                int setopt(int __range(7, 8) what, int n);\n\
+                int setopt(int __range(1, 4) what, int64_t n);\n\
+                int apart(int __range(1, 4) what, long n);\nint apart(int __range(5, 6) what, int n);\n\
+                int wide(int __range(0, 3) a, int __range(0, 3) b);\n\
+                int wide(int a, int __range(9, 9) b);\n\
+                int wide(int a, int __range(3, 5) b);\n";
+    let folder = folder(&[("o.h", text)]);
+    let check =
+        |options: &[&str]| run(command().arg("check").arg(folder.path().join("o.h")).args(options));
+    let (out, _) = check(&[]).with(1);
+    for said in [
+        "o.h:3: this overload of `setopt` overlaps with the one of line 2 where `what` is 5: the first, of \
+         line 2, is taken there",
+        "o.h:4: this overload of `setopt` can never be taken: the one of line 3 is first, for all its arguments",
+        "o.h:10: this overload of `wide` overlaps with the one of line 8 where `a` is 0 to 3 and `b` is 3: ",
+    ] {
+        assert!(out.contains(said), "{said} is not in:\n{out}");
+    }
+    // Another wasm type is another set.
+    assert!(!out.contains("overload of `apart`"), "{out}");
+    assert_eq!(out.matches("this overload of").count(), 3, "{out}");
+    let (out, _) = check(&["--intended", "setopt", "--intended", "wide"]).with(1);
+    assert!(!out.contains("warning"), "{out}");
+}
+
+#[test]
+fn what_ships_has_no_overloads_that_share_arguments() {
+    let headers = fs::read_dir(root().join("interfaces"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path());
+    for header in headers.filter(|path| path.extension().is_some_and(|end| end == "h")) {
+        // Some of their libraries may not be here, and what guests include is no interface.
+        let ended = run(command().arg("check").arg(&header));
+        assert!(!ended.out.contains("this overload of"), "{}:\n{}", header.display(), ended.out);
+    }
+}
+
+#[test]
+fn an_interface_without_functions_and_a_library_that_it_does_not_name_are_told() {
+    let folder = folder(&[
+        ("empty.h", ""),
+        ("m.h", "#pragma portcullis library \"libm.so.6\"\ndouble cos(double x);\n"),
+    ]);
+    let check = |name: &str| {
+        let mut check = command();
+        check.arg("check").arg(folder.path().join(name));
+        check
+    };
+    let (out, err) = run(&mut check("empty.h")).with(1);
+    assert!(err.contains("grants nothing") && !out.contains("symbols"), "{out}{err}");
+    let m = folder.path().join("m.h");
+    let option = |name: &str| format!("{name}={}", path_text(&m));
+    let (_, err) = run(check("m.h").args(["--library", &option("libn.so.6")])).with(0);
+    assert!(err.contains("`--library libn.so.6=...` does nothing: no pragma of "), "{err}");
+    assert!(err.contains("did you mean `libm.so.6`?"), "{err}");
+    let (_, err) = run(check("m.h").args(["--library", &option("libm.so.6")])).with(1);
+    assert!(!err.contains("does nothing"), "{err}");
+}

@@ -45,6 +45,9 @@ fn help_teaches_and_lists_what_ships() {
         assert!(out.contains("Examples:"), "{name}:\n{out}");
     }
     let (out, _) = portcullis(&["run", "--help"]).with(0);
+    for said in ["depth: how deep", "[default: 256]", "loans: ", "captures: ", "at most 65536"] {
+        assert!(out.contains(said), "{said} is not in:\n{out}");
+    }
     let ships: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
     assert!(ships.iter().all(|name| out.contains(name)), "{out}");
 }
@@ -103,6 +106,14 @@ fn logs_are_told_by_level_and_part() {
     let (_, err) = run("debug", &["--tier", "template"]).with(0);
     assert!(err.contains("linked a native function") && err.contains("symbol=cos"), "{err}");
     assert!(err.contains("tier=template") && err.contains("`max_tier` allows"), "{err}");
+    let linked = err.lines().find(|line| line.contains("linked a native function"));
+    let path = linked.and_then(|line| line.split_once(" library=")).expect("it is told").1;
+    assert!(path.starts_with('/') && !path.contains("Some("), "{err}");
+    if cfg!(all(feature = "cranelift", target_arch = "x86_64")) {
+        let (_, err) = run("debug", &[]).with(0);
+        assert!(err.contains(" later=\"direct after 1000 calls"), "{err}");
+        assert!(!err.contains("why_no_faster="), "{err}");
+    }
     assert!(!err.contains("made machine code"), "{err}");
     let (_, err) = run("warn", &[]).with(0);
     assert_eq!(err, "");

@@ -256,3 +256,26 @@ fn hostile_names_are_short_wherever_they_are_told() {
         assert!(all.lines().all(|line| line.len() < 2000), "{options:?}: {all}");
     }
 }
+
+#[test]
+fn what_interfaces_say_keeps_its_lists_and_silence_is_told() {
+    let text = r#"(module (import "m" "cos" (func (param f64) (result f64))))"#;
+    let header = "#pragma portcullis library \"libm.so.6\" module \"m\"\ndouble cos(double x);\n";
+    let listed = format!(
+        "/* Grants: cosines.\n *\n * Powers of the library's own: two:\n *  - Files: one, as it\n *    says.\n *  - Code.\n */\n{header}"
+    );
+    let folder = folder(&[("bare.h", header), ("listed.h", &listed), ("m.wat", text)]);
+    let look = |name: &str| {
+        let mut look = command();
+        look.arg("imports").arg("--grant").arg(folder.path().join(name));
+        run(look.arg(folder.path().join("m.wat"))).with(0).0
+    };
+    assert!(
+        look("bare.h").contains("bare.h\n    its comment does not say\n"),
+        "{}",
+        look("bare.h")
+    );
+    let out = look("listed.h");
+    let list = "    powers: two:\n      - Files: one, as it says.\n      - Code.\n";
+    assert!(out.contains(list), "{out}");
+}

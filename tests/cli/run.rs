@@ -313,13 +313,14 @@ fn a_guest_is_stopped_after_its_time() {
     // Who is done in time does not notice.
     let quick = r#"(module (func (export "_start")))"#;
     guest(quick, &["--timeout", "1h", "--fuel", "1000"]).with(0);
+    guest(quick, &["--timeout", "99999999999999999999h"]).says(2, &["longer than 1000 years"]);
     guest(quick, &["--timeout", "5 parsecs"]).says(2, &["no unit of time"]);
 }
 
 #[test]
 fn a_guest_is_stopped_when_its_fuel_is_used_up() {
     guest(ENDLESS, &["--fuel", "100000", "--grant", "libm"])
-        .says(134, &["all fuel consumed", "in the guest"]);
+        .says(134, &["all fuel consumed: --fuel gives more", "in the guest"]);
     // What the interface says of a call counts, too.
     let folder = folder(&[
         (
@@ -337,7 +338,7 @@ fn a_guest_is_stopped_when_its_fuel_is_used_up() {
         once.arg("run").args(options).arg("--grant").arg(folder.path().join("dear.h"));
         run(once.arg(folder.path().join("once.wat")))
     };
-    with(&["--fuel", "900"]).says(134, &["all fuel consumed"]);
+    with(&["--fuel", "900"]).says(134, &["all fuel consumed: --fuel gives more"]);
     with(&["--fuel", "1100"]).with(0);
     with(&[]).with(0);
 }

@@ -18,7 +18,7 @@ use super::version;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
-use values::{limit, name_and_value};
+use values::{limit, limits, name_and_value};
 
 pub use explain::{AbiName, Explain, Model, Overload, Part};
 #[cfg(feature = "cranelift")]
@@ -123,8 +123,8 @@ pub struct Permissions {
     /// Watch native code for writes to `const` memory and for what it does to the thread; slow
     #[arg(long)]
     pub guard: bool,
-    /// Bound what the guest may use: handles, depth, copied_bytes, callbacks, ... (--limit handles=100)
-    #[arg(long, value_name = "NAME=N", value_parser = limit)]
+    /// Bound what the guest may use: handles, depth, copied_bytes, callbacks, ...: --help lists all
+    #[arg(long, value_name = "NAME=N", value_parser = limit, long_help = limits())]
     pub limit: Vec<(String, u64)>,
 }
 

@@ -48,11 +48,32 @@ pub fn duration(typed: &str) -> Result<Duration, String> {
         .ok()
         .filter(|_| is_plain)
         .ok_or("write a number and a unit, for example `5s` or `500ms`")?;
-    let duration = Duration::try_from_secs_f64(number * unit).map_err(|error| error.to_string())?;
+    let seconds = number * unit;
+    if seconds > LONGEST {
+        return Err("that is longer than 1000 years: leave the option out for no bound".to_owned());
+    }
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
     if duration.is_zero() {
         return Err("a guest needs more than no time".to_owned());
     }
     Ok(duration)
+}
+
+/// A thousand years, in seconds.
+const LONGEST: f64 = 1000.0 * 365.25 * 24.0 * 3600.0;
+
+/// What `--help` says of `--limit`.
+pub fn limits() -> String {
+    let defaults = Limits::default();
+    let mut text = String::from(
+        "Bound what the guest may use: NAME=N, several times for several limits. What goes beyond is refused: the call \
+         traps, or the import is not linked.\n",
+    );
+    for (name, meaning) in Limits::MEANINGS {
+        let usual = defaults.get(name).unwrap_or_default();
+        text += &format!("\n  {name}: {meaning} [default: {usual}]");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -67,6 +88,13 @@ mod tests {
         for wrong in ["", "s", "0", "-1", "5d", "1e400", "inf", "nan", "5 s", "+1", "0.0000001us"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn durations_beyond_all_bounds_are_told_in_words() {
+        let error = duration("99999999999999999999h").expect_err("too long");
+        assert!(error.contains("longer than 1000 years"), "{error}");
+        assert!(duration("99999h").is_ok());
     }
 
     #[test]

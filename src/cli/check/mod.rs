@@ -3,6 +3,7 @@
 //! ```text
 //! shapes     what annotations cannot make safe        warnings
 //! owners     what seems to lack an annotation         warnings
+//! overloads  which of them suit the same arguments     warnings
 //! (plans)    what cannot be called                    notes
 //! (host)     symbols of the library                   errors
 //! header     what the C compiler says of each function
@@ -15,6 +16,7 @@ mod class;
 mod compare;
 mod dwarf;
 mod header;
+mod overloads;
 mod owners;
 mod real;
 mod records;
@@ -24,7 +26,7 @@ mod shapes;
 use super::args;
 use super::explain::compile_for;
 use super::meant::{self, Source};
-use super::page::Page;
+use super::page::{Page, complain};
 use super::report::{ERROR, Failure, GOOD, HEADING, Status, WARNING};
 use super::similar::similar;
 use super::table::counted;
@@ -53,6 +55,16 @@ pub fn check(typed: &args::Check) -> Result<Status, Failure> {
             return Err(Failure::Usage(message));
         }
     }
+    let nobody = format!("no pragma of {} names", interface.name);
+    meant::warn_of_useless(&typed.library, &meant::library_names(&interface), &nobody);
+    if interface.grants.is_empty() {
+        complain(format_args!(
+            "{ERROR}error:{ERROR:#} {} grants nothing: an interface has `#pragma portcullis library \"libz.so.1\"`, and \
+             below it the prototypes of functions",
+            interface.name
+        ));
+        return Ok(Status::Bad);
+    }
     let mut report = Report { interface: &interface, page: Page::default(), wrong: 0 };
     report.shapes(&typed.intended);
     report.unsupported();
@@ -80,6 +92,7 @@ impl Report<'_> {
         self.page.line(format_args!("{HEADING}{}{HEADING:#}: {functions}", self.interface.name));
         let mut warnings = shapes::warnings(self.interface);
         warnings.extend(owners::warnings(self.interface));
+        warnings.extend(overloads::warnings(self.interface));
         warnings.sort_by_key(|warning| warning.span.start);
         let told: Vec<_> =
             warnings.iter().filter(|one| !intended.contains(&one.function)).collect();

@@ -199,9 +199,12 @@ fn paragraph(text: &str, words: &str) -> Option<String> {
     let mut lines = text.lines().map(|line| line.trim().trim_start_matches(['/', '*']).trim());
     let first = lines.find_map(|line| line.strip_prefix(words))?;
     let rest: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
-    let first = first.trim_start_matches([':', '.']).trim();
-    let all: Vec<&str> = std::iter::once(first).chain(rest).collect();
-    Some(all.join(" ").trim_end_matches(':').to_owned())
+    let mut told = first.trim_start_matches([':', '.']).trim().to_owned();
+    for line in rest {
+        told.push_str(if line.starts_with("- ") { "\n  " } else { " " });
+        told.push_str(line);
+    }
+    Some(told.trim().trim_end_matches(':').to_owned())
 }
 
 /// What is to say of each grant of an overloaded function, once if it is the same.

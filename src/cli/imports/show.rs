@@ -89,6 +89,9 @@ impl Options {
         for one in powers {
             let if_added = if one.missing { " (not granted yet)" } else { "" };
             page.line(format_args!("  {}{if_added}", one.interface));
+            if one.grants.is_none() && one.powers.is_none() {
+                page.line("    its comment does not say");
+            }
             for (title, text) in [("grants", &one.grants), ("powers", &one.powers)] {
                 if let Some(text) = text {
                     // Paragraphs are long: where no terminal says how wide it is, it is as wide as many are.
