@@ -140,6 +140,46 @@ fn where_the_stack_might_be_too_small_the_host_looks_on_every_call() {
     thread.expect("a thread").join().expect("it does not panic");
 }
 
+/// Fuel and epochs are looked at by the guest's own code, as always.
+#[test]
+fn guests_whose_fuel_or_time_is_bounded_call_directly() {
+    const LOOP: &str = "(memory (export \"memory\") 1)
+        (func (export \"here\") (result i64) (call $here))
+        (func (export \"calls\") (param $n i32)
+            (loop $again
+                (drop (call $here))
+                (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))";
+    let mut config = Config::new();
+    config.consume_fuel(true).epoch_interruption(true);
+    let engine = Engine::new(&config).expect("an engine");
+    let module = Module::new(&engine, guest(LOOP)).expect("a module");
+    let run = |tier: Tier| {
+        let bridge = granted(&engine).max_tier(tier).build().expect("a bridge");
+        let mut store = wasmtime::Store::new(&engine, portcullis::host::Natives::default());
+        store.set_fuel(100_000).expect("it is counted");
+        store.set_epoch_deadline(1);
+        let linker = wasmtime::Linker::new(&engine);
+        let instance =
+            bridge.instantiate(&mut store, &linker, &module, |natives| natives).expect("it starts");
+        let here = instance.get_typed_func::<(), i64>(&mut store, "here").expect("it is exported");
+        let calls = instance.get_typed_func::<i32, ()>(&mut store, "calls").expect("likewise");
+        let from = what_is_at(here.call(&mut store, ()).expect("it passes"));
+        calls.call(&mut store, 100).expect("there is enough");
+        let left = store.get_fuel().expect("it is counted");
+        let dry = calls.call(&mut store, i32::MAX).expect_err("there is not enough for that");
+        assert_eq!(dry.downcast_ref(), Some(&wasmtime::Trap::OutOfFuel), "{dry:?}");
+        store.set_fuel(u64::MAX).expect("it is counted");
+        engine.increment_epoch();
+        let late = calls.call(&mut store, i32::MAX).expect_err("its time is over");
+        assert_eq!(late.downcast_ref(), Some(&wasmtime::Trap::Interrupt), "{late:?}");
+        (from, left)
+    };
+    let (host, guest) = (run(Tier::Interpreter), run(Tier::Direct));
+    // Returning to code that no file has: the guest's.
+    assert_eq!((guest.0.as_str(), guest.1), ("", host.1));
+    assert_ne!(host.0, "");
+}
+
 /// Wherever it is called from, and on fibers.
 #[test]
 fn calls_under_call_async_are_direct_too() {
