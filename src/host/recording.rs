@@ -2,6 +2,7 @@
 use crate::plan::recorder::{Account, Clock, Moment, Recorder, Sampling, Sums};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 /// Records the calls of a bridge ([`BridgeBuilder::record`](super::BridgeBuilder::record)): how often each import is
 /// called, how long it takes where, how many bytes it moves. the module `profile` makes something to read of it.
@@ -16,8 +17,17 @@ struct Inner {
     clock: Clock,
     sampling: Sampling,
     start: Moment,
+    /// How long the thread had waited for a core then.
+    waits: Option<Waits>,
     stores: Mutex<Stores>,
     phases: Mutex<Vec<Begun>>,
+}
+
+/// How long a thread has waited for a core since it began, in nanoseconds.
+type Waits = (ThreadId, u64);
+
+fn waits(clock: Clock) -> Option<Waits> {
+    Some((thread::current().id(), clock.waited()?))
 }
 
 /// What stores have recorded.
@@ -88,15 +98,50 @@ impl Stores {
             (waited + one.still.waited.get(), asked + one.still.asked.get())
         })
     }
+
+    /// The edge of a phase, as this thread sees it.
+    fn edge(&self, clock: Clock, at: u64) -> Edge {
+        let (seen, asked) = self.still();
+        let others = outermost(&self.accounts()) + seen + asked;
+        Edge { at, others, seen, waits: waits(clock) }
+    }
 }
 
 /// A phase that has begun.
 #[derive(Clone)]
 struct Begun {
     name: String,
+    at: Edge,
+}
+
+/// Where a phase begins or ends; times in ticks.
+#[derive(Clone, Copy)]
+struct Edge {
     at: u64,
-    /// What is no part of phases by then, in ticks: outermost calls, waits, and asking for them.
+    /// What is no part of phases by then: outermost calls, waits, and asking for them.
     others: u64,
+    /// What recorders have seen of waits. They look when there are calls.
+    seen: u64,
+    /// All waits of the thread that says so.
+    waits: Option<Waits>,
+}
+
+impl Edge {
+    /// How long the phase between two edges took, without what is no part of it; and of that the waits which no recorder
+    /// has seen.
+    fn until(self, end: Edge, tick: f64) -> (i64, u64) {
+        let others = end.others.saturating_sub(self.others);
+        let ticks = end.at.saturating_sub(self.at).cast_signed() - others.cast_signed();
+        let unseen = match (self.waits, end.waits) {
+            (Some((one, from)), Some((other, to))) if one == other => {
+                let seen = end.seen.saturating_sub(self.seen);
+                in_ticks(to.saturating_sub(from), tick).saturating_sub(seen)
+            }
+            _ => 0,
+        };
+        let unseen = unseen.min(u64::try_from(ticks).unwrap_or(0));
+        (ticks - unseen.cast_signed(), unseen)
+    }
 }
 
 /// Everything that was recorded, as it was at one moment. Times are in ticks.
@@ -142,6 +187,7 @@ impl Recording {
             clock,
             sampling,
             start: clock.moment(),
+            waits: waits(clock),
             stores: Mutex::default(),
             phases: Mutex::default(),
         };
@@ -150,31 +196,36 @@ impl Recording {
 
     /// Says what the time from now on is used for, until the next phase begins.
     pub fn phase(&self, name: &str) {
-        let (at, others) = (self.inner.clock.now(), self.others());
+        let at = {
+            let stores = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
+            stores.edge(self.inner.clock, self.inner.clock.now())
+        };
         let mut phases = self.inner.phases.lock().unwrap_or_else(PoisonError::into_inner);
-        phases.push(Begun { name: name.to_owned(), at, others });
+        phases.push(Begun { name: name.to_owned(), at });
     }
 
     /// Everything so far. Any thread may ask, also while guests run.
     #[must_use]
     pub fn recorded(&self) -> Recorded {
-        let Inner { clock, start, stores, phases, .. } = &*self.inner;
+        let Inner { clock, start, waits, stores, phases, .. } = &*self.inner;
         let now = clock.moment();
+        let tick = start.nanoseconds_per_tick(now);
         let mut phases = phases.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Nothing is left out: what was done before is a part of the first phase.
         if let Some(first) = phases.first_mut() {
-            (first.at, first.others) = (start.ticks, 0);
+            first.at = Edge { at: start.ticks, others: 0, seen: 0, waits: *waits };
         }
         let stores = stores.lock().unwrap_or_else(PoisonError::into_inner);
         let accounts = stores.accounts();
-        let (waited, asked) = stores.still();
-        let last = (now.ticks, outermost(&accounts) + waited + asked);
-        let ends = phases.iter().skip(1).map(|next| (next.at, next.others)).chain([last]);
-        let phase = |(begun, (at, others)): (&Begun, (u64, u64))| {
-            let others = others.saturating_sub(begun.others);
-            let took = at.saturating_sub(begun.at);
-            Phase { name: begun.name.clone(), ticks: took.cast_signed() - others.cast_signed() }
+        let (mut waited, asked) = stores.still();
+        let last = stores.edge(*clock, now.ticks);
+        let ends = phases.iter().skip(1).map(|next| next.at).chain([last]);
+        let phase = |(begun, end): (&Begun, Edge)| {
+            let (ticks, unseen) = begun.at.until(end, tick);
+            waited += unseen;
+            Phase { name: begun.name.clone(), ticks }
         };
+        let phases = phases.iter().zip(ends).map(phase).collect();
         let running = stores.live.iter().filter_map(|store| store.running());
         let running = running.map(|(account, since)| {
             let known = (since != 0).then(|| now.ticks.saturating_sub(since));
@@ -182,9 +233,9 @@ impl Recording {
         });
         Recorded {
             clock: *clock,
-            tick: start.nanoseconds_per_tick(now),
+            tick,
             wall: now.ticks.saturating_sub(start.ticks),
-            phases: phases.iter().zip(ends).map(phase).collect(),
+            phases,
             every: stores
                 .live
                 .iter()
@@ -200,13 +251,6 @@ impl Recording {
         }
     }
 
-    /// What is no part of phases.
-    fn others(&self) -> u64 {
-        let stores = self.inner.stores.lock().unwrap_or_else(PoisonError::into_inner);
-        let (waited, asked) = stores.still();
-        outermost(&stores.accounts()) + waited + asked
-    }
-
     /// A recorder for one more store.
     pub(super) fn recorder(&self) -> Recorder {
         let Inner { clock, sampling, start, stores, .. } = &*self.inner;
@@ -215,6 +259,11 @@ impl Recording {
         stores.add(Arc::clone(recorder.sums()));
         recorder
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time")]
+fn in_ticks(nanoseconds: u64, tick: f64) -> u64 {
+    (nanoseconds as f64 / tick) as u64
 }
 
 fn outermost(accounts: &[Arc<Account>]) -> u64 {
@@ -261,5 +310,43 @@ mod tests {
         stay[0].call(&stay[0].import("even", None), |_| ());
         let accounts = recording.recorded().accounts;
         assert_eq!(accounts.iter().map(|one| one.calls.get()).sum::<u64>(), 10_001);
+    }
+
+    /// Nobody looks for waits but where there are calls: a guest that makes none waits, too.
+    #[test]
+    fn waits_behind_the_last_call_are_no_part_of_phases() {
+        use std::cell::Cell;
+        thread_local! {
+            static NOW: Cell<u64> = const { Cell::new(0) };
+            static WAITED: Cell<u64> = const { Cell::new(0) };
+        }
+        let run = |time| NOW.set(NOW.get() + time);
+        let wait = |time| {
+            run(time);
+            WAITED.set(WAITED.get() + time);
+        };
+        let clock = Clock::PlantedBusy { now: || NOW.get(), waited: || WAITED.get() };
+        let recording = Recording::new(clock, Sampling::Every(1));
+        wait(1_000_000);
+        recording.phase("start");
+        run(7);
+        wait(3_000_000);
+        recording.phase("guest");
+        let recorder = recording.recorder();
+        let import = recorder.import("it", None);
+        run(100);
+        wait(5_000_000);
+        // This one is seen by the call.
+        recorder.call(&import, |_| run(11));
+        run(1000);
+        wait(9_000_000);
+        let recorded = recording.recorded();
+        let ticks: Vec<i64> = recorded.phases.iter().map(|phase| phase.ticks).collect();
+        assert_eq!(ticks, [7, 1100]);
+        assert_eq!((recorded.waited, recorded.asked), (18_000_000, 0));
+        assert_eq!(recorded.wall, 18_000_000 + 7 + 1100 + 11);
+        // Another thread knows nothing of what this one waits.
+        let other = std::thread::scope(|scope| scope.spawn(|| recording.recorded()).join());
+        assert_eq!(other.expect("it does not panic").waited, 9_000_000);
     }
 }

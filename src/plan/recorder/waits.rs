@@ -18,9 +18,9 @@
 //! these two readings, so that time never runs backwards. Asking takes a microsecond or so, in which the recorder's time
 //! stands still too.
 //!
-//! What that leaves: waits shorter than [`LONG`], which are in the part in which they were; waits behind the last
-//! reading; those of a virtual machine as a whole, of which its kernel knows nothing; and threads of native code, whose
-//! waits are native code's.
+//! What that leaves: waits shorter than [`LONG`], which are in the part in which they were; waits where there are no
+//! calls, which the recording asks for when phases end; those of a virtual machine as a whole, of which its kernel knows
+//! nothing; and threads of native code, whose waits are native code's.
 use super::{Clock, Moment, Recorder, Sum};
 use std::cell::Cell;
 use std::thread::{self, ThreadId};
