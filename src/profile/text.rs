@@ -63,7 +63,9 @@ pub fn report(profile: &Profile) -> String {
         let imports = if unused == 1 { "import was" } else { "imports were" };
         let _ = writeln!(text, "\n{unused} more {imports} linked and not called.");
     }
-    how(profile, &mut text);
+    if !called.is_empty() {
+        how(profile, &mut text);
+    }
     text
 }
 
