@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     };
     measured.rows.extend(beside_gcc(&rows, effort));
     println!("{}", text::show(&measured));
-    measured.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+    measured.weaknesses().iter().for_each(|warning| println!("warning: {warning}"));
     if effort.rounds != EFFORT.rounds {
         return ExitCode::SUCCESS;
     }

@@ -1,11 +1,39 @@
 //! How long it takes to make machine code of a row's function.
-use super::model::Code;
+use super::model::{Code, FirstCode};
 use super::row::Row;
 
 /// Times of so many rounds; empty for tiers that do not take it, and without the feature `cranelift`.
 #[cfg(not(feature = "cranelift"))]
 pub(super) fn code(_: &Row, _: usize) -> Vec<Code> {
     Vec::new()
+}
+
+/// What the first code of this process costs; there is none without the feature `cranelift`.
+#[cfg(not(feature = "cranelift"))]
+pub(super) fn first(_: &[Row]) -> Option<FirstCode> {
+    None
+}
+
+/// What the first code of this process costs, if nothing was compiled before: of the first function that `direct` takes, else
+/// `cranelift`.
+#[cfg(feature = "cranelift")]
+pub(super) fn first(rows: &[Row]) -> Option<FirstCode> {
+    use crate::cranelift_backend::Trampoline;
+    use crate::cranelift_backend::direct::Direct;
+    use std::time::Instant;
+    let us = |start: Instant| (start.elapsed().as_secs_f64() * 1e9).round() / 1e3;
+    rows.iter().find_map(|row| {
+        let plans = compiled::plans(row)?;
+        let first =
+            |tier: &str, us| FirstCode { tier: tier.to_owned(), title: row.title.clone(), us };
+        let start = Instant::now();
+        // What the tier refuses it refuses before it compiles.
+        if Direct::compile(plans.first()?).is_ok() {
+            return Some(first("direct", us(start)));
+        }
+        let start = Instant::now();
+        Trampoline::compile(plans.first()?).is_ok().then(|| first("cranelift", us(start)))
+    })
 }
 
 /// Times of so many rounds; empty for tiers that do not take it.

@@ -49,9 +49,18 @@ fn part(name: &str, run: &Run) -> Option<String> {
         "machine" => Some(machine(run)),
         "facts" => Some(facts(run)),
         "costs" => table(text::costs(run)),
-        "ratios" => table(text::ratios(run)),
-        "split" => table(text::splits(run)),
-        "break-even" => table(text::break_even(run)),
+        "ratios" => Some(noted(&text::ratios(run), text::below_c(run))),
+        "split" => Some(noted(
+            &text::splits(run),
+            Some(
+                [Some(text::PARTS.to_owned()), text::not_split(run)]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("\n\n"),
+            ),
+        )),
+        "break-even" => Some(noted(&text::break_even(run), Some(text::on_break_even(run)))),
         "arguments" => table(text::arguments(run)),
         "gcc" => table(beside_gcc(run)),
         "absent" => table(absent(run)),
@@ -59,16 +68,20 @@ fn part(name: &str, run: &Run) -> Option<String> {
     }
 }
 
+/// A table, and what is to be said of it.
+fn noted(grid: &Grid, note: Option<String>) -> String {
+    let note = note.map(|note| format!("\n{}\n", note.replace('*', "\\*")));
+    grid.markdown() + &note.unwrap_or_default()
+}
+
 fn machine(run: &Run) -> String {
     let mut text = format!("Measured {}, on {}.\n", &run.when[..10], text::machine(run));
     let _ = write!(text, "\nCommand: `{}`.\n", run.command.join(" "));
-    if !run.warnings.is_empty() {
+    let weaknesses = run.weaknesses();
+    if !weaknesses.is_empty() {
         let _ = write!(text, "\nWhat makes these numbers weak:\n\n");
-        for warning in run.warnings.iter().take(6) {
+        for warning in weaknesses {
             let _ = writeln!(text, "- {warning}");
-        }
-        if let Some(more) = run.warnings.len().checked_sub(6).filter(|more| *more > 0) {
-            let _ = writeln!(text, "- and {more} more like these");
         }
     }
     text
@@ -125,8 +138,12 @@ fn against(ratio: Interval, other: &str) -> String {
 
 fn pays(row: &Measured) -> Option<String> {
     Some(match row.pays("direct", text::without_code(row))? {
-        Pays::From(calls) => format!("its code has paid after {calls:.0} calls"),
-        Pays::Undecided => "whether its code pays is undecided".to_owned(),
+        Pays::From(Interval { low, median, high }) => {
+            format!(
+                "its code, made by a warm compiler, has paid after {median:.0} calls ({low:.0} to {high:.0})"
+            )
+        }
+        Pays::Undecided => "no difference that would pay for its code".to_owned(),
         Pays::Never => "its code never pays".to_owned(),
     })
 }

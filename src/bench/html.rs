@@ -11,7 +11,7 @@ body { margin: 0; background: var(--ground); color: var(--ink); font: 16px/1.5 s
 main { max-width: 72rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; } h2 { font-size: 1.3rem; margin: 3rem 0 .5rem; }
 p, dl { max-width: 46rem; } .soft { color: var(--soft); }
-figure { margin: 1rem 0; } figure svg { width: 100%; height: auto; display: block; }
+figure { margin: 1rem 0; } figure svg { width: 100%; min-width: 45rem; height: auto; display: block; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 46rem; margin-top: .5rem; }
 details { margin: .75rem 0; } summary { cursor: pointer; font-weight: 600; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .875rem; margin: .5rem 0; }
@@ -56,6 +56,9 @@ pub fn page(run: &Run) -> String {
             "costs" => {
                 table(&mut page, &text::costs(run), true);
                 table(&mut page, &text::ratios(run), true);
+                if let Some(note) = text::below_c(run) {
+                    let _ = writeln!(page, "<p class=\"soft\">{}</p>", escaped(&note));
+                }
             }
             "split" => table(&mut page, &text::splits(run), false),
             "break-even" => table(&mut page, &text::break_even(run), true),
@@ -75,12 +78,17 @@ fn facts(page: &mut String, run: &Run) {
     for (id, name, to, what) in [
         ("ints2", "direct", "C", "C’s time for <code>int f(int, int)</code>, called directly"),
         ("buffer", "direct", "C", "C’s time for a checked buffer, called directly"),
-        ("ints2", "direct", "wrap", "the time of hand-written glue, called directly"),
+        (
+            "ints2",
+            "direct",
+            "wrap",
+            "the time of hand-written glue for <code>int f(int, int)</code>, called directly",
+        ),
         (
             "buffer",
             "interpreter",
             "wrap",
-            "the time of hand-written glue for a buffer, interpreted",
+            "the time of hand-written glue for a checked buffer, interpreted",
         ),
     ] {
         if let Some(ratio) = row(id).and_then(|row| row.ratio(name, to)) {
@@ -96,19 +104,16 @@ fn facts(page: &mut String, run: &Run) {
 }
 
 fn warnings(page: &mut String, run: &Run) {
-    const MOST: usize = 6;
-    if run.warnings.is_empty() {
+    let weaknesses = run.weaknesses();
+    if weaknesses.is_empty() {
         return;
     }
     let _ = writeln!(
         page,
         "<div class=\"warn\" role=\"note\"><p><b>What makes these numbers weak</b></p><ul>"
     );
-    for warning in run.warnings.iter().take(MOST) {
+    for warning in &weaknesses {
         let _ = writeln!(page, "<li>{}</li>", escaped(warning));
-    }
-    if let Some(more) = run.warnings.len().checked_sub(MOST).filter(|more| *more > 0) {
-        let _ = writeln!(page, "<li>and {more} more like these</li>");
     }
     page.push_str("</ul></div>\n");
 }

@@ -7,6 +7,7 @@
 //! It is part of the program, not of the library's promises: it is there with the feature `cli` and may change.
 mod code;
 pub mod document;
+mod grid;
 pub mod guests;
 pub mod harness;
 pub mod html;

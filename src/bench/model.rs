@@ -2,8 +2,11 @@
 //!
 //! Nothing that can be computed is kept. Tables, plots and documents all come from [`Run`], so that a file of
 //! raw data says everything again.
-use super::statistics::{Difference, Interval, paired, spread};
+use super::statistics::{Difference, Interval, SYSTEMATIC, median, paired, spread};
 use serde::{Deserialize, Serialize};
+
+/// Spreads above this share of the median make a figure weak.
+const WIDE_SPREAD: f64 = 0.15;
 
 /// The name of this shape of file.
 pub const SCHEMA: &str = "portcullis-bench/1";
@@ -25,8 +28,11 @@ pub struct Run {
     pub rounds: usize,
     /// How long a sample took at least, in nanoseconds.
     pub sample_ns: f64,
-    /// What makes the numbers weak.
+    /// What makes the numbers weak of the machine; of the figures [`Run::weaknesses`] says it.
     pub warnings: Vec<String>,
+    /// What the first function costs that the program makes machine code of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_code: Option<FirstCode>,
     /// The functions.
     pub rows: Vec<Measured>,
 }
@@ -122,11 +128,22 @@ pub struct Code {
     pub bytes: usize,
 }
 
+/// The making of the very first machine code of a run, before anything else was compiled: there is one a process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FirstCode {
+    /// The tier.
+    pub tier: String,
+    /// The function: [`Measured::title`].
+    pub title: String,
+    /// Microseconds from the plan to code that can be called.
+    pub us: f64,
+}
+
 /// Whether machine code is worth its making.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pays {
     /// From so many calls on.
-    From(f64),
+    From(Interval),
     /// No difference was found.
     Undecided,
     /// It is slower.
@@ -136,12 +153,32 @@ pub enum Pays {
 /// Where the time of a call goes, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Split {
-    /// What C takes for the same call, less what it takes for one that does nothing.
+    /// What this contender takes for the call.
+    pub total: f64,
+    /// What C takes for the same call, less the least that it takes for one of `int`s only.
     pub native: f64,
-    /// What this contender takes for a call that does nothing and has no arguments.
+    /// The least that this contender takes beyond native work for a call of `int`s only: the same figure in all rows.
     pub call: f64,
-    /// The rest: arguments and results, checked and converted.
-    pub marshalling: f64,
+}
+
+impl Split {
+    /// Arguments and results, checked and converted: what is left, if anything is.
+    #[must_use]
+    pub fn marshalling(&self) -> Option<f64> {
+        Some(self.total - self.native - self.call).filter(|left| *left >= 0.0)
+    }
+
+    /// Native work, call and marshalling as shares of the total. Where the total is less than the first two, they are cut
+    /// to it, in this order.
+    #[must_use]
+    pub fn shares(&self) -> [f64; 3] {
+        if self.total <= 0.0 {
+            return [0.0; 3];
+        }
+        let native = (self.native / self.total).min(1.0);
+        let call = (self.call / self.total).min(1.0 - native);
+        [native, call, 1.0 - native - call]
+    }
 }
 
 impl Run {
@@ -186,16 +223,60 @@ impl Run {
         names
     }
 
-    /// Where the time goes, if there is a row of calls that do nothing.
+    /// Where the time of a call goes; `None` for functions that call back, and where no calls of `int`s were measured.
     #[must_use]
     pub fn split(&self, row: &Measured, name: &str) -> Option<Split> {
-        let nothing = self.rows.iter().find(|row| row.arguments == Some(0))?;
-        let median = |row: &Measured, name: &str| Some(row.interval(name)?.median);
-        let all = median(row, name)?;
-        // What differences of medians leave over for one part, they take from the next.
-        let native = (median(row, "C")? - median(nothing, "C")?).clamp(0.0, all.max(0.0));
-        let call = median(nothing, name)?.clamp(0.0, all.max(0.0) - native);
-        Some(Split { native, call, marshalling: all - native - call })
+        if row.calls_back() {
+            return None;
+        }
+        let total = row.interval(name)?.median;
+        Some(Split { total, native: self.native(row)?, call: self.call(name)? })
+    }
+
+    /// What C takes for the calls of a row beyond the least that it takes for any of `int`s.
+    fn native(&self, row: &Measured) -> Option<f64> {
+        let c = |row: &Measured| Some(row.interval("C")?.median);
+        let least = self.of_ints().filter_map(c).reduce(f64::min)?;
+        Some((c(row)? - least).max(0.0))
+    }
+
+    /// The least that a contender takes beyond native work for any of the calls of `int`s.
+    fn call(&self, name: &str) -> Option<f64> {
+        let beyond = |row: &Measured| Some(row.interval(name)?.median - self.native(row)?);
+        Some(self.of_ints().filter_map(beyond).reduce(f64::min)?.max(0.0))
+    }
+
+    fn of_ints(&self) -> impl Iterator<Item = &Measured> {
+        self.rows.iter().filter(|row| row.arguments.is_some())
+    }
+
+    /// What makes the numbers weak: first what is wrong with the machine, then the figures that spread, summed up.
+    #[must_use]
+    pub fn weaknesses(&self) -> Vec<String> {
+        // Files of older programs have a line for each figure that spreads; it follows from the times.
+        const OLD: &str = ": the middle half of the rounds spreads over ";
+        let machine = self.warnings.iter().filter(|warning| !warning.contains(OLD));
+        let mut said: Vec<String> = machine.cloned().collect();
+        let mut figures = 0;
+        let mut wide: Vec<(f64, &str, &str)> = Vec::new();
+        for row in &self.rows {
+            for times in &row.contenders {
+                figures += 1;
+                let spread = row.spread(&times.name).filter(|spread| *spread > WIDE_SPREAD);
+                wide.extend(spread.map(|spread| (spread, &*row.title, &*times.name)));
+            }
+        }
+        wide.sort_by(|one, other| other.0.total_cmp(&one.0));
+        if let Some((spread, title, name)) = wide.first() {
+            said.push(format!(
+                "the middle half of the rounds spreads over more than {:.0} % of the median in {} of {figures} figures; \
+                 the widest is {title}, {name}: {:.0} %",
+                100.0 * WIDE_SPREAD,
+                wide.len(),
+                100.0 * spread
+            ));
+        }
+        said
     }
 }
 
@@ -247,14 +328,38 @@ impl Measured {
         (!code.us.is_empty()).then(|| Interval::of(&code.us))
     }
 
-    /// Whether it pays to make the code of `tier` instead of going on with `slower`.
+    /// C's loop around it is in the program's text, and not where libraries and the code of guests are.
+    #[must_use]
+    pub fn is_far(&self) -> bool {
+        const FAR: [&str; 4] = ["crc32_64", "crc32_65536", "qsort", "sqlite_step"];
+        self.group == "your own" || FAR.contains(&&*self.id)
+    }
+
+    /// It calls functions of the guest: one of its parameters is a function's address.
+    #[must_use]
+    pub fn calls_back(&self) -> bool {
+        self.prototype.contains("(*")
+    }
+
+    /// Whether it pays to make the code of `tier` instead of going on with `slower`: only a [clear](Interval::clear)
+    /// difference does. The interval is that of the calls' saving, by rounds, and of the code's cost, both at their ends.
     #[must_use]
     pub fn pays(&self, tier: &str, slower: &str) -> Option<Pays> {
-        let cost = self.code(tier)?.median * 1e3;
-        let saved = self.interval(slower)?.median - self.interval(tier)?.median;
-        Some(match self.ratio(tier, slower)?.difference() {
-            Difference::Faster if saved > 0.0 => Pays::From((cost / saved).ceil()),
-            Difference::Slower => Pays::Never,
+        let cost = self.code(tier)?;
+        let (times, others) = (self.times(tier)?, self.times(slower)?);
+        let clear = self.ratio(tier, slower)?.clear();
+        let saved = Interval::of(&paired(others, times, |other, time| other - time));
+        let of_medians = median(times) / median(others);
+        Some(match clear {
+            Difference::Faster if saved.low > 0.0 && of_medians < 1.0 - SYSTEMATIC => {
+                let calls = |us: f64, ns: f64| (us * 1e3 / ns).ceil();
+                Pays::From(Interval {
+                    low: calls(cost.low, saved.high),
+                    median: calls(cost.median, saved.median),
+                    high: calls(cost.high, saved.low),
+                })
+            }
+            Difference::Slower if of_medians > 1.0 => Pays::Never,
             _ => Pays::Undecided,
         })
     }

@@ -2,7 +2,7 @@
 use super::model::{Measured, Pays, Run};
 use super::statistics::{Time, digits};
 use super::svg::{Log, Svg, as_f64, color};
-use super::text::{SPLIT, without_code};
+use super::text::{self, SPLIT, without_code};
 
 /// A plot: a drawing, and what it shows.
 pub struct Plot {
@@ -175,16 +175,17 @@ fn splits(run: &Run) -> Option<Plot> {
         svg.words((LEFT - 16.0, middle), "end", "", &fitted(&row.title));
         for (name, split) in splits {
             svg.words((left - 8.0, y + BAR - 3.0), "end", "soft", name);
-            let parts = [split.native, split.call, split.marshalling];
-            let all: f64 = parts.iter().sum();
+            let parts = [Some(split.native), Some(split.call), split.marshalling()];
             let mut x = left;
-            for ((part, fill), time) in PARTS.iter().zip(parts) {
-                let width = (right - left) * time / all;
-                let told = format!("{}, {name}, {part}: {}", row.title, Time(time));
+            for (((part, fill), time), share) in PARTS.iter().zip(parts).zip(split.shares()) {
+                let width = (right - left) * share;
+                let time = time.map_or("none left".to_owned(), |time| Time(time).to_string());
+                let told = format!("{}, {name}, {part}: {time}, {:.0} %", row.title, 100.0 * share);
                 svg.bar(x, y, (width, BAR - 2.0), fill, &told);
                 x += width;
             }
-            svg.words((right + 6.0, y + BAR - 3.0), "start", "soft", &Time(all).to_string());
+            let all = Time(split.total).to_string();
+            svg.words((right + 6.0, y + BAR - 3.0), "start", "soft", &all);
             y += BAR;
         }
         y += 10.0;
@@ -192,10 +193,11 @@ fn splits(run: &Run) -> Option<Plot> {
     Some(Plot {
         id: "split",
         title,
-        caption: "Native work is what C takes for the same call, less what C takes for one that does \
-                  nothing; the call itself is what the tier takes for one that does nothing; the rest is \
-                  arguments and results: checked, copied, converted."
-            .to_owned(),
+        caption: [Some(text::PARTS.to_owned()), text::not_split(run)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
         drawing: svg,
     })
     .filter(|_| !rows.is_empty())
@@ -250,6 +252,7 @@ fn break_even(run: &Run) -> Option<Plot> {
     }
     for tier in ["cranelift", "direct"] {
         if let Some(Pays::From(calls)) = row.pays(tier, without_code(row)) {
+            let calls = calls.median;
             let (x, y) = (horizontal.at(calls), vertical.at(total(tier, calls)));
             let told = format!("{tier}: pays from {calls:.0} calls on");
             svg.mark((x, y), tier, &told);
@@ -260,8 +263,9 @@ fn break_even(run: &Run) -> Option<Plot> {
         title,
         caption: format!(
             "The time until so many calls of “{}” are done, making the code included; both scales are \
-             logarithmic. Marks on lines: from there on the code has paid.",
-            row.title
+             logarithmic. Marks on lines: from there on the code has paid. {}",
+            row.title,
+            text::on_break_even(run)
         ),
         drawing: svg,
     })

@@ -12,8 +12,6 @@ pub const FULL: Effort = Effort { rounds: 201, sample: 200_000.0 };
 /// A run to look at.
 pub const QUICK: Effort = Effort { rounds: 31, sample: 50_000.0 };
 
-/// Spreads above this share of the median make a figure weak.
-const WIDE_SPREAD: f64 = 0.15;
 /// Functions that take longer than this, in nanoseconds, have fewer rounds, so that none takes minutes.
 const LONG: f64 = 2e6;
 
@@ -44,6 +42,8 @@ pub fn run(
     mut told: impl FnMut(&str, f64),
 ) -> std::io::Result<Run> {
     let core = machine::pin(options.core)?;
+    // Before any guest is compiled.
+    let first_code = code::first(rows);
     let mut warnings = machine::warnings(core);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let cpus = machine::here();
@@ -56,18 +56,6 @@ pub fn run(
         told(&row.title, done(0.0));
         let entries = contenders(&engine, row, extra);
         measured.push(one(row, entries, effort, |part| told(&row.title, done(part))));
-    }
-    for row in &measured {
-        for times in &row.contenders {
-            if let Some(spread) = row.spread(&times.name).filter(|spread| *spread > WIDE_SPREAD) {
-                warnings.push(format!(
-                    "{}, {}: the middle half of the rounds spreads over {:.0} % of the median",
-                    row.title,
-                    times.name,
-                    100.0 * spread
-                ));
-            }
-        }
     }
     let preempted = machine::preemptions() - preempted;
     // A disturbance now and then is what medians are for.
@@ -97,6 +85,7 @@ pub fn run(
         rounds: effort.rounds,
         sample_ns: effort.sample,
         warnings,
+        first_code,
         rows: measured,
     })
 }

@@ -28,6 +28,10 @@ pub enum Verdict {
     Missed,
 }
 
+/// A difference of this share of the time says nothing of two contenders. Intervals tell how rounds differ, not what is the
+/// same in all rounds of one process: where the data lie in memory and caches, how the loops are aligned.
+pub const SYSTEMATIC: f64 = 0.02;
+
 /// What an interval of ratios says about two contenders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Difference {
@@ -67,6 +71,18 @@ impl Interval {
         if self.high < 1.0 {
             Difference::Faster
         } else if self.low > 1.0 {
+            Difference::Slower
+        } else {
+            Difference::Equal
+        }
+    }
+
+    /// The same, of differences that are also larger than what may always differ between two loops: [`SYSTEMATIC`].
+    #[must_use]
+    pub fn clear(self) -> Difference {
+        if self.high < 1.0 - SYSTEMATIC {
+            Difference::Faster
+        } else if self.low > 1.0 + SYSTEMATIC {
             Difference::Slower
         } else {
             Difference::Equal

@@ -1,56 +1,9 @@
 //! A run as plain text: tables for the terminal, and raw data as CSV.
+pub use super::grid::Grid;
+use super::grid::wrapped;
 use super::model::{Measured, Pays, Run};
-use super::statistics::{Interval, Time, digits};
+use super::statistics::{Difference, Interval, SYSTEMATIC, Time, digits};
 use std::fmt::Write as _;
-
-/// A table: heads, and rows of cells. All but the first column are numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Grid {
-    /// What it shows.
-    pub title: String,
-    /// One a column, with its unit.
-    pub heads: Vec<String>,
-    /// The cells.
-    pub rows: Vec<Vec<String>>,
-}
-
-impl Grid {
-    /// The table, numbers at the right of their columns.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let all = || std::iter::once(&self.heads).chain(&self.rows);
-        let width = |column: usize| {
-            all().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..self.heads.len()).map(width).collect();
-        let mut text = format!("{}\n", self.title);
-        for row in all() {
-            let mut line = String::from(" ");
-            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let blanks = " ".repeat(width - cell.chars().count());
-                let (before, behind) = if column == 0 { ("", &*blanks) } else { (&*blanks, "") };
-                let _ = write!(line, " {before}{cell}{behind} ");
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
-    }
-
-    /// The table in Markdown.
-    #[must_use]
-    pub fn markdown(&self) -> String {
-        let mut text = format!("| {} |\n|---|", self.heads.join(" | "));
-        text.push_str(&"--:|".repeat(self.heads.len().saturating_sub(1)));
-        text.push('\n');
-        for row in &self.rows {
-            let cells: Vec<String> =
-                row.iter().map(|cell| cell.replace('|', "\\|").replace('*', "\\*")).collect();
-            let _ = writeln!(text, "| {} |", cells.join(" | "));
-        }
-        text
-    }
-}
 
 /// What is said where there is nothing.
 const NOTHING: &str = "–";
@@ -101,6 +54,38 @@ pub fn ratios(run: &Run) -> Grid {
     }
 }
 
+/// What is to be said where something takes less time than C: C's loop is not the least that a call can cost.
+#[must_use]
+pub fn below_c(run: &Run) -> Option<String> {
+    let mut found = Vec::new();
+    let mut far = false;
+    for row in run.listed() {
+        for times in row.contenders.iter().filter(|times| times.name != "C") {
+            let ratio = row.ratio(&times.name, "C");
+            let Some(ratio) = ratio.filter(|ratio| ratio.clear() == Difference::Faster) else {
+                continue;
+            };
+            found.push(format!("{}, {}: {} × C", row.title, times.name, digits(ratio.median)));
+            far |= row.is_far();
+        }
+    }
+    if found.is_empty() {
+        return None;
+    }
+    let place = match far {
+        true => {
+            " Around functions of libraries, your own among them, it is in the program's text besides, far from the library, \
+             and a call from afar takes longer than one from where the code of guests is."
+        }
+        false => "",
+    };
+    Some(format!(
+        "Less time than C ({}): that is no call that C could not make as fast. C's loop is one loop of many that could be, \
+         and where loop and function lie makes differences of that size.{place}",
+        found.join("; ")
+    ))
+}
+
 /// What a call costs, by number of `int`s.
 #[must_use]
 pub fn arguments(run: &Run) -> Grid {
@@ -129,6 +114,7 @@ pub fn splits(run: &Run) -> Grid {
     let heads = [
         "function",
         "tier",
+        "in all, ns",
         "native work, ns",
         "the call itself, ns",
         "arguments and result, ns",
@@ -138,14 +124,14 @@ pub fn splits(run: &Run) -> Grid {
     for row in run.listed() {
         for name in SPLIT {
             let Some(split) = run.split(row, name) else { continue };
-            let all = split.native + split.call + split.marshalling;
             rows.push(vec![
                 row.title.clone(),
                 name.to_owned(),
+                digits(split.total),
                 digits(split.native),
                 digits(split.call),
-                digits(split.marshalling),
-                format!("{:.0}", 100.0 * split.native / all),
+                split.marshalling().map_or("none left".to_owned(), digits),
+                format!("{:.0}", 100.0 * split.shares()[0]),
             ]);
         }
     }
@@ -156,14 +142,34 @@ pub fn splits(run: &Run) -> Grid {
     }
 }
 
+/// How the [parts](splits) are found.
+pub const PARTS: &str = "Native work is what C takes for the same call beyond the least that it takes for a function of ints. The \
+    call itself is the least that the tier takes, beyond native work, for any function of ints: one figure a tier. \
+    Arguments and result are what is left: checked, copied, converted. Where a call takes less than the first two together nothing is \
+    left, and their shares are cut to what the call takes.";
+
+/// Which functions have no parts, and why.
+#[must_use]
+pub fn not_split(run: &Run) -> Option<String> {
+    let back = run.listed().filter(|row| row.calls_back()).map(|row| &*row.title);
+    let back: Vec<&str> = back.collect();
+    (!back.is_empty()).then(|| {
+        format!(
+            "Not in parts: {}. They call back, and the time that the guest's functions take, and the way to them, is \
+             neither the call's nor its arguments'; it was not measured apart.",
+            back.join("; ")
+        )
+    })
+}
+
 /// From how many calls on machine code pays.
 #[must_use]
 pub fn break_even(run: &Run) -> Grid {
     let heads = [
         "function",
-        "cranelift: code, µs",
+        "cranelift: code, warm, µs",
         "pays from, calls",
-        "direct: code, µs",
+        "direct: code, warm, µs",
         "pays from, calls",
     ];
     let mut rows = Vec::new();
@@ -174,7 +180,9 @@ pub fn break_even(run: &Run) -> Grid {
             line.push(code.map_or(NOTHING.to_owned(), |code| digits(code.median)));
             line.push(match row.pays(tier, without_code(row)) {
                 None => NOTHING.to_owned(),
-                Some(Pays::From(calls)) => grouped(calls),
+                Some(Pays::From(Interval { low, median, high })) => {
+                    format!("{} [{}, {}]", grouped(median), grouped(low), grouped(high))
+                }
                 Some(Pays::Undecided) => "no difference".to_owned(),
                 Some(Pays::Never) => "never".to_owned(),
             });
@@ -184,11 +192,31 @@ pub fn break_even(run: &Run) -> Grid {
         }
     }
     Grid {
-        title: "From how many calls on machine code pays, against template or interpreter"
+        title: "From how many calls on machine code pays, against template or interpreter, where the compiler is warm: \
+                the code is made again and again"
             .to_owned(),
         heads: heads.map(str::to_owned).to_vec(),
         rows,
     }
+}
+
+/// What to know of the [table](break_even): what the first code costs, and what counts as a difference.
+#[must_use]
+pub fn on_break_even(run: &Run) -> String {
+    let first = run.first_code.as_ref().map_or(String::new(), |first| {
+        format!(
+            " The first function of a program: {} (`{}` for {}, one sample: the first code that was made in this run).",
+            Time(first.us * 1e3),
+            first.tier,
+            first.title
+        )
+    });
+    format!(
+        "These are the times of a compiler that has made the same code before; the first code that a program makes costs many times as much.\
+         {first} No difference: the interval of the ratio does not differ from 1 by more than {:.0} %, which may lie in the \
+         place of data and loops. In brackets: the ends of the intervals of code and saving together.",
+        100.0 * SYSTEMATIC
+    )
 }
 
 /// The fastest tier that makes no machine code.
@@ -241,15 +269,24 @@ pub fn machine(run: &Run) -> String {
 /// Everything, for a terminal.
 #[must_use]
 pub fn show(run: &Run) -> String {
-    let mut text = format!("{}\n", machine(run));
-    for grid in [costs(run), ratios(run), arguments(run), break_even(run)] {
-        if !grid.rows.is_empty() {
-            let _ = write!(text, "\n{}", grid.text());
+    show_in(run, None)
+}
+
+/// The same for one of so many columns.
+#[must_use]
+pub fn show_in(run: &Run, width: Option<usize>) -> String {
+    let mut text = wrapped(&machine(run), width, "  ");
+    let notes = [None, below_c(run), None, Some(on_break_even(run))];
+    let grids = [costs(run), ratios(run), arguments(run), break_even(run)];
+    for (grid, note) in grids.iter().zip(notes).filter(|(grid, _)| !grid.rows.is_empty()) {
+        let _ = write!(text, "\n{}", grid.text_in(width));
+        if let Some(note) = note {
+            text.push_str(&wrapped(&format!("  {note}"), width, "  "));
         }
     }
     let absent = absent(run.listed());
     if !absent.is_empty() {
-        let _ = write!(text, "\nNot possible\n{absent}");
+        let _ = write!(text, "\nNot possible\n{}", wrapped(&absent, width, "    "));
     }
     text
 }

@@ -4,9 +4,10 @@ use super::output::Output;
 use super::page::{Page, complain};
 use super::report::{Failure, Status, WARNING};
 use super::similar::similar;
+use super::table::width;
 use super::version::COMMIT;
 use anyhow::{Context as _, Result, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use portcullis::bench::model::Run;
 use portcullis::bench::own::Mistake;
 use portcullis::bench::{self, FULL, Options, QUICK, Row, html, own, text};
@@ -41,12 +42,22 @@ pub fn bench(typed: &args::Bench) -> Result<Status, Failure> {
     let asked: Vec<String> = wanted.iter().map(|row| row.id.clone()).collect();
     let mut rows = wanted;
     if typed.prototype.is_some() {
-        // Calls that do nothing come first: they say what the call itself costs.
-        rows.splice(0..0, bench::rows().into_iter().filter(|row| row.arguments == Some(0)));
+        // Calls that do nothing come first: the cheaper one says what the call itself costs.
+        let cheap = |row: &Row| matches!(row.arguments, Some(0 | 2));
+        rows.splice(0..0, bench::rows().into_iter().filter(cheap));
     }
     let bar = ProgressBar::new(1000);
-    let style = ProgressStyle::with_template("{wide_bar} {percent:>3} %, {eta} left  {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let style = ProgressStyle::with_template("{wide_bar} {percent:>3} %{left}  {msg}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.with_key(
+        "left",
+        |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // Before a part is done nobody knows.
+            if state.pos() >= 10 {
+                let _ = write!(text, ", {:#} left", HumanDuration(state.eta()));
+            }
+        },
+    ));
     let measured = bench::run(&rows, options, &[], |row, done| {
         // Drawing takes time that nothing is measured in: between rounds.
         let position = permille(done);
@@ -63,9 +74,11 @@ pub fn bench(typed: &args::Bench) -> Result<Status, Failure> {
         return Err(anyhow!("nothing could be measured\n{}", why.trim_end()).into());
     }
     let mut page = Page::default();
-    page.lines(0, &text::show(&measured));
+    page.lines(0, &text::show_in(&measured, width()));
     page.show()?;
-    warn(&measured.warnings);
+    for warning in measured.weaknesses() {
+        complain(format_args!("{WARNING}warning:{WARNING:#} {warning}"));
+    }
     files.write(&measured)?;
     Ok(Status::Good)
 }
@@ -154,16 +167,6 @@ fn values(typed: &str) -> Vec<String> {
         }
     }
     if typed.is_empty() { Vec::new() } else { values }
-}
-
-fn warn(warnings: &[String]) {
-    const MOST: usize = 8;
-    for warning in warnings.iter().take(MOST) {
-        complain(format_args!("{WARNING}warning:{WARNING:#} {warning}"));
-    }
-    if let Some(more) = warnings.len().checked_sub(MOST).filter(|more| *more > 0) {
-        complain(format_args!("{WARNING}warning:{WARNING:#} and {more} more like these"));
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1000")]

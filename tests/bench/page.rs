@@ -24,6 +24,8 @@ addEventListener("load", () => {
     };
     says.push([svg.getAttribute("aria-label"), count(".mark"), count("text")].join("; "));
   }
+  const narrowest = Math.min(...[...document.querySelectorAll("figure.plot svg")].map((svg) => svg.getBoundingClientRect().width));
+  document.body.dataset.narrowest = Math.round(narrowest) + " of " + innerWidth;
   const light = (color) => color.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
   const body = getComputedStyle(document.body);
   const contrast = light(body.color) - light(body.backgroundColor);
@@ -48,6 +50,11 @@ fn browser() -> Option<PathBuf> {
 
 /// The document as the browser has it at last, and what it has logged.
 fn opened(browser: &PathBuf, page: &str, dark: bool) -> (String, String) {
+    opened_in("1200,2000", browser, page, dark)
+}
+
+/// The same in a window of that size.
+fn opened_in(size: &str, browser: &PathBuf, page: &str, dark: bool) -> (String, String) {
     let folder = TempDir::new().expect("a temporary folder");
     let file = folder.path().join("page.html");
     fs::write(&file, page).expect("a file");
@@ -59,7 +66,7 @@ fn opened(browser: &PathBuf, page: &str, dark: bool) -> (String, String) {
         "--enable-logging=stderr",
         "--dump-dom",
     ]);
-    command.args(["--window-size=1200,2000", "--no-first-run"]);
+    command.args([&*format!("--window-size={size}"), "--no-first-run"]);
     command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
     if dark {
         command.args(["--force-dark-mode", "--blink-settings=preferredColorScheme=0"]);
@@ -146,6 +153,13 @@ fn the_page_opens_without_errors_and_its_plots_have_marks_and_labels() {
     let (document, log) = opened(&browser, &page, true);
     assert!(!log.contains("CONSOLE"), "{log}");
     assert_eq!(said(&document, "ground"), "dark");
+
+    // On a small screen plots stay as large as their words must be, and are moved.
+    let (document, _) = opened_in("420,900", &browser, &page, false);
+    let (narrowest, of) = said(&document, "narrowest").split_once(" of ").expect("two numbers");
+    let number = |text: &str| text.parse::<u32>().expect("a number");
+    assert_eq!(number(narrowest), 720, "45 rem");
+    assert!(number(of) < 720, "the window is smaller: {of}");
 }
 
 #[test]

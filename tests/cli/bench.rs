@@ -31,6 +31,20 @@ fn files_say_what_the_terminal_says() {
 }
 
 #[test]
+fn what_is_shown_fits_the_terminal() {
+    let mut bench = command();
+    bench.args(["bench", "--quick", "ints0", "ints2"]).env("COLUMNS", "80");
+    let (out, _) = run(&mut bench).with(0);
+    for line in out.lines() {
+        assert!(line.chars().count() <= 80, "{line}\n{out}");
+    }
+    let whole = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    if cfg!(feature = "cranelift") {
+        assert!(whole.contains("The first function of a program: "), "{out}");
+    }
+}
+
+#[test]
 fn functions_of_the_users_own_are_measured() {
     let mut bench = command();
     bench.args(["bench", "--quick", "--library", "libm.so.6", "--prototype"]);

@@ -23,6 +23,8 @@ pub struct Drawing {
     results: Vec<Slot>,
     /// The names of values: the parameters, and the result.
     names: Vec<String>,
+    /// The colours of the parameters.
+    colors: Vec<usize>,
 }
 
 /// Letters that stand for values in text.
@@ -59,9 +61,11 @@ impl Drawing {
             let what = (piece.location, piece.offset, piece.size);
             place(&mut left, what, result, false, (abi, Role::Result));
         }
-        let slots =
-            |filled: Vec<(Location, Slot)>| filled.into_iter().map(|(_, slot)| slot).collect();
-        Drawing { slots: slots(filled), results: slots(left), names }
+        let slots_of = |filled: Vec<(Location, Slot)>| -> Vec<Slot> {
+            filled.into_iter().map(|(_, slot)| slot).collect()
+        };
+        let slots: Vec<Slot> = slots_of(filled);
+        Drawing { colors: colors(&slots, result), slots, results: slots_of(left), names }
     }
 
     /// A letter a byte, a line a register; the lowest byte first.
@@ -145,9 +149,34 @@ impl Drawing {
     }
 
     fn fill(&self, value: usize) -> String {
-        let color = if value + 1 == self.names.len() { 0 } else { COLORS[value % COLORS.len()] };
+        let color = self.colors.get(value).copied().unwrap_or(0);
         format!("fill:var(--c{color})")
     }
+}
+
+/// A colour a parameter: another one than those that are in the same line or the next one have, as long as there are any.
+fn colors(slots: &[Slot], params: usize) -> Vec<usize> {
+    let mut colors: Vec<Option<usize>> = vec![None; params];
+    let mut next = 0;
+    for at in 0..slots.len() {
+        for value in slots[at].bytes.iter().flatten().copied().filter(|value| *value < params) {
+            if colors[value].is_some() {
+                continue;
+            }
+            let near = |slot: &&Slot| slot.bytes.contains(&Some(value));
+            let lines = slots.iter().enumerate().filter(|(_, slot)| near(slot));
+            let near: Vec<usize> = lines
+                .flat_map(|(line, _)| line.saturating_sub(1)..(line + 2).min(slots.len()))
+                .flat_map(|line| slots[line].bytes.iter().flatten())
+                .filter_map(|value| colors.get(*value).copied().flatten())
+                .collect();
+            let turned = (0..COLORS.len()).map(|more| COLORS[(next + more) % COLORS.len()]);
+            let free = turned.clone().find(|color| !near.contains(color));
+            colors[value] = free.or(turned.clone().next());
+            next += 1;
+        }
+    }
+    colors.into_iter().map(|color| color.unwrap_or(COLORS[0])).collect()
 }
 
 /// Notes that so many bytes of a value, from its byte `offset` on, are there.
@@ -334,4 +363,43 @@ fn way(ty: &Type, guest: &Place, host: &Place) -> String {
 #[expect(clippy::cast_precision_loss, reason = "sizes of structs that are drawn, at most 4096")]
 fn bytes(n: u64) -> f64 {
     n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis::plan::abi::assign;
+    use portcullis::signature::parse_prototype;
+
+    fn drawing(text: &str) -> Drawing {
+        let scope = Scope::default();
+        let prototype = parse_prototype(text, &scope).expect("it is a prototype");
+        let abi = Abi::SysvX86_64;
+        let assignment = assign(&prototype.function, &scope, abi).expect("it can be called");
+        Drawing::new(&assignment, &prototype.function, abi)
+    }
+
+    #[test]
+    fn neighbours_have_different_colours() {
+        // The 18 parameters of the benchmark: the eighth and the sixteenth are beside each other on the stack.
+        let mixed = "long f(long a, long b, long c, long d, long e, long f, double g, double h, double i, double j, \
+                     double k, double l, double m, double n, long o, long p, long q, long s)";
+        let mut twenty = String::from("int f(int a0");
+        (1..20).for_each(|at| twenty.push_str(&format!(", int a{at}")));
+        let halves = "void f(struct { long a; double b; } s, int b, int c, int d, double e, double f, int g, int h, int i, int j)";
+        for text in [mixed, &(twenty + ")"), halves] {
+            let drawing = drawing(text);
+            for pair in drawing.slots.windows(2) {
+                for one in pair[0].bytes.iter().flatten() {
+                    for other in pair[1].bytes.iter().flatten().filter(|other| *other != one) {
+                        assert_ne!(
+                            drawing.fill(*one),
+                            drawing.fill(*other),
+                            "{text}: {one}, {other}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }

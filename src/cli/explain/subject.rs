@@ -70,8 +70,8 @@ impl Set {
             Err(LinkProblem::OpenTail { symbol, example }) => {
                 let remark = format!(
                     "`{symbol}` takes what its format asks for, so that a guest cannot import it by its name alone: its import \
-                     names the types behind `...`. Below is what one with `..., double, int, const char *` gets; \
-                     `portcullis explain` of a prototype shows that of others."
+                     names the types behind `...`. Those below, `double, int, const char *`, are an example of what a guest may name, and \
+                     not a part of what is granted; `portcullis explain` of a prototype shows what others get."
                 );
                 match meaning_of(&interfaces, &example)? {
                     Import::Granted(granted) => Ok(Set::granted(&granted, &example, Some(remark))),
