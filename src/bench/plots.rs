@@ -138,7 +138,7 @@ fn costs(run: &Run) -> Option<Plot> {
 const PARTS: [(&str, &str); 3] = [
     ("native work", "fill:var(--c0)"),
     ("the call itself", "fill:var(--c8)"),
-    ("arguments and result", "fill:var(--c5)"),
+    ("arguments, result, rest", "fill:var(--c5)"),
 ];
 
 /// Native work, call and marshalling, as shares.

@@ -117,7 +117,7 @@ pub fn splits(run: &Run) -> Grid {
         "in all, ns",
         "native work, ns",
         "the call itself, ns",
-        "arguments and result, ns",
+        "arguments, result, rest, ns",
         "native, %",
     ];
     let mut rows = Vec::new();
@@ -145,7 +145,7 @@ pub fn splits(run: &Run) -> Grid {
 /// How the [parts](splits) are found.
 pub const PARTS: &str = "Native work is what C takes for the same call beyond the least that it takes for a function of ints. The \
     call itself is the least that the tier takes, beyond native work, for any function of ints: one figure a tier. \
-    Arguments and result are what is left: checked, copied, converted. Where a call takes less than the first two together nothing is \
+    What is left is arguments and result, checked, copied, converted, and the rest: also of a function of ints that costs more than the cheapest one. Where a call takes less than the first two together nothing is \
     left, and their shares are cut to what the call takes.";
 
 /// Which functions have no parts, and why.
