@@ -1,9 +1,10 @@
 //! `compile`: a guest and its calls as machine code, in a file.
+use super::imports::denied;
 use super::kind::Guest;
 use super::output::Output;
 use super::page::Page;
 use super::report::{Failure, Status, from_wasmtime};
-use super::run::{not_started, refused};
+use super::run::not_started;
 use super::table::counted;
 use super::words::{in_options, shown};
 use super::{args, meant};
@@ -34,8 +35,8 @@ pub fn compile(typed: &args::Compile) -> Result<Status, Failure> {
     let compiled = match bridge.precompile(&wasm) {
         Ok(compiled) => compiled,
         Err(error) if error.is::<LinkError>() => {
-            let refused = refused(&bridge.describe(&meant::module(&engine, &typed.guest)?));
-            return Err(not_started(error, &typed.guest, refused));
+            let denied = denied(&bridge, &meant::module(&engine, &typed.guest)?);
+            return Err(not_started(error, &typed.guest, &denied));
         }
         Err(error) => {
             let error = from_wasmtime(error);

@@ -161,6 +161,10 @@ impl Permissions {
                  prototypes say is believed"
             ));
         }
+        if typed.guard && !matches!(typed.tier, args::Tier::Auto | args::Tier::Interpreter) {
+            let why = "native code is watched (--guard), which the interpreter does";
+            tracing::info!(target: "portcullis::host", why, "no direct calls, and no other code");
+        }
         let mut limits = Limits::default();
         typed.limit.iter().try_for_each(|(name, value)| limits.set(name, *value))?;
         let grants: Vec<Source> =

@@ -1,4 +1,5 @@
 //! `run`: a WASI program, or one export of a module.
+use super::imports::{Denied, denied};
 use super::page::Page;
 use super::profile::Watch;
 use super::report::{Failure, Status, from_wasmtime};
@@ -7,7 +8,7 @@ use super::table::counted;
 use super::words::shown;
 use super::{args, invoke, meant};
 use anyhow::{Context as _, anyhow};
-use portcullis::host::{ImportReport, ImportStatus, LinkError, Natives};
+use portcullis::host::{LinkError, LinkProblem, Natives};
 use portcullis::plan::CallError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -110,10 +111,7 @@ impl Run {
         self.bound(&mut store)?;
         let instance = bridge
             .instantiate(&mut store, &linker, &module, |state| &mut state.natives)
-            .map_err(|error| {
-                let refused = refused(&bridge.describe(&module));
-                not_started(error, &self.guest, refused)
-            });
+            .map_err(|error| not_started(error, &self.guest, &denied(&bridge, &module)));
         phase("the guest");
         let ended = instance.and_then(|instance| match &export {
             Some(export) => export.call(&mut store, instance),
@@ -221,7 +219,7 @@ pub fn linker(engine: &Engine) -> Result<Linker<State>, Failure> {
 }
 
 /// An error of instantiation: the start function may have run and trapped, or called `proc_exit`.
-pub fn not_started(error: wasmtime::Error, guest: &Path, refused: usize) -> Failure {
+pub fn not_started(error: wasmtime::Error, guest: &Path, denied: &[Denied]) -> Failure {
     let guest_ran = error.is::<I32Exit>()
         || error.is::<WasmBacktrace>()
         || error.is::<Trap>()
@@ -233,22 +231,26 @@ pub fn not_started(error: wasmtime::Error, guest: &Path, refused: usize) -> Fail
     let mut what = format!("cannot link {guest}");
     let error = match error.downcast::<LinkError>() {
         Ok(error) => {
-            if refused > 1 {
+            if denied.len() > 1 {
                 what.push_str(&format!(
-                    ": {refused} imports are refused, of which this is the first; `portcullis imports {guest}` with the same options lists all"
+                    ": {} imports are denied, of which this is one; `portcullis imports {guest}` with the same options lists all",
+                    denied.len()
                 ));
+            }
+            // The library has told this one.
+            let is_told = |one: &&Denied| {
+                let is_unknown = matches!(error.problem, LinkProblem::Unknown) || error.is_denial();
+                is_unknown && (&one.module, &one.name) == (&error.module, &error.name)
+            };
+            for one in denied.iter().filter(|one| !is_told(one)) {
+                let (module, name) = (shown(&one.module, 200), shown(&one.name, 200));
+                tracing::info!(target: "portcullis::host", %module, %name, problem = %one.why, "denied an import");
             }
             anyhow::Error::new(error)
         }
         Err(error) => from_wasmtime(error),
     };
     Failure::Start(error.context(what))
-}
-
-/// How many imports are refused, of those that an interface could grant.
-pub fn refused(reports: &[ImportReport]) -> usize {
-    let is_refused = |report: &&ImportReport| matches!(report.status, ImportStatus::Refused(_));
-    reports.iter().filter(is_refused).count()
 }
 
 /// Runs a WASI program.

@@ -240,13 +240,19 @@ impl Shared {
         link.overloads.iter().try_for_each(ask).map_err(|problem| not_linked(import, problem))
     }
 
-    /// Why an import that nobody has is refused.
+    /// Why an import that nobody has is refused, which is done now.
     pub(super) fn unknown(&self, import: &ImportType<'_>) -> LinkError {
+        let error = self.would_be_unknown(import);
+        let (from, wanted) = (shorten(import.module(), 200), shorten(import.name(), 200));
+        tracing::info!(module = %from, name = %wanted, problem = %error.problem, "denied an import");
+        error
+    }
+
+    /// Why an import that nobody has would be refused.
+    pub(super) fn would_be_unknown(&self, import: &ImportType<'_>) -> LinkError {
         let (module, name) = (import.module(), import.name());
         let hint = denial::hint(module, name, &import.ty(), &self.grants);
         let problem = hint.map_or(LinkProblem::Unknown, |hint| LinkProblem::Denied { hint });
-        let (from, wanted) = (shorten(module, 200), shorten(name, 200));
-        tracing::info!(module = %from, name = %wanted, %problem, "denied an import");
         LinkError { module: module.to_owned(), name: name.to_owned(), problem }
     }
 

@@ -3,8 +3,8 @@
 //! Only what helps is named: a shipped interface if it grants that very symbol, with how the guest
 //! must write the module if it wrote something else.
 use super::bridge::OWN_MODULE;
-use super::error::shorten;
-use super::grants::{Candidate, Grants, is_symbol};
+use super::error::{LinkProblem, shorten};
+use super::grants::{Candidate, Grants, Refusal, is_symbol};
 use super::library::{check_name, near};
 use crate::interfaces::{self, Shipped};
 use crate::signature::{Library, Scope, parse_declaration};
@@ -69,7 +69,7 @@ fn symbol_not_granted(
     let shipped = ShippedLibrary::all(|library| library.file == *file);
     if let Some(other) = shipped.iter().find(|other| other.grants(&symbol)) {
         hint.push_str("; ");
-        hint.push_str(&other.offer(module, grants));
+        hint.push_str(&other.offer(module, name, grants));
         return hint;
     }
     let mut names: Vec<&str> = candidates.iter().flat_map(Candidate::symbols).collect();
@@ -101,7 +101,7 @@ fn library_not_granted(module: &str, name: &str, grants: &Grants) -> Option<Stri
         // What cannot be read is judged when it is granted.
         let grants_it = |one: &&ShippedLibrary| symbol.as_ref().is_none_or(|name| one.grants(name));
         let offers: Vec<_> =
-            shipped.iter().filter(grants_it).map(|one| one.offer(module, grants)).collect();
+            shipped.iter().filter(grants_it).map(|one| one.offer(module, name, grants)).collect();
         if !offers.is_empty() {
             return Some(offers.join("; or "));
         }
@@ -181,9 +181,25 @@ impl ShippedLibrary {
             .any(|grant| grant.library == self.library && *grant.prototype.name.name == *symbol)
     }
 
+    /// Why an import by that prototype would be refused although the interface has its function.
+    fn refusal(&self, module: &str, name: &str) -> Option<LinkProblem> {
+        let library = self.library();
+        let module = if names(library, module) { module } else { &library.file };
+        let mut grants = Grants::default();
+        grants.grant(self.shipped.clone().into_interface());
+        match grants.meaning(module, name, &grants.candidates(module), &[]) {
+            Err(Refusal::Problem(problem)) => Some(problem),
+            Ok(_) | Err(Refusal::NotGranted) => None,
+        }
+    }
+
     /// How a guest that wrote `module` gets a function of it.
-    fn offer(&self, module: &str, grants: &Grants) -> String {
+    fn offer(&self, module: &str, name: &str, grants: &Grants) -> String {
         let ShippedLibrary { rust, file, .. } = self;
+        if let Some(why) = self.refusal(module, name) {
+            let bare = file.strip_suffix(".h").unwrap_or(file);
+            return format!("not granted, and with `--grant {bare}` it would be refused: {why}");
+        }
         let mut offer = format!("`interfaces/{file}` grants it");
         let text = &self.shipped.interface().text;
         if grants.interfaces().all(|granted| granted.text != *text) {

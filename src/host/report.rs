@@ -73,7 +73,7 @@ impl Bridge {
             let status = match self.shared.resolve(&view, &import, CallerOf::Instance) {
                 Ok(Some((resolved, _))) => status_of(resolved),
                 Ok(None) => {
-                    let unknown = self.shared.unknown(&import);
+                    let unknown = self.shared.would_be_unknown(&import);
                     if unknown.is_denial() {
                         ImportStatus::Refused(unknown)
                     } else {

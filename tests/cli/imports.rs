@@ -279,3 +279,72 @@ fn what_interfaces_say_keeps_its_lists_and_silence_is_told() {
     let list = "    powers: two:\n      - Files: one, as it says.\n      - Code.\n";
     assert!(out.contains(list), "{out}");
 }
+
+#[test]
+fn the_table_says_what_helps_where_no_name_does() {
+    let look = |options: &[&str], guest: &str| {
+        let (out, _) = run(command().arg("imports").args(options).arg(guest)).with(1);
+        out
+    };
+    let out = look(&[], "guest-examples/files/lines.wasm");
+    assert!(
+        out.contains("grant a header: --grant FILE.h") && !out.contains("no option helps"),
+        "{out}"
+    );
+    assert!(
+        out.contains("no interface that ships by name has it: write one, or grant a header"),
+        "{out}"
+    );
+    let (out, _) = portcullis(&[
+        "imports",
+        "--grant",
+        "interfaces/files.h",
+        "guest-examples/files/lines.wasm",
+    ])
+    .with(0);
+    assert!(!out.contains("denied"), "{out}");
+
+    let vendor =
+        r#"(module (import "libvendor.so" "f" (func)) (import "env" "memory" (memory 1)))"#;
+    let math = r#"(module (import "libm" "cos" (func (param f64) (result f64))))"#;
+    let folder = folder(&[("v.wat", vendor), ("m.wat", math), ("no.so", "nothing")]);
+    let path = |name: &str| path_text(&folder.path().join(name)).to_owned();
+    let out = look(&[], &path("v.wat"));
+    assert!(out.contains("grant a header of your own: --grant FILE.h"), "{out}");
+    // Nothing grants a memory.
+    assert!(out.contains("no option helps: see below"), "{out}");
+    // A library that is elsewhere, and not granted yet.
+    let elsewhere = format!("libm.so.6={}", path("no.so"));
+    let out = look(&["--library", &elsewhere], &path("m.wat"));
+    let said = "add --grant libm, and name its file: --library libm.so.6=PATH";
+    assert!(out.contains(said), "{out}");
+}
+
+#[test]
+fn a_function_that_may_call_back_has_its_remedy() {
+    let text = r#"(module (import "cb" "f" (func (param i32 i32) (result i32)))
+        (memory (export "memory") 1))"#;
+    let header = |leaf: &str| {
+        format!(
+            "#pragma portcullis library \"libc.so.6\" module \"cb\"\n\
+             int each(int (*f)(int i), int n);\n\
+             int strcmp(const char *a, const char *b){leaf};\n"
+        )
+    };
+    let folder = folder(&[
+        ("back.h", &header("")),
+        ("leaf.h", &header(" __leaf")),
+        ("g.wat", &text.replace("\"f\"", "\"strcmp\"")),
+    ]);
+    let look = |name: &str| {
+        let mut look = command();
+        look.args(["imports", "--tier", "direct", "--grant"]).arg(folder.path().join(name));
+        run(look.arg(folder.path().join("g.wat"))).with(0).0
+    };
+    let remedy = "a function that may call back (if it never does: `__leaf` in its prototype)";
+    if cfg!(all(feature = "cranelift", target_arch = "x86_64")) {
+        assert!(look("back.h").contains(remedy), "{}", look("back.h"));
+        assert!(look("leaf.h").contains("direct"), "{}", look("leaf.h"));
+    }
+    assert!(!look("leaf.h").contains("__leaf"), "{}", look("leaf.h"));
+}

@@ -176,7 +176,7 @@ fn several_denials_say_how_to_see_all() {
     let sin = r#"(import "libm" "sin" (func (param f64) (result f64)))"#;
     let cos = r#"(import "libm" "cos" (func (param f64) (result f64)))"#;
     let main = r#"(func (export "_start"))"#;
-    let all = "2 imports are refused, of which this is the first; `portcullis imports ";
+    let all = "2 imports are denied, of which this is one; `portcullis imports ";
     guest(&format!("(module {sin} {cos} {main})"), &[]).says(1, &[all, "`libm` `sin`"]);
     let (_, err) = guest(&format!("(module {sin} {main})"), &[]).with(1);
     assert!(err.contains("`libm` `sin`") && !err.contains("portcullis imports"), "{err}");
@@ -421,4 +421,60 @@ fn libraries_that_are_named_wrongly_are_told() {
     assert!(!err.contains("BridgeBuilder") && !err.contains("README.md=PATH"), "{err}");
     let err = with("libm.so.5=README.md").says(0, &["`--library libm.so.5=...` does nothing"]);
     assert!(err.contains("did you mean `libm.so.6`?"), "{err}");
+}
+
+/// `run`, `imports` and the log count the same imports, and the log has each once.
+#[test]
+fn denials_are_counted_in_one_way() {
+    let text = r#"(module
+        (import "libm" "cos" (func (param f64) (result f64)))
+        (import "libm" "sin" (func (param f64) (result f64)))
+        (import "wasi_snapshot_preview1" "nosuch" (func))
+        (import "nowhere" "f" (func))
+        (import "libc.so.6" "int abs(int x" (func (param i32) (result i32)))
+        (import "libc.so.6" "int abs(int x)" (func (param i32) (result i32)))
+        (import "env" "memory" (memory 1))
+        (func (export "_start")))"#;
+    let folder = folder(&[("d.wat", text)]);
+    let with = |what: &str, options: &[&str]| {
+        run(command().args(["--log", "info", what]).args(options).arg(folder.path().join("d.wat")))
+    };
+    for (options, count) in [(&[][..], 7), (&["--grant", "libm"][..], 5)] {
+        let (_, err) = with("run", options).with(1);
+        assert!(err.contains(&format!("{count} imports are denied, of which")), "{err}");
+        let logged: Vec<&str> =
+            err.lines().filter(|line| line.contains("denied an import")).collect();
+        assert_eq!(logged.len(), count, "{err}");
+        for name in ["name=nosuch", "name=f ", "name=memory", "name=int abs(int x problem"] {
+            assert_eq!(
+                logged.iter().filter(|line| line.contains(name)).count(),
+                1,
+                "{name}: {err}"
+            );
+        }
+        let (out, err) = with("imports", options).with(1);
+        assert!(out.contains(&format!("{count} imports of 7 are denied")), "{out}");
+        let denied = err.lines().filter(|line| line.contains("denied an import")).count();
+        assert_eq!(denied, 0, "it is in the table: {err}");
+    }
+    // What would be refused is not offered as the way out.
+    let (_, err) = with("run", &["--grant", "libm"]).with(1);
+    let logged =
+        err.split("denied an import").find(|one| one.contains("name=int abs(int x problem"));
+    let logged = logged.expect("it is told");
+    assert!(logged.contains("with `--grant libc` it would be refused: "), "{logged}");
+}
+
+#[test]
+fn what_the_guard_keeps_away_is_logged() {
+    let cos = |options: &[&str]| {
+        let fixed = ["--log", "info", "run", "--grant", "libm", "--invoke", "cos_of"];
+        let (_, err) =
+            run(command().args(fixed).args(options).args(["guest-examples/cos/cos.wat", "0"]))
+                .with(0);
+        err
+    };
+    let said = "no direct calls, and no other code";
+    assert!(cos(&["--guard", "--tier", "direct"]).contains(said));
+    assert!(!cos(&["--guard"]).contains(said) && !cos(&["--tier", "template"]).contains(said));
 }

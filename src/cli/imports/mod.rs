@@ -17,10 +17,11 @@ use super::table::width;
 use super::words::{in_options, shown};
 use super::{args, meant};
 use anyhow::Context as _;
-use portcullis::host::{ImportReport, ImportStatus, NativeImport};
+use portcullis::host::{Bridge, ImportReport, ImportStatus, NativeImport};
 use portcullis::interfaces;
 use serde::Serialize;
 use wasi::Wasi;
+use wasmtime::Module;
 
 /// The name of the shape of `--json`.
 const SCHEMA: &str = "portcullis-imports/1";
@@ -69,6 +70,7 @@ pub fn imports(typed: &args::Imports) -> Result<Status, Failure> {
     let mut wanted: Vec<Wanted> =
         reports.iter().zip(&wasi).map(|(report, wasi)| Wanted::of(report, wasi)).collect();
     later::tell(&permissions, &looked, &reports, &mut wanted)?;
+    wanted.iter_mut().for_each(Wanted::add_remedy);
     ways_out::find(&permissions, &looked, &mut wanted);
     let are_granted = wanted.iter().all(|one| one.granted);
     if let Some(compiled) = looked.compiled.as_ref().filter(|_| are_granted) {
@@ -149,19 +151,66 @@ impl Wanted {
         }
         match &self.add {
             Some(flag) => format!("add {flag}"),
-            None => match self.denied.as_deref().and_then(library) {
-                Some(option) => format!("name its file: {option}"),
-                None => "no option helps: see below".to_owned(),
-            },
+            None => {
+                let why = self.denied.as_deref().unwrap_or_default();
+                match library(why) {
+                    Some((None, option)) => format!("name its file: {option}"),
+                    Some((Some(way), option)) => format!("add {way}, and name its file: {option}"),
+                    None if why.contains("--grant` it") || why.contains("--grant` that") => {
+                        "grant a header of your own: --grant FILE.h".to_owned()
+                    }
+                    None if why.contains(OWN_HEADER) => "grant a header: --grant FILE.h".to_owned(),
+                    None => "no option helps: see below".to_owned(),
+                }
+            }
+        }
+    }
+
+    /// Why there is no faster tier, with what there is to do about it.
+    fn add_remedy(&mut self) {
+        const CALLS_BACK: &str = "a function that may call back";
+        if let Some(why) = &mut self.why_no_faster
+            && !why.contains("__leaf")
+        {
+            *why = why.replace(
+                CALLS_BACK,
+                &format!("{CALLS_BACK} (if it never does: `__leaf` in its prototype)"),
+            );
         }
     }
 }
 
-/// The option that names the file of a library which a granted interface names: `--library libz.so.1=PATH`.
-fn library(why: &str) -> Option<String> {
-    let is_granted = why.starts_with("the library ");
+/// What helps where nothing that can be named does.
+const OWN_HEADER: &str = "no interface that ships by name has it: write one, or grant a header by its path (--grant FILE.h)";
+
+/// The option that names the file of a library: `--library libz.so.1=PATH`. And those that grant it first, if it
+/// is not granted.
+fn library(why: &str) -> Option<(Option<String>, String)> {
+    let (way, why) = match ways_out::refused_with(why) {
+        Some((way, why)) => (Some(shown(way, 80)), why),
+        None => (None, why),
+    };
+    let is_it = why.starts_with("the library ");
     let option = why.split('`').find(|span| span.starts_with("--library "))?;
-    is_granted.then(|| shown(option, 80))
+    is_it.then(|| (way, shown(option, 80)))
+}
+
+/// An import that a guest would not get.
+pub struct Denied {
+    pub module: String,
+    pub name: String,
+    pub why: String,
+}
+
+/// Those that a guest would not get, as the table has them.
+pub fn denied(bridge: &Bridge, module: &Module) -> Vec<Denied> {
+    // Without WASI nothing is said of it.
+    let Ok(wasi) = wasi::of(bridge.engine(), module) else { return Vec::new() };
+    let reports = bridge.describe(module);
+    let wanted = reports.iter().zip(&wasi).map(|(report, wasi)| Wanted::of(report, wasi));
+    let denied = wanted
+        .filter_map(|one| Some(Denied { module: one.module, name: one.name, why: one.denied? }));
+    denied.collect()
 }
 
 /// What is given away by the interfaces that grant something here, or would.

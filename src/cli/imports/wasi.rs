@@ -3,6 +3,8 @@ use super::super::report::Failure;
 use super::super::run;
 use wasmtime::{Engine, ExternType, FuncType, Module};
 
+const NOBODY: &str = "nobody has it: neither WASI nor a granted interface";
+
 /// What WASI says of one import.
 pub enum Wasi {
     /// It is there.
@@ -36,7 +38,8 @@ pub fn of(engine: &Engine, module: &Module) -> Result<Vec<Wasi>, Failure> {
                 "this is a WASI newer than preview 1, the only one that guests may use: build the guest for `wasm32-wasip1`"
                     .to_owned(),
             ),
-            (None, ..) => Wasi::Not("nobody has it: neither WASI nor a granted interface".to_owned()),
+            (None, ExternType::Func(_), _) => Wasi::Not(format!("{NOBODY}; {}", super::OWN_HEADER)),
+            (None, ..) => Wasi::Not(NOBODY.to_owned()),
         }
     };
     Ok(module.imports().map(say).collect())

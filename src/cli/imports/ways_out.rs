@@ -60,11 +60,18 @@ pub fn find(permissions: &Permissions, looked: &Looked, wanted: &mut [Wanted]) {
             None => {}
             Some(why) => {
                 let way = way.join(" ");
-                one.denied =
-                    Some(format!("not granted, and with `{way}` it would be refused: {why}"));
+                one.denied = Some(format!("{WITH}{way}{REFUSED}{why}"));
             }
         }
     }
+}
+
+const WITH: &str = "not granted, and with `";
+const REFUSED: &str = "` it would be refused: ";
+
+/// The options with which an import would be refused still, and why, if it is denied for that.
+pub fn refused_with(denied: &str) -> Option<(&str, &str)> {
+    denied.strip_prefix(WITH)?.split_once(REFUSED)
 }
 
 /// What imports would get with all these options.
