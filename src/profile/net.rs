@@ -272,6 +272,12 @@ mod tests {
         let profile = Profile::new(&recorded, &costs);
         assert_eq!(profile.phases[0].time, own as f64);
         assert_eq!((profile.imports[0].native, profile.imports[0].marshalling), (0.0, 0.0));
-        assert_eq!((profile.sum(), profile.error), (wall as f64, 0.0));
+        assert_eq!(profile.sum(), wall as f64);
+        // Beside what costs may be unlike, nothing is uncertain.
+        assert_eq!(profile.error, profile.profiling / 10.0);
+        // And never more than there is.
+        let unsteady = Probe { spread: 1e6, ..costs.short };
+        let profile = Profile::new(&recorded, &Calibration { short: unsteady, ..costs });
+        assert_eq!((profile.sum(), profile.error), (wall as f64, wall as f64));
     }
 }

@@ -63,11 +63,13 @@ pub(super) fn verdict(profile: &Profile) -> Vec<String> {
         return said;
     }
     if profile.error / net > UNCERTAIN {
+        let uncertain = match profile.error < net {
+            true => format!("{} of {}", time(profile.error), time(net)),
+            false => format!("all of the {} that they take", time(net)),
+        };
         return vec![format!(
-            "what takes how much cannot be said of this run: the parts are uncertain by {} of {}. Run it longer, alone \
-             on its core, or time more of the calls (`--sample 1` times all)",
-            time(profile.error),
-            time(net)
+            "what takes how much cannot be said of this run: the parts are uncertain by {uncertain}. Run it longer, alone \
+             on its core, or time more of the calls (`--sample 1` times all)"
         )];
     }
     said.push(saving(profile, net));

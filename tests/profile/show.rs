@@ -149,6 +149,20 @@ fn calls_that_are_the_bottleneck_are_named() {
 }
 
 #[test]
+fn where_the_error_is_large_nothing_is_said_of_the_parts() {
+    let mut profile = planted();
+    for (error, said) in [
+        (300.0 * MS, "by 300 ms of 985 ms."),
+        (1000.0 * MS, "by all of the 985 ms that they take."),
+    ] {
+        profile.error = error;
+        profile.judge();
+        let [only] = profile.verdict.as_slice() else { panic!("{:?}", profile.verdict) };
+        assert!(only.contains("cannot be said of this run") && only.contains(said), "{only}");
+    }
+}
+
+#[test]
 fn a_long_start_is_told_and_left_out() {
     let mut profile = planted();
     profile.phases[0].time = 5000.0 * MS;
