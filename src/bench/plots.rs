@@ -1,4 +1,4 @@
-//! The plots of a run. Beside each goes the table that says the same: [`text`](super::text).
+//! The plots of a run. Beside each goes the table that says the same: [`text`].
 use super::model::{Measured, Pays, Run};
 use super::statistics::{Time, digits};
 use super::svg::{Log, Svg, as_f64, color};
